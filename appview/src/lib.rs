@@ -1,0 +1,1 @@
+//! How rows become something you can see, hear and act on: the read side of plyr.

@@ -1,0 +1,1 @@
+//! How a record becomes rows: the write side of plyr.
