@@ -1,1 +1,3 @@
 //! How a record becomes rows: the write side of plyr.
+
+pub mod syntax;
