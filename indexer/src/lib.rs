@@ -1,3 +1,5 @@
 //! How a record becomes rows: the write side of plyr.
 
+pub mod apply;
+pub mod change;
 pub mod syntax;

@@ -1,0 +1,5 @@
+//! The door.
+
+#[cfg(test)]
+mod model;
+pub mod table;
