@@ -49,6 +49,15 @@ impl RepoState {
             RepoState::Desynchronized => "desynchronized",
         }
     }
+
+    /// Reads the word of the `repo` table.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "synchronized" => RepoState::Synchronized,
+            "desynchronized" => RepoState::Desynchronized,
+            _ => RepoState::Unknown,
+        }
+    }
 }
 
 /// What the `repo` table says of one repo.
@@ -101,6 +110,20 @@ pub enum Verdict {
     Provisional,
     /// What is stored was reported and is false: write the truth, count the source as divergent.
     Refute,
+}
+
+impl Verdict {
+    /// One word, for counting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Stale => "stale",
+            Verdict::Apply => "apply",
+            Verdict::RaiseTrust => "raise_trust",
+            Verdict::Conflict => "conflict",
+            Verdict::Provisional => "provisional",
+            Verdict::Refute => "refute",
+        }
+    }
 }
 
 /// Decides on a change that a live commit or a report brings.
