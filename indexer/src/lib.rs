@@ -2,4 +2,5 @@
 
 pub mod apply;
 pub mod change;
+pub mod dag;
 pub mod syntax;
