@@ -6,7 +6,7 @@
 mod json;
 mod scan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use ipld_core::ipld::Ipld;
 

@@ -3,4 +3,5 @@
 pub mod apply;
 pub mod change;
 pub mod dag;
+pub mod lexicon;
 pub mod syntax;

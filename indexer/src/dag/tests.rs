@@ -44,7 +44,7 @@ fn the_encoding_is_the_one_others_hash() {
     });
     let cid = parse_cid("bafyreihldkhcwijkde7gx4rpkkuw7pl6lbyu5gieunyc7ihactn5bkd2nm").expect("a CID");
     let bytes = encode(&from_json(&json).expect("in the data model"));
-    assert_eq!(Sha256::digest(&bytes).as_slice(), cid.hash().digest());
+    assert_eq!(Sha256::digest(&bytes)[..], *cid.hash().digest());
 }
 
 #[test]
