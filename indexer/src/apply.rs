@@ -18,6 +18,7 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -38,12 +39,17 @@ pub struct Door {
     /// The indexed collections.
     pub registry: Registry,
     tracked: RwLock<HashSet<Did>>,
+    refreshed_at: tokio::sync::Mutex<tokio::time::Instant>,
 }
+
+/// How old our knowledge of whom other processes met may be.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
 impl Door {
     /// Opens the door on a migrated database.
     pub async fn open(pool: PgPool, registry: Registry) -> sqlx::Result<Self> {
-        let door = Door { pool, registry, tracked: RwLock::default() };
+        let refreshed_at = tokio::time::Instant::now().into();
+        let door = Door { pool, registry, tracked: RwLock::default(), refreshed_at };
         door.refresh_tracked().await?;
         Ok(door)
     }
@@ -58,6 +64,17 @@ impl Door {
         let dids = sqlx::query_scalar!("select did from actor").fetch_all(&self.pool).await?;
         let dids = dids.into_iter().filter_map(|did| did.parse().ok()).collect();
         *self.tracked.write().unwrap_or_else(PoisonError::into_inner) = dids;
+        Ok(())
+    }
+
+    /// The same, unless it was done within the last half minute.
+    pub async fn refresh_tracked_if_old(&self) -> sqlx::Result<()> {
+        let now = tokio::time::Instant::now();
+        let mut refreshed_at = self.refreshed_at.lock().await;
+        if now.duration_since(*refreshed_at) > REFRESH_EVERY {
+            self.refresh_tracked().await?;
+            *refreshed_at = now;
+        }
         Ok(())
     }
 
@@ -154,6 +171,13 @@ impl<'a> World<'a> {
                 if self.repos.contains_key(did) {
                     self.effects.job(job::MEET, did.as_str());
                 }
+            }
+            Input::Missed { did } => {
+                if let Some(held) = self.repos.get_mut(did).filter(|held| held.repo.state == RepoState::Synchronized) {
+                    held.repo.state = RepoState::Desynchronized;
+                    held.changed = true;
+                }
+                self.broken(did, "missed");
             }
             Input::Problem(problem) => self.problems.push(problem.clone()),
         }

@@ -183,6 +183,11 @@ pub enum Input {
         /// Who.
         did: Did,
     },
+    /// Something of this repo was lost on the way here: it is to be read as a whole.
+    Missed {
+        /// Whose repo.
+        did: Did,
+    },
     /// Could not be read.
     Problem(Problem),
 }
@@ -193,7 +198,10 @@ impl Input {
         match self {
             Input::Commit(commit) => Some(&commit.did),
             Input::Snapshot(snapshot) => Some(&snapshot.did),
-            Input::Sync { did, .. } | Input::Account { did, .. } | Input::Identity { did } => Some(did),
+            Input::Sync { did, .. }
+            | Input::Account { did, .. }
+            | Input::Identity { did }
+            | Input::Missed { did } => Some(did),
             Input::Proof(_) | Input::Problem(_) => None,
         }
     }
