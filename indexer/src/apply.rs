@@ -156,7 +156,9 @@ impl<'a> World<'a> {
         match input {
             Input::Commit(commit) => self.commit(commit),
             Input::Sync { did, rev, data } => {
-                if let Some(held) = self.repos.get_mut(did).filter(|held| held.repo.state != RepoState::Unknown) {
+                if let Some(held) =
+                    self.repos.get_mut(did).filter(|held| held.repo.state != RepoState::Unknown)
+                {
                     let chain = table::announce(&mut held.repo, rev, data);
                     held.changed |= chain != Chain::Replay;
                     if chain == Chain::Broken {
@@ -173,7 +175,9 @@ impl<'a> World<'a> {
                 }
             }
             Input::Missed { did } => {
-                if let Some(held) = self.repos.get_mut(did).filter(|held| held.repo.state == RepoState::Synchronized) {
+                if let Some(held) =
+                    self.repos.get_mut(did).filter(|held| held.repo.state == RepoState::Synchronized)
+                {
                     held.repo.state = RepoState::Desynchronized;
                     held.changed = true;
                 }
@@ -186,11 +190,14 @@ impl<'a> World<'a> {
     fn commit(&mut self, commit: &Commit) {
         let Commit { did, rev, since, prev_data, data, ops } = commit;
         let Some(held) = self.repos.get_mut(did) else { return };
-        let tracks = |uri: &AtUri| self.door.registry.get(uri.collection()).is_some_and(|collection| collection.tracks);
+        let tracks = |uri: &AtUri| {
+            self.door.registry.get(uri.collection()).is_some_and(|collection| collection.tracks)
+        };
         if held.repo.state != RepoState::Unknown || ops.iter().any(|(uri, _)| tracks(uri)) {
             let chain = table::follow(&mut held.repo, rev, since.as_ref(), prev_data.as_ref(), data);
             if chain == Chain::Replay {
-                metrics::counter!("plyr_changes_total", "verdict" => "replay").increment(ops.len().max(1) as u64);
+                metrics::counter!("plyr_changes_total", "verdict" => "replay")
+                    .increment(ops.len().max(1) as u64);
                 return;
             }
             held.changed = true;
@@ -225,7 +232,9 @@ impl<'a> World<'a> {
         let absent: Vec<AtUri> =
             self.rows.keys().filter(|uri| uri.did() == *did && !live.contains_key(uri)).cloned().collect();
         let authority = authoritative.then_some(asked);
-        for (uri, op) in absent.iter().map(|uri| (uri, &Op::Delete)).chain(live.iter().map(|(uri, op)| (*uri, op))) {
+        for (uri, op) in
+            absent.iter().map(|uri| (uri, &Op::Delete)).chain(live.iter().map(|(uri, op)| (*uri, op)))
+        {
             self.settle(did, uri, rev, op, authority);
         }
         if let Some(held) = self.repos.get_mut(did) {
@@ -277,7 +286,8 @@ impl<'a> World<'a> {
                 }
             }
             Verdict::Conflict => {
-                let detail = format!("two records at rev {rev}; the one stored is kept and the repo read again");
+                let detail =
+                    format!("two records at rev {rev}; the one stored is kept and the repo read again");
                 self.problems.push(Problem {
                     kind: "RevConflict",
                     did: Some(did.clone()),

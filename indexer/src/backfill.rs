@@ -65,8 +65,9 @@ pub async fn host(indexer: &Indexer, host: &Url, report: impl Fn(&Progress)) -> 
         }
         progress.listed += repos.len() as u64;
         let held = held_revs(indexer, &repos).await?;
+        let held = &held;
         let mut work = stream::iter(repos)
-            .map(|repo| async {
+            .map(|repo| async move {
                 match (repo.active, held.get(repo.did.as_str())) {
                     (false, _) => Outcome::Skipped,
                     (true, Some(rev)) if rev.as_str() >= repo.rev.as_str() => Outcome::Skipped,

@@ -57,8 +57,14 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
         }
         let wait = pause.mul_f64(rand::rng().random_range(0.5..1.0));
         let why = ended.err().map_or("the host closed it".to_owned(), |error| format!("{error:#}"));
-        warn!(source = &*upstream.key, why, wait_ms = wait.as_millis() as u64, "the stream ended; reconnecting");
-        metrics::counter!("plyr_firehose_reconnects_total", "source" => upstream.key.to_string()).increment(1);
+        warn!(
+            source = &*upstream.key,
+            why,
+            wait_ms = wait.as_millis() as u64,
+            "the stream ended; reconnecting"
+        );
+        metrics::counter!("plyr_firehose_reconnects_total", "source" => upstream.key.to_string())
+            .increment(1);
         pause = (pause * 2).min(PAUSE_MAX);
         tokio::select! {
             _ = tokio::time::sleep(wait) => {}
@@ -89,15 +95,22 @@ async fn consume(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes) -> anyho
 /// Dispatches one message, or waits until there is room for it.
 async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: Bytes) -> anyhow::Result<()> {
     let count = |kind: &'static str| {
-        metrics::counter!("plyr_events_total", "source" => upstream.key.to_string(), "kind" => kind).increment(1);
+        metrics::counter!("plyr_events_total", "source" => upstream.key.to_string(), "kind" => kind)
+            .increment(1);
     };
     let frame = match Frame::decode(&message) {
         Ok(frame) => frame,
         Err(error) => {
             count("unreadable");
             let detail = error.problem.to_string();
-            let problem =
-                Problem { kind: error.problem.name(), seq: error.seq, did: error.did, uri: None, detail, bytes: message };
+            let problem = Problem {
+                kind: error.problem.name(),
+                seq: error.seq,
+                did: error.did,
+                uri: None,
+                detail,
+                bytes: message,
+            };
             lanes.unreadable(problem).await;
             return Ok(());
         }
@@ -114,7 +127,8 @@ async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: By
     count(kind);
     if let Some(time) = time {
         let lag_ms = (chrono::Utc::now() - time).num_milliseconds();
-        metrics::gauge!("plyr_firehose_lag_seconds", "source" => upstream.key.to_string()).set(lag_ms as f64 / 1000.0);
+        metrics::gauge!("plyr_firehose_lag_seconds", "source" => upstream.key.to_string())
+            .set(lag_ms as f64 / 1000.0);
     }
     match &frame {
         Frame::Info(info) => {
@@ -167,11 +181,15 @@ fn touches_ours(indexer: &Indexer, event: &CommitFrame) -> bool {
 async fn keep_backfilled(indexer: Indexer, upstream: Upstream, stop: CancellationToken) {
     let mut pause = Duration::from_secs(1);
     loop {
-        let owed = source::open(&indexer.door.pool, &upstream.key).await.is_ok_and(|source| !source.backfilled);
+        let owed =
+            source::open(&indexer.door.pool, &upstream.key).await.is_ok_and(|source| !source.backfilled);
         if owed {
             let run = backfill::host(&indexer, &upstream.http_url, |progress| {
                 if progress.read.is_multiple_of(100) {
-                    info!(source = &*upstream.key, progress.listed, progress.read, progress.skipped, "backfill");
+                    info!(
+                        source = &*upstream.key,
+                        progress.listed, progress.read, progress.skipped, "backfill"
+                    );
                 }
             });
             let ended = tokio::select! {
@@ -192,7 +210,9 @@ async fn keep_backfilled(indexer: Indexer, upstream: Upstream, stop: Cancellatio
                         pause = Duration::from_secs(1);
                     }
                 }
-                Err(error) => warn!(source = &*upstream.key, error = %format!("{error:#}"), "backfill failed"),
+                Err(error) => {
+                    warn!(source = &*upstream.key, error = %format!("{error:#}"), "backfill failed")
+                }
             }
             pause = (pause * 2).min(Duration::from_secs(600));
         }

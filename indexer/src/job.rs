@@ -38,7 +38,8 @@ pub async fn enqueue(db: &mut PgConnection, jobs: &BTreeSet<(&'static str, Strin
     if jobs.is_empty() {
         return Ok(());
     }
-    let (kinds, keys): (Vec<String>, Vec<String>) = jobs.iter().map(|(kind, key)| ((*kind).into(), key.clone())).unzip();
+    let (kinds, keys): (Vec<String>, Vec<String>) =
+        jobs.iter().map(|(kind, key)| ((*kind).into(), key.clone())).unzip();
     sqlx::query!(
         r#"insert into job (kind, key)
            select * from unnest($1::text[], $2::text[]) as j (kind, key) order by kind collate "C", key collate "C"
@@ -85,7 +86,12 @@ pub type Handlers = BTreeMap<&'static str, Handler>;
 pub const KINDS: [&str; 4] = [MEET, ACCOUNT, RESYNC, BLOB];
 
 /// Works until told to stop; then lets the running jobs finish for a while and gives the rest back.
-pub async fn run(pool: PgPool, handlers: Handlers, at_once: usize, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    pool: PgPool,
+    handlers: Handlers,
+    at_once: usize,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     for kind in KINDS {
         anyhow::ensure!(handlers.contains_key(kind), "no handler for jobs of kind {kind:?}");
     }
@@ -95,7 +101,11 @@ pub async fn run(pool: PgPool, handlers: Handlers, at_once: usize, stop: Cancell
     let mut running = JoinSet::new();
     while !stop.is_cancelled() {
         let free = at_once.saturating_sub(running.len());
-        let claimed = if free == 0 { Vec::new() } else { claim(&pool, free as i64).await.unwrap_or_else(give_up_round) };
+        let claimed = if free == 0 {
+            Vec::new()
+        } else {
+            claim(&pool, free as i64).await.unwrap_or_else(give_up_round)
+        };
         let idle = claimed.len() < free;
         for job in claimed {
             running.spawn(work(pool.clone(), handlers.clone(), job));
@@ -148,10 +158,12 @@ async fn work(pool: PgPool, handlers: Arc<Handlers>, job: Job) {
         let started = std::time::Instant::now();
         let outcome = match handlers.get(job.kind.as_str()) {
             _ if job.attempts > ATTEMPTS_MAX => Err(anyhow::anyhow!("its workers died again and again")),
-            Some(handler) => match tokio::time::timeout(LEASE - Duration::from_secs(30), handler(job.clone())).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(anyhow::anyhow!("took longer than its lease")),
-            },
+            Some(handler) => {
+                match tokio::time::timeout(LEASE - Duration::from_secs(30), handler(job.clone())).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(anyhow::anyhow!("took longer than its lease")),
+                }
+            }
             None => Err(anyhow::anyhow!("no handler for jobs of kind {:?}", job.kind)),
         };
         let word = match &outcome {
@@ -196,7 +208,13 @@ async fn settle(pool: &PgPool, job: &Job, outcome: anyhow::Result<Outcome>) -> s
 }
 
 /// Puts a job back, unless the same wish has been uttered anew while it ran.
-async fn again(pool: &PgPool, job: &Job, pause: Duration, attempts: i32, error: Option<String>) -> sqlx::Result<()> {
+async fn again(
+    pool: &PgPool,
+    job: &Job,
+    pause: Duration,
+    attempts: i32,
+    error: Option<String>,
+) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     sqlx::query!("delete from job where id = $1", job.id).execute(&mut *tx).await?;
     sqlx::query!(

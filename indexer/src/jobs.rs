@@ -89,7 +89,9 @@ async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome
         Ok(document) => match pds::get_repo_status(indexer, &document).await {
             Ok(status) => status,
             // A host that lost its data says so too: only together with the account's own event is it a deletion.
-            Err(error) if error.status() == Some(Status::Deleted) && pending == Status::Deleted => Some(Status::Deleted),
+            Err(error) if error.status() == Some(Status::Deleted) && pending == Status::Deleted => {
+                Some(Status::Deleted)
+            }
             Err(error) => return Err(error.into()),
         },
     };

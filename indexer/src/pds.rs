@@ -36,7 +36,7 @@ pub enum PdsError {
     #[error("PDS: {0}")]
     Net(#[from] NetError),
     /// The answer is not what the account signed.
-    #[error("{}: {0}", .0.name())]
+    #[error("{name}: {0}", name = .0.name())]
     Unproven(#[from] CommitProblem),
     /// The answer's rev lies in the future.
     #[error("FutureRev: rev {0} is more than five minutes ahead")]
@@ -117,7 +117,8 @@ async fn verified<T>(
 pub async fn get_repo(indexer: &Indexer, did: &Did) -> Result<RepoSnapshot, PdsError> {
     let asked = asked(indexer, did).await?;
     let registry = &indexer.door.registry;
-    let question = ("com.atproto.sync.getRepo", [("did", did.as_str())].as_slice(), REPO_BYTES_MAX);
+    let query = [("did", did.as_str())];
+    let question = ("com.atproto.sync.getRepo", query.as_slice(), REPO_BYTES_MAX);
     let repo = verified(indexer, did, question, |car, key| {
         verify::verify_repo(car, did, key, |collection| registry.get(collection).is_some())
     })
@@ -136,12 +137,18 @@ pub async fn get_repo(indexer: &Indexer, did: &Did) -> Result<RepoSnapshot, PdsE
 }
 
 /// Proves one record, or that there is none.
-pub async fn get_record(indexer: &Indexer, did: &Did, collection: &Nsid, rkey: &Rkey) -> Result<Proof, PdsError> {
+pub async fn get_record(
+    indexer: &Indexer,
+    did: &Did,
+    collection: &Nsid,
+    rkey: &Rkey,
+) -> Result<Proof, PdsError> {
     let asked = asked(indexer, did).await?;
     let query = [("did", did.as_str()), ("collection", collection.as_str()), ("rkey", rkey.as_str())];
     let question = ("com.atproto.sync.getRecord", query.as_slice(), RECORD_BYTES_MAX);
     let record =
-        verified(indexer, did, question, |car, key| verify::verify_record(car, did, key, collection, rkey)).await?;
+        verified(indexer, did, question, |car, key| verify::verify_record(car, did, key, collection, rkey))
+            .await?;
     if rev_is_in_future(&record.rev, Utc::now()) {
         return Err(PdsError::FutureRev(record.rev));
     }

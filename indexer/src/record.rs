@@ -182,7 +182,8 @@ impl Registry {
 
     /// The track of ours that a URI names: its at-uri, or its page on this server.
     pub fn track_named_by(&self, uri: &str) -> Option<AtUri> {
-        let at_uri = |text: &str| text.parse::<AtUri>().ok().filter(|uri| uri.collection() == self.track_collection);
+        let at_uri =
+            |text: &str| text.parse::<AtUri>().ok().filter(|uri| uri.collection() == self.track_collection);
         if uri.starts_with("at://") {
             return at_uri(uri);
         }
@@ -193,13 +194,21 @@ impl Registry {
     }
 
     /// Checks a record's bytes and reads them into the row of their projection.
-    pub fn read(&self, uri: &AtUri, value: &[u8], first_seen_at: DateTime<Utc>) -> Result<Row, RecordProblem> {
+    pub fn read(
+        &self,
+        uri: &AtUri,
+        value: &[u8],
+        first_seen_at: DateTime<Utc>,
+    ) -> Result<Row, RecordProblem> {
         let problem = |name, detail: String| RecordProblem { name, detail };
         let collection = self
             .get(uri.collection())
             .ok_or_else(|| problem("UnknownCollection", format!("{} is not indexed", uri.collection())))?;
         if value.len() > VALUE_MAX_BYTES {
-            return Err(problem("TooLarge", format!("{} bytes; at most {VALUE_MAX_BYTES} are read", value.len())));
+            return Err(problem(
+                "TooLarge",
+                format!("{} bytes; at most {VALUE_MAX_BYTES} are read", value.len()),
+            ));
         }
         let value = dag::decode(value).map_err(|error| problem(error.name(), error.to_string()))?;
         if dag::contains_nul(&value) {
@@ -258,7 +267,9 @@ pub(crate) async fn project(
 ) -> sqlx::Result<()> {
     macro_rules! rows_of {
         ($variant:ident) => {
-            rows.into_iter().filter_map(|row| if let Row::$variant(row) = row { Some(row) } else { None }).collect()
+            rows.into_iter()
+                .filter_map(|row| if let Row::$variant(row) = row { Some(row) } else { None })
+                .collect()
         };
     }
     match kind {

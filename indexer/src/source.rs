@@ -42,15 +42,20 @@ pub async fn advance(db: &mut PgConnection, cursor: &Cursor) -> sqlx::Result<()>
 
 /// Forgets the cursor, because the source does not know it: its sequence numbers began anew. All its repos are to be read.
 pub async fn reset(pool: &PgPool, key: &str) -> sqlx::Result<()> {
-    sqlx::query!("update source set cursor = null, backfilled_at = null, updated_at = now() where key = $1", key)
-        .execute(pool)
-        .await?;
+    sqlx::query!(
+        "update source set cursor = null, backfilled_at = null, updated_at = now() where key = $1",
+        key
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
 /// Notes that the source's stream had a hole: all its repos are to be read.
 pub async fn owe_backfill(pool: &PgPool, key: &str) -> sqlx::Result<()> {
-    sqlx::query!("update source set backfilled_at = null, updated_at = now() where key = $1", key).execute(pool).await?;
+    sqlx::query!("update source set backfilled_at = null, updated_at = now() where key = $1", key)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 

@@ -14,7 +14,12 @@ use crate::record::{self, KINDS, Kind};
 use crate::syntax::{Did, Handle};
 
 /// Writes what a DID document and its handle say now.
-pub async fn identify(door: &Door, did: &Did, handle: Option<&Handle>, pds: Option<&str>) -> sqlx::Result<()> {
+pub async fn identify(
+    door: &Door,
+    did: &Did,
+    handle: Option<&Handle>,
+    pds: Option<&str>,
+) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
     let moved = sqlx::query_scalar!(
         r#"insert into actor (did, handle, pds, resolved_at) values ($1, $2, $3, now())
@@ -28,9 +33,13 @@ pub async fn identify(door: &Door, did: &Did, handle: Option<&Handle>, pds: Opti
     .await?;
     if let Some(handle) = handle {
         // A handle has one holder: whoever had it before will be told by their own DID document.
-        sqlx::query!("update actor set handle = null where handle = $1 and did <> $2", handle.as_str(), did.as_str())
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query!(
+            "update actor set handle = null where handle = $1 and did <> $2",
+            handle.as_str(),
+            did.as_str()
+        )
+        .execute(&mut *tx)
+        .await?;
     }
     let mut effects = Effects::default();
     if moved != Some(false) {
@@ -43,7 +52,9 @@ pub async fn identify(door: &Door, did: &Did, handle: Option<&Handle>, pds: Opti
 /// Writes a status that the account's current PDS confirmed, and moves the numbers that depend on it.
 pub async fn confirm(door: &Door, did: &Did, status: Status) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
-    sqlx::query!("select did from repo where did = $1 for update", did.as_str()).fetch_optional(&mut *tx).await?;
+    sqlx::query!("select did from repo where did = $1 for update", did.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
     let Some(before) = sqlx::query_scalar!("select status from actor where did = $1", did.as_str())
         .fetch_optional(&mut *tx)
         .await?
@@ -98,7 +109,8 @@ async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effect
         effects.move_count(&row.subject_uri, Count::Plays, sign * row.plays);
         effects.touch(&row.subject_uri, false);
     }
-    let tracks = sqlx::query_scalar!("select uri from track where did = $1", did.as_str()).fetch_all(db).await?;
+    let tracks =
+        sqlx::query_scalar!("select uri from track where did = $1", did.as_str()).fetch_all(db).await?;
     for uri in tracks {
         effects.touch(&uri, true);
     }
@@ -126,7 +138,9 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
     )
     .execute(&mut *db)
     .await?;
-    sqlx::query!("update actor set handle = null, pds = null where did = $1", did.as_str()).execute(db).await?;
+    sqlx::query!("update actor set handle = null, pds = null where did = $1", did.as_str())
+        .execute(db)
+        .await?;
     Ok(())
 }
 
@@ -135,12 +149,22 @@ pub(super) async fn projected(db: &mut PgConnection, kind: Kind, did: &Did) -> s
     let did = did.as_str();
     match kind {
         Kind::Track => sqlx::query_scalar!("select uri from track where did = $1", did).fetch_all(db).await,
-        Kind::Like => sqlx::query_scalar!("select uri from plyr_like where did = $1", did).fetch_all(db).await,
-        Kind::Comment => sqlx::query_scalar!("select uri from comment where did = $1", did).fetch_all(db).await,
+        Kind::Like => {
+            sqlx::query_scalar!("select uri from plyr_like where did = $1", did).fetch_all(db).await
+        }
+        Kind::Comment => {
+            sqlx::query_scalar!("select uri from comment where did = $1", did).fetch_all(db).await
+        }
         Kind::List => sqlx::query_scalar!("select uri from list where did = $1", did).fetch_all(db).await,
-        Kind::Profile => sqlx::query_scalar!("select uri from profile where did = $1", did).fetch_all(db).await,
+        Kind::Profile => {
+            sqlx::query_scalar!("select uri from profile where did = $1", did).fetch_all(db).await
+        }
         Kind::Play => sqlx::query_scalar!("select uri from play where did = $1", did).fetch_all(db).await,
-        Kind::ActorStatus => sqlx::query_scalar!("select uri from actor_status where did = $1", did).fetch_all(db).await,
-        Kind::BskyProfile => sqlx::query_scalar!("select uri from bsky_profile where did = $1", did).fetch_all(db).await,
+        Kind::ActorStatus => {
+            sqlx::query_scalar!("select uri from actor_status where did = $1", did).fetch_all(db).await
+        }
+        Kind::BskyProfile => {
+            sqlx::query_scalar!("select uri from bsky_profile where did = $1", did).fetch_all(db).await
+        }
     }
 }

@@ -27,7 +27,8 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
                 parts.push(first);
             }
             Err(error) => {
-                let aside: Vec<Input> = part.iter().map(|input| Input::Problem(refused(input, &error))).collect();
+                let aside: Vec<Input> =
+                    part.iter().map(|input| Input::Problem(refused(input, &error))).collect();
                 if let Err(error) = persist(door, &aside, cursor).await {
                     // Its own note is refused: the log is the last place left.
                     tracing::error!(%error, ?aside, "cannot keep aside what the database refused");
@@ -45,7 +46,8 @@ async fn persist(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> Resu
             Err(error) if is_transient(&error) => {
                 metrics::counter!("plyr_apply_retries_total").increment(1);
                 warn!(%error, "the database is away or busy; trying again");
-                tokio::time::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.0))).await;
+                let jitter = rand::rng().random_range(0.5..1.0);
+                tokio::time::sleep(pause.mul_f64(jitter)).await;
                 pause = (pause * 2).min(Duration::from_secs(10));
             }
             other => return other,
@@ -57,7 +59,9 @@ async fn persist(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> Resu
 /// constraints (23) and program limits (54) of the SQL standard's error classes, and values that cannot be encoded.
 fn is_transient(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => !error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class))),
+        sqlx::Error::Database(error) => {
+            !error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        }
         sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => false,
         _ => true,
     }

@@ -131,7 +131,8 @@ async fn announce(db: &mut PgConnection, touched: &BTreeMap<String, bool>) -> sq
     let generation = sqlx::query_scalar!(r#"select nextval('live_generation') as "generation!""#)
         .fetch_one(&mut *db)
         .await?;
-    let (uris, reorders): (Vec<String>, Vec<bool>) = touched.iter().map(|(uri, reorders)| (uri.clone(), *reorders)).unzip();
+    let (uris, reorders): (Vec<String>, Vec<bool>) =
+        touched.iter().map(|(uri, reorders)| (uri.clone(), *reorders)).unzip();
     sqlx::query!(
         "insert into live_change (generation, uri, reorders)
          select $1, * from unnest($2::text[], $3::boolean[])",

@@ -82,7 +82,12 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    async fn read_rows(&mut self, db: &mut PgConnection, uris: &[String], whole: &[String]) -> sqlx::Result<()> {
+    async fn read_rows(
+        &mut self,
+        db: &mut PgConnection,
+        uris: &[String],
+        whole: &[String],
+    ) -> sqlx::Result<()> {
         if uris.is_empty() && whole.is_empty() {
             return Ok(());
         }

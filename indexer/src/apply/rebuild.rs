@@ -44,7 +44,9 @@ pub async fn rebuild(door: &Door, progress: impl Fn(u64, u64)) -> sqlx::Result<S
 
 async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
     let mut tx = door.pool.begin().await?;
-    sqlx::query!("select did from repo where did = $1 for update", did.as_str()).fetch_optional(&mut *tx).await?;
+    sqlx::query!("select did from repo where did = $1 for update", did.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
     let active = sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
         .fetch_optional(&mut *tx)
         .await?;
@@ -73,9 +75,14 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
         problems += u64::from(problem.is_some());
         let (name, detail) = problem.unzip();
         if name != row.problem || detail != row.problem_detail {
-            sqlx::query!("update record set problem = $2, problem_detail = $3 where uri = $1", row.uri, name, detail)
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query!(
+                "update record set problem = $2, problem_detail = $3 where uri = $1",
+                row.uri,
+                name,
+                detail
+            )
+            .execute(&mut *tx)
+            .await?;
         }
     }
     for kind in KINDS {

@@ -28,7 +28,11 @@ struct Columns {
 
 impl World<'_> {
     /// Writes all. Returns whose repos it concerned.
-    pub(super) async fn write(mut self, db: &mut PgConnection, source: Option<&str>) -> sqlx::Result<Vec<Did>> {
+    pub(super) async fn write(
+        mut self,
+        db: &mut PgConnection,
+        source: Option<&str>,
+    ) -> sqlx::Result<Vec<Did>> {
         let writes = std::mem::take(&mut self.writes);
         let mut columns = Columns::default();
         let mut projections: BTreeMap<Kind, (Vec<String>, Vec<Row>)> = BTreeMap::new();
@@ -119,7 +123,15 @@ impl World<'_> {
 }
 
 impl Columns {
-    fn push(&mut self, uri: &AtUri, epoch: i32, rev: &str, proven: bool, op: Op, problem: Option<RecordProblem>) {
+    fn push(
+        &mut self,
+        uri: &AtUri,
+        epoch: i32,
+        rev: &str,
+        proven: bool,
+        op: Op,
+        problem: Option<RecordProblem>,
+    ) {
         let (cid, value) = match op {
             Op::Put { cid, value } => (Some(cid.to_string()), Some(value.to_vec())),
             Op::Delete => (None, None),

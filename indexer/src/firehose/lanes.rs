@@ -153,7 +153,8 @@ impl Shared {
     }
 
     async fn save(&self) {
-        if let Some(seq) = lock(&self.watermark).mark() {
+        let mark = lock(&self.watermark).mark();
+        if let Some(seq) = mark {
             apply_all(&self.indexer.door, Vec::new(), Some(&self.cursor(seq))).await;
         }
     }
@@ -185,7 +186,8 @@ async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while ready.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let places: Vec<u64> = batch.iter().map(|event| event.place).collect();
-        let inputs: Vec<Input> = batch.iter_mut().flat_map(|event| std::mem::take(&mut event.inputs)).collect();
+        let inputs: Vec<Input> =
+            batch.iter_mut().flat_map(|event| std::mem::take(&mut event.inputs)).collect();
         let mark = lock(&shared.watermark).mark_with(&places);
         let cursor = mark.map(|seq| shared.cursor(seq));
         metrics::histogram!("plyr_batch_inputs").record(inputs.len() as f64);

@@ -40,7 +40,9 @@ pub(super) async fn connect(net: &Net, ws_url: &Url, cursor: i64) -> anyhow::Res
         .max_frame_size(Some(2 * FRAME_BYTES_MAX));
     let tls = Connector::Rustls(net.tls_config());
     let upgrade = tokio_tungstenite::client_async_tls_with_config(url.as_str(), tcp, Some(limits), Some(tls));
-    let (stream, _) = tokio::time::timeout(Duration::from_secs(15), upgrade).await.context("the upgrade took too long")??;
+    let (stream, _) = tokio::time::timeout(Duration::from_secs(15), upgrade)
+        .await
+        .context("the upgrade took too long")??;
     Ok(Socket { stream, heard_at: Instant::now() })
 }
 
@@ -58,7 +60,9 @@ impl Socket {
                         _ => {}
                     }
                 }
-                Err(_) if self.heard_at.elapsed() > SILENCE_MAX => anyhow::bail!("silent for {SILENCE_MAX:?}"),
+                Err(_) if self.heard_at.elapsed() > SILENCE_MAX => {
+                    anyhow::bail!("silent for {SILENCE_MAX:?}")
+                }
                 Err(_) => self.stream.send(Message::Ping(Bytes::new())).await?,
             }
         }

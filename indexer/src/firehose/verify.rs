@@ -36,8 +36,14 @@ pub(super) async fn verify(indexer: &Indexer, seq: i64, frame: &Frame, message: 
         Ok(input) => vec![input],
         Err(error) => {
             let (kind, detail) = (name(&error), error.to_string());
-            let problem =
-                Problem { kind, seq: Some(seq), did: Some(did.clone()), uri: None, detail, bytes: message.clone() };
+            let problem = Problem {
+                kind,
+                seq: Some(seq),
+                did: Some(did.clone()),
+                uri: None,
+                detail,
+                bytes: message.clone(),
+            };
             vec![Input::Problem(problem), Input::Missed { did: did.clone() }]
         }
     }
@@ -71,7 +77,8 @@ async fn prove(indexer: &Indexer, did: &Did, rev: &Tid, frame: &Frame) -> Result
 async fn key(indexer: &Indexer, did: &Did, fresh: bool) -> Result<PublicKey, PdsError> {
     let mut attempt = 0;
     loop {
-        let document = if fresh { indexer.identity.refresh(did).await } else { indexer.identity.document(did).await };
+        let document =
+            if fresh { indexer.identity.refresh(did).await } else { indexer.identity.document(did).await };
         match document {
             Ok(document) => return signing_key(&document),
             Err(error @ IdentityError::Unreachable(_)) if attempt < IDENTITY_ATTEMPTS => {

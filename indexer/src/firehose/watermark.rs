@@ -20,7 +20,9 @@ impl Watermark {
     /// Events are finished for good.
     pub fn finish(&mut self, places: impl IntoIterator<Item = u64>) {
         for place in places {
-            if let Some(event) = place.checked_sub(self.first).and_then(|index| self.events.get_mut(index as usize)) {
+            if let Some(event) =
+                place.checked_sub(self.first).and_then(|index| self.events.get_mut(index as usize))
+            {
                 event.1 = true;
             }
         }

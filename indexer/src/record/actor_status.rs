@@ -36,7 +36,8 @@ const LIFE: TimeDelta = TimeDelta::minutes(10);
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let record: Record = checked.typed()?;
     let mut heard = record.item;
-    let started_at = parse_datetime_or_unix(&record.time).ok_or_else(|| format!("time: not a time: {:?}", record.time))?;
+    let started_at =
+        parse_datetime_or_unix(&record.time).ok_or_else(|| format!("time: not a time: {:?}", record.time))?;
     let origin_uri = heard.origin();
     let subject = origin_uri.as_deref().and_then(|origin| checked.registry.track_named_by(origin));
     Ok(Row {

@@ -72,7 +72,8 @@ pub(super) async fn project(
         )
         .execute(&mut *db)
         .await?;
-        let (uris, cids): (Vec<String>, Vec<String>) = row.items.into_iter().map(|item| (item.uri, item.cid)).unzip();
+        let (uris, cids): (Vec<String>, Vec<String>) =
+            row.items.into_iter().map(|item| (item.uri, item.cid)).unzip();
         sqlx::query!(
             "insert into list_item (list_uri, position, subject_uri, subject_cid)
              select $1, ordinality::integer - 1, uri, cid

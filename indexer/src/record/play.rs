@@ -79,7 +79,14 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let mut heard: Heard = checked.typed()?;
     // A player's clock may run ahead, and old scrobbles lack the time: then the record key, a clock reading, tells it.
     let claimed = heard.played_time.as_deref().and_then(lexicon::parse_datetime);
-    let keyed = || checked.uri.rkey().parse::<Tid>().ok().and_then(|tid| DateTime::from_timestamp_micros(tid.timestamp_us()));
+    let keyed = || {
+        checked
+            .uri
+            .rkey()
+            .parse::<Tid>()
+            .ok()
+            .and_then(|tid| DateTime::from_timestamp_micros(tid.timestamp_us()))
+    };
     let played_at = checked.sort_at(claimed.or_else(keyed).unwrap_or(checked.first_seen_at));
     let artist_names = heard.artist_names();
     let origin_uri = heard.origin();
@@ -116,9 +123,10 @@ pub(super) async fn project(
     rows: Vec<Row>,
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
-    let gone = sqlx::query!("delete from play where uri = any($1) returning did, play_key, subject_uri", uris)
-        .fetch_all(&mut *db)
-        .await?;
+    let gone =
+        sqlx::query!("delete from play where uri = any($1) returning did, play_key, subject_uri", uris)
+            .fetch_all(&mut *db)
+            .await?;
     let lost: BTreeSet<Key> =
         gone.into_iter().filter_map(|row| Some((row.did, row.play_key, row.subject_uri?))).collect();
     for (did, _, subject) in lost.difference(&held(db, &lost).await?) {
