@@ -5,6 +5,7 @@ use crate::proto::frame::Frame;
 use crate::proto::testing::{self, Edit, Event, Repo, Signer, Value, car};
 
 mod properties;
+mod recorded;
 
 const DID: &str = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 
