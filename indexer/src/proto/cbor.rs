@@ -74,7 +74,7 @@ pub fn item_len(bytes: &[u8]) -> Result<usize, CborError> {
 
 /// The length in bytes of the first item, canonical or not: any depth, nothing looked at but heads. None when it ends
 /// early or is not CBOR of definite length.
-pub fn item_len_leniently(bytes: &[u8]) -> Option<usize> {
+pub(super) fn item_len_leniently(bytes: &[u8]) -> Option<usize> {
     let mut reader = Reader { bytes, at: 0 };
     let mut items_left = 1u64;
     while items_left > 0 {
@@ -93,7 +93,7 @@ pub fn item_len_leniently(bytes: &[u8]) -> Option<usize> {
 
 /// An integer or text among the entries of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scalar<'a> {
+pub(super) enum Scalar<'a> {
     /// A whole number from 0 to 2^63 - 1.
     Integer(i64),
     /// Text.
@@ -102,26 +102,15 @@ pub enum Scalar<'a> {
 
 /// Calls `visit` with the integer and text entries of the map that `bytes` begins with, until something in the way
 /// cannot even be skipped: for what can still be said of bytes that [`decode`] refused.
-pub fn scalars_leniently<'a>(bytes: &'a [u8], mut visit: impl FnMut(&'a str, Scalar<'a>)) {
+pub(super) fn scalars_leniently<'a>(bytes: &'a [u8], mut visit: impl FnMut(&'a str, Scalar<'a>)) {
     let mut reader = Reader { bytes, at: 0 };
-    let _ = (|| {
-        let (map, _) = reader.head().ok().filter(|(head, _)| head.major == 5)?;
-        for _ in 0..map.argument {
-            let (head, _) = reader.head().ok().filter(|(head, _)| head.major == 3)?;
-            let key = std::str::from_utf8(reader.take(head.argument).ok()?).ok()?;
-            let (start, rest) = (reader.at, bytes.get(reader.at..)?);
-            let (head, _) = reader.head().ok()?;
-            match head.major {
-                0 => drop(i64::try_from(head.argument).map(|number| visit(key, Scalar::Integer(number)))),
-                3 => drop(
-                    std::str::from_utf8(reader.take(head.argument).ok()?)
-                        .map(|text| visit(key, Scalar::Text(text))),
-                ),
-                _ => reader.at = start + item_len_leniently(rest)?,
-            }
+    let Some(count) = reader.head_of(5) else { return };
+    for _ in 0..count {
+        let Some((key, value)) = reader.entry_leniently() else { return };
+        if let Some(value) = value {
+            visit(key, value);
         }
-        Some(())
-    })();
+    }
 }
 
 /// An array or map that is being read.
@@ -171,6 +160,27 @@ impl<'a> Reader<'a> {
         let argument = self.take(len)?.iter().fold(0u64, |number, &byte| number << 8 | u64::from(byte));
         // In the major type of simple values the bytes are a float, not a number.
         Ok((Head { major, argument }, major == 7 || argument >= least))
+    }
+
+    /// The number in a head of one major type, however written.
+    fn head_of(&mut self, major: u8) -> Option<u64> {
+        self.head().ok().filter(|(head, _)| head.major == major).map(|(head, _)| head.argument)
+    }
+
+    /// A key and its value, if that is a number or text.
+    fn entry_leniently(&mut self) -> Option<(&'a str, Option<Scalar<'a>>)> {
+        let key_len = self.head_of(3)?;
+        let key = std::str::from_utf8(self.take(key_len).ok()?).ok()?;
+        let value = self.bytes.get(self.at..)?;
+        self.at += item_len_leniently(value)?;
+        let mut value = Reader { bytes: value, at: 0 };
+        let (head, _) = value.head().ok()?;
+        let scalar = match head.major {
+            0 => i64::try_from(head.argument).ok().map(Scalar::Integer),
+            3 => std::str::from_utf8(value.take(head.argument).ok()?).ok().map(Scalar::Text),
+            _ => None,
+        };
+        Some((key, scalar))
     }
 
     fn shortest_head(&mut self) -> Result<Head, CborError> {

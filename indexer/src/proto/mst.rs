@@ -41,9 +41,6 @@ pub fn lookup(blocks: &Blocks<'_>, root: &Cid, key: &[u8]) -> Result<Option<Cid>
     let mut node = read_root(blocks, root)?;
     let Some(mut layer) = node.layer else { return Ok(None) };
     loop {
-        if key_layer > layer {
-            return Ok(None);
-        }
         let mut below = node.left;
         let mut entry_key = Vec::new();
         for entry in &node.entries {

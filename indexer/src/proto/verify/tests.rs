@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::proto::frame::Frame;
-use crate::proto::testing::{self, Edit, Event, Repo, Signer, Value, car};
+use crate::proto::testing::{self, Edit, Event, Repo, Signer, Tree, Value};
 
 mod properties;
+mod recorded;
 
 const DID: &str = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 
@@ -25,6 +26,18 @@ fn frame(event: &Event) -> CommitFrame {
 
 fn verified(event: &Event, repo: &Repo) -> Result<ProvenCommit, CommitProblem> {
     verify_commit(&frame(event), &repo.signer.public(), |_| true)
+}
+
+/// Makes the event's commit one of the root given, truly signed.
+fn sign_root(repo: &Repo, event: &mut Event, data: Cid, blocks: Vec<(Cid, Vec<u8>)>) {
+    let mut fields = repo.commit_fields(&event.rev);
+    fields.retain(|(name, _)| *name != "data");
+    fields.push(("data", Value::Link(data)));
+    let signature = repo.signer.sign(&Value::Map(fields.clone()).encode());
+    fields.push(("sig", Value::Bytes(signature)));
+    let commit = Value::Map(fields).encode();
+    event.commit = testing::cid(&commit);
+    event.blocks = [vec![(event.commit, commit)], blocks].concat();
 }
 
 /// A repo of two collections, and signed by `signer`.
@@ -148,20 +161,26 @@ fn a_signed_tree_that_is_none_is_malformed() {
     let mut repo = repo(Signer::k256(1));
     let mut event = repo.apply(&[put("fm.plyr.like/0", "new")]);
     // The account itself signs a record as the root.
-    let (record, bytes) = event.blocks.last().expect("blocks").clone();
-    let mut fields = repo.commit_fields(&event.rev);
-    fields.iter_mut().filter(|(name, _)| *name == "data").for_each(|(_, data)| *data = Value::Link(record));
-    let signature = repo.signer.sign(&Value::Map(fields.clone()).encode());
-    fields.push(("sig", Value::Bytes(signature)));
-    let commit = Value::Map(fields).encode();
-    event.commit = testing::cid(&commit);
-    event.blocks = vec![(event.commit, commit), (record, bytes)];
+    let record = event.blocks.last().expect("blocks").clone();
+    sign_root(&repo, &mut event, record.0, vec![record]);
     assert_eq!(verified(&event, &repo).map_err(|problem| problem.name()), Err("MstMalformed"));
 
     let not_a_commit = testing::cid(b"\x00");
     event.commit = not_a_commit;
     event.blocks = vec![(not_a_commit, vec![0])];
     assert_eq!(verified(&event, &repo).map_err(|problem| problem.name()), Err("CommitMalformed"));
+}
+
+#[test]
+fn only_dag_cbor_can_be_a_record() {
+    let mut repo = repo(Signer::k256(1));
+    let mut event = repo.apply(&[put("fm.plyr.like/0", "new")]);
+    let (record, bytes) = event.blocks.last().expect("blocks").clone();
+    let raw = Cid::new_v1(super::car::RAW, *record.hash());
+    let tree = Tree::build(&[("fm.plyr.like/0".into(), raw)]);
+    event.ops[0].cid = Some(raw);
+    sign_root(&repo, &mut event, tree.root, [tree.nodes(), vec![(raw, bytes)]].concat());
+    assert_eq!(verified(&event, &repo).map_err(|problem| problem.name()), Err("NotARecord"));
 }
 
 #[test]
@@ -190,7 +209,7 @@ fn one_record_or_its_absence_is_proven() {
     assert_eq!(verify(&repo.record_car("fm.plyr.like/none"), "none").expect("proven").value, None);
 
     let tree: Vec<_> = repo.blocks().into_iter().filter(|(other, _)| *other != cid).collect();
-    let without = verify(&car(&repo.commit_block().0, &tree), "0");
+    let without = verify(&testing::car(&repo.commit_block().0, &tree), "0");
     assert_eq!(without, Err(CommitProblem::BlockMissing(cid)), "a tree without the record");
     let elsewhere = verify_record(
         &repo.record_car("fm.plyr.like/0"),
@@ -219,7 +238,7 @@ fn a_whole_repo_is_proven_and_filtered() {
     let root = repo.commit_block().0;
     let without: Vec<_> = repo.blocks().into_iter().filter(|(other, _)| *other != cid).collect();
     let verify = |wanted: &dyn Fn(&str) -> bool| {
-        verify_repo(&car(&root, &without), &repo.did, &repo.signer.public(), wanted)
+        verify_repo(&testing::car(&root, &without), &repo.did, &repo.signer.public(), wanted)
     };
     assert_eq!(verify(&wanted), Err(CommitProblem::BlockMissing(cid)));
     assert_eq!(verify(&|_| false).expect("proven").unwanted, 40);
