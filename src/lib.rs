@@ -1,1 +1,3 @@
 //! How do I run it?
+
+pub mod postgres;
