@@ -14,14 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line, spans included.
-    Json,
-}
+use crate::config::LogFormat;
 
 /// Begins logging to standard error. `filter` is in the language of `tracing_subscriber::EnvFilter`.
 pub fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
@@ -89,10 +82,20 @@ pub async fn serve(
         .route("/metrics", get(render))
         .route("/health/live", get(|| async { "ok" }))
         .route("/health/ready", get(ready))
-        .with_state(Gauges { handle, pools });
+        .with_state(Gauges { handle: handle.clone(), pools });
     tracing::info!(%listen, "metrics");
+    let upkeep = tokio::spawn(keep_up(handle.clone()));
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    upkeep.abort();
     Ok(())
+}
+
+/// Histograms collect samples until somebody drains them, and nobody may ever scrape.
+async fn keep_up(handle: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        handle.run_upkeep();
+    }
 }
 
 async fn render(State(gauges): State<Gauges>) -> ([(header::HeaderName, &'static str); 1], String) {

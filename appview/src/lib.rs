@@ -15,6 +15,7 @@ mod hydrate;
 mod like;
 mod live;
 mod media;
+pub mod mirror;
 mod observe;
 mod options;
 mod pool;

@@ -13,7 +13,7 @@ use indexer::Indexer;
 use indexer::apply::batch::apply_all;
 use indexer::apply::effects::Effects;
 use indexer::change::{Input, Problem};
-use indexer::job::{self, Handler, Job, Outcome};
+use indexer::job::{Handler, Job, Outcome};
 use indexer::net::NetError;
 use indexer::pds;
 use indexer::syntax::Did;
@@ -28,7 +28,7 @@ const IMAGE_BYTES_MAX: u64 = 5_000_000;
 /// Enough of a file to tell what it is.
 const HEAD_BYTES: usize = 8192;
 
-/// The handler of [`job::BLOB`].
+/// The handler of [`indexer::job::BLOB`].
 pub fn handler(indexer: Indexer, store: BlobStore) -> Handler {
     Arc::new(move |job: Job| {
         let (indexer, store) = (indexer.clone(), store.clone());
