@@ -109,7 +109,8 @@ pub(crate) async fn people(
 ) -> Result<HashMap<Did, ProfileViewBasic>, Error> {
     let dids: Vec<String> = dids.iter().map(Did::to_string).collect();
     let rows = sqlx::query!(
-        r#"select actor.did as "did!", handle, display_name, blob.cid as "avatar_cid?"
+        r#"select actor.did as "did!", handle as "handle?", display_name as "display_name?",
+                  blob.cid as "avatar_cid?"
              from actor
              left join bsky_profile on bsky_profile.did = actor.did
              left join blob on blob.cid = bsky_profile.avatar_cid and blob.mime like 'image/%'

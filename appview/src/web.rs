@@ -77,7 +77,7 @@ fn track_uri(app: &App, did: &str, rkey: &str) -> Option<AtUri> {
 /// The Open Graph tags of a visible track.
 async fn card(app: &App, uri: &AtUri) -> Result<Option<String>, sqlx::Error> {
     let track = sqlx::query!(
-        r#"select title, artist, blob.cid as "cover_cid?"
+        r#"select title as "title!", artist as "artist!", blob.cid as "cover_cid?"
              from track
              join actor on actor.did = track.did and actor.active
              left join blob on blob.cid = image_cid and mime like 'image/%'

@@ -1,9 +1,9 @@
 //! One real PLC directory and one real PDS for all tests, ended by the end of this process.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -16,9 +16,8 @@ pub struct Network {
     pub pds: String,
     pub pds_port: u16,
     pub admin_password: String,
-    control: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
-    // The data goes with the process, and the process with its standard input.
-    _child: Child,
+    // The process ends with its standard input, which ends with us.
+    child: Child,
     _data: tempfile::TempDir,
 }
 
@@ -50,23 +49,14 @@ impl Network {
             .stdout(Stdio::piped())
             .spawn()
             .expect("node runs");
-        let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        let mut stdout = BufReader::new(stdout);
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let ready = read_line(&mut stdout);
         assert_eq!(ready["ready"], true, "the network did not start: {ready}");
         let text = |key: &str| ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {ready}")).to_owned();
         let pds = text("pds");
         let pds_port = pds.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         let admin_password = text("adminPassword");
-        Network { plc: text("plc"), pds, pds_port, admin_password, control: Mutex::new((stdin, stdout)), _child: child, _data: data }
-    }
-
-    /// Sends a command to the network's process and waits until it is done.
-    pub fn command(&self, command: Value) {
-        let mut control = self.control.lock().expect("no test panicked meanwhile");
-        writeln!(control.0, "{command}").expect("the network lives");
-        let answer = read_line(&mut control.1);
-        assert_eq!(answer["done"], command["command"], "{answer}");
+        Network { plc: text("plc"), pds, pds_port, admin_password, child: child, _data: data }
     }
 
     /// The stream, as `PLYR_UPSTREAMS` takes it.
@@ -79,4 +69,11 @@ fn read_line(stdout: &mut BufReader<ChildStdout>) -> Value {
     let mut line = String::new();
     stdout.read_line(&mut line).expect("the network speaks");
     serde_json::from_str(&line).unwrap_or_else(|error| panic!("not JSON ({error}): {line:?}"))
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }
