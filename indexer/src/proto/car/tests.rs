@@ -128,11 +128,12 @@ proptest! {
 
         let mut altered = bytes.clone();
         altered[at] ^= flip;
-        // Only the root's name is not under a hash; the signature of the commit it names is the next thing checked.
+        // Not under a hash are the root's name, which the signature of the commit it names answers for, and a block's
+        // codec: then the block is missing where it is looked for.
         if let Ok(blocks) = Blocks::read(&altered, &LIMITS) {
             for number in 0..count {
                 let (cid, data) = block(number);
-                prop_assert_eq!(blocks.get(&cid), Some(data.as_slice()));
+                prop_assert!(blocks.get(&cid).is_none_or(|found| found == data));
             }
         }
     }
