@@ -104,7 +104,8 @@ async fn read(indexer: &Indexer, did: Did, ask_first: bool) -> Outcome {
         match pds::concerns_us(indexer, &did).await {
             Ok(true) => {}
             Ok(false) => return Outcome::Skipped,
-            Err(error) => return Outcome::Failed(did, error.to_string()),
+            // It was only to spare us the whole repo, which may be had all the same.
+            Err(error) => tracing::debug!(%did, %error, "describeRepo"),
         }
     }
     match jobs::resync(indexer, &did).await {
