@@ -1,3 +1,4 @@
 //! How do I run it?
 
+pub mod config;
 pub mod postgres;

@@ -148,10 +148,10 @@ fn answer_dns(zone: &HashMap<String, Vec<String>>, request: &Message) -> Message
 /// Limits short enough to run out in a test.
 pub(crate) fn short_limits() -> Limits {
     Limits {
-        connect: Duration::from_millis(500),
-        idle: Duration::from_millis(300),
-        total: Duration::from_millis(600),
-        stream_total: Duration::from_millis(900),
+        connect: Duration::from_secs(2),
+        idle: Duration::from_secs(1),
+        total: Duration::from_secs(2),
+        stream_total: Duration::from_secs(3),
     }
 }
 
