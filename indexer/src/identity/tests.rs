@@ -128,16 +128,13 @@ async fn an_outage_does_not_silence_known_accounts() {
     assert!(matches!(identity.document(&alice).await, Err(IdentityError::Tombstoned)));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn invalidation_outruns_a_request_on_its_way() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = asked.clone();
     // The first answer is old and slow.
     let http = Http::serve(move |_, _| match counter.fetch_add(1, Ordering::SeqCst) {
-        0 => {
-            std::thread::sleep(Duration::from_millis(200));
-            Answer::json(document(ALICE, "old.test"))
-        }
+        0 => Answer::Late(Duration::from_millis(200), Box::new(Answer::json(document(ALICE, "old.test")))),
         _ => Answer::json(document(ALICE, "new.test")),
     })
     .await;
