@@ -54,7 +54,13 @@ Examples:
     /// Only reads the database, so several may run side by side. It does not migrate: run `plyr migrate` or `plyr up`
     /// first.
     #[command(after_help = "Example:\n  plyr serve --listen 0.0.0.0:3000 --public-url https://music.example")]
-    Serve(Settings),
+    Serve {
+        /// Do queued jobs in this process too, as `plyr work` does: where the mirrored media are files on this machine.
+        #[arg(long)]
+        work: bool,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Do queued jobs: fetch and check audio and images, confirm account states, resolve handles.
     ///
     /// Jobs are rows in the database: several workers may run side by side, and a job whose worker dies is done again.
@@ -69,7 +75,7 @@ Examples:
     /// The records themselves stay untouched, and the same rows come out. For after an upgrade that reads records
     /// differently.
     Rebuild(Settings),
-    /// Read whole repos from their hosts, then exit.
+    /// Read whole repos, then exit.
     ///
     /// With DIDs, the repos of these accounts; without, every repo that a host lists. A repo that was read stands in the
     /// database as it stood in that moment, deletions included.
@@ -82,9 +88,9 @@ Examples:
   Every repo of all upstreams:
     plyr backfill")]
     Backfill {
-        /// The host to read from, e.g. `https://pds.example`. [default: with DIDs, each account's own PDS; without, every
-        /// upstream]
-        #[arg(long, value_name = "URL")]
+        /// The host whose repos are read, e.g. `https://pds.example`; it lists them, and each is read from its account's own
+        /// PDS. [default: every upstream]
+        #[arg(long, value_name = "URL", conflicts_with = "dids")]
         from: Option<String>,
         /// Accounts to read. [default: all that the host lists]
         #[arg(value_name = "DID")]

@@ -39,7 +39,10 @@ pub enum Command {
     /// Read the upstreams.
     Index,
     /// Answer requests.
-    Serve,
+    Serve {
+        /// And do queued jobs.
+        work: bool,
+    },
     /// Do queued jobs.
     Work,
     /// Bring the schema up to date.
@@ -158,7 +161,7 @@ impl Invocation {
         let (command, settings) = match cli.command {
             cli::CliCommand::Up(settings) => (Command::Up, settings),
             cli::CliCommand::Index(settings) => (Command::Index, settings),
-            cli::CliCommand::Serve(settings) => (Command::Serve, settings),
+            cli::CliCommand::Serve { work, settings } => (Command::Serve { work }, settings),
             cli::CliCommand::Work(settings) => (Command::Work, settings),
             cli::CliCommand::Migrate(settings) => (Command::Migrate, settings),
             cli::CliCommand::Rebuild(settings) => (Command::Rebuild, settings),
@@ -170,7 +173,7 @@ impl Invocation {
         let needs_upstream = match &command {
             Command::Up | Command::Index => true,
             Command::Backfill { from, dids } => from.is_none() && dids.is_empty(),
-            Command::Serve | Command::Work | Command::Migrate | Command::Rebuild => false,
+            Command::Serve { .. } | Command::Work | Command::Migrate | Command::Rebuild => false,
         };
         if needs_upstream && config.upstreams.is_empty() && errors.is_empty() {
             errors.push(

@@ -20,7 +20,7 @@ fn error(arguments: &[&str]) -> String {
 #[test]
 fn the_defaults_are_those_of_the_help() {
     let Invocation { command, config } = read(&["serve"]).expect("nothing is needed");
-    assert_eq!(command, Command::Serve);
+    assert_eq!(command, Command::Serve { work: false });
     assert!(
         config.database_url.is_none() && config.media_url.is_none() && config.handle_resolver_url.is_none()
     );

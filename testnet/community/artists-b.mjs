@@ -1,0 +1,98 @@
+// The second half of the artists; the fields are explained in the first.
+
+export default [
+  {
+    handle: 'tidallock.test', name: 'Tidal Lock', style: 'dub', motif: 'contours',
+    palette: ['#0b1d2a', '#1d4a5a', '#d9efe6', '#f2c14e'],
+    description: 'one side always facing the sun. dub techno, gothenburg. play loud or not at all.',
+    bio: 'Long echoes and low ends. Every track is one take of the mixing desk.',
+    tags: ['dub techno', 'techno', 'deep'], album: 'Bathymetry',
+    tracks: [
+      { title: 'Bathymetry I', tempo: 116, root: 53, scale: 'minor', progression: [0, 0, 5, 0], album: true },
+      { title: 'Bathymetry II (Shelf)', tempo: 118, root: 50, scale: 'phrygian', progression: [0, 1, 0, 0], album: true, description: 'Where the floor ends.' },
+      { title: 'Hålla Kvar', tempo: 114, root: 55, scale: 'dorian', progression: [0, 0, 3, 0], album: true },
+    ],
+    next: ['Bathymetry III (Trench)', 'Undertow Desk Take', 'Lanterna'],
+  },
+  {
+    handle: 'clarabonfim.test', name: 'Clara Bonfim', style: 'bossa', motif: 'pavement',
+    palette: ['#12343b', '#2d6a6a', '#fbf3df', '#f4a259'],
+    description: 'violão, café e calma. Niterói ↔ Lisboa. canções pequenas para tardes longas.',
+    bio: 'Nylon strings and patience. Minha avó me ensinou três acordes; o resto é culpa minha.',
+    tags: ['bossa nova', 'guitar', 'jazz'], album: 'Tarde em Icaraí',
+    tracks: [
+      { title: 'Tarde em Icaraí', tempo: 124, root: 57, scale: 'major', progression: [0, 5, 1, 4], album: true },
+      { title: 'Pão de Ontem', tempo: 116, root: 53, scale: 'lydian', progression: [0, 1, 4, 0], album: true, description: 'Com manteiga, claro.' },
+      { title: 'Saudade, Section B', tempo: 108, root: 55, scale: 'minor', progression: [0, 3, 6, 4], album: true, features: ['kofimallets.test'] },
+      { title: 'Três Degraus', tempo: 130, root: 60, scale: 'major', progression: [3, 2, 1, 4] },
+    ],
+    next: ['Chuva na Varanda', 'Barca das Seis', 'Samba for Slow Walkers'],
+  },
+  {
+    handle: 'isold.test', name: 'Ísold', style: 'choir', motif: 'rings',
+    palette: ['#10131f', '#3f4e7a', '#eef3ff', '#9fd3e8'],
+    description: 'raddir úr kirkjunni við höfnina. voices, bowls and a cold church by the harbour.',
+    bio: 'All the voices are mine, recorded one winter at a time.',
+    tags: ['choral', 'drone', 'winter'], album: 'Vetrarljós',
+    tracks: [
+      { title: 'Vetrarljós', tempo: 60, root: 55, scale: 'dorian', progression: [0, 6, 3, 0], album: true, description: 'Light that arrives at eleven and leaves at three.' },
+      { title: 'Þögnin eftir snjó', tempo: 56, root: 52, scale: 'minor', progression: [0, 5, 2, 6], album: true },
+      { title: 'Harbour Mass', tempo: 64, root: 57, scale: 'lydian', progression: [0, 4, 1, 0], album: true, tags: ['choral', 'live'] },
+    ],
+    next: ['Nótt í nóvember', 'Four Candles', 'Ísinn brestur'],
+  },
+  {
+    handle: 'zegarmistrz.test', name: 'Małgorzata Zegar', style: 'musicbox', motif: 'night',
+    palette: ['#171330', '#4a3f78', '#fff1cf', '#e6b655'],
+    description: 'clockmaker by day. waltzes for very small machines. kraków.',
+    bio: 'I punch the paper strips myself. If you hear a squeak, that is the crank, and it stays.',
+    tags: ['music box', 'waltz', 'lullaby'], album: 'Małe maszyny',
+    tracks: [
+      { title: 'Walc dla wskazówki sekundowej', tempo: 138, root: 57, scale: 'major', progression: [0, 4, 5, 3], barSteps: 12, album: true, description: 'A waltz for the second hand, which never gets one.' },
+      { title: 'Escapement', tempo: 126, root: 55, scale: 'minor', progression: [0, 5, 3, 4], barSteps: 12, album: true },
+      { title: 'Kukułka', tempo: 144, root: 60, scale: 'lydian', progression: [0, 1, 4, 0], barSteps: 12, album: true },
+      { title: 'Winding Down', tempo: 112, root: 52, scale: 'major', progression: [0, 3, 1, 4], barSteps: 12 },
+    ],
+    next: ['Mainspring', 'Dwunasta', 'A Short Strip of Paper'],
+  },
+  {
+    handle: 'kofimallets.test', name: 'Kofi Asante Mallets', style: 'mallets', motif: 'weave',
+    palette: ['#2a1a12', '#8c4a2f', '#fbe6b8', '#e8a628'],
+    description: 'gyil, marimba, hands. Accra / Rotterdam. we count in threes AND fours.',
+    bio: 'Family band. Kofi and Abena on bars, Uncle Yaw on everything that is a drum.',
+    tags: ['marimba', 'highlife', 'polyrhythm'], album: 'Three Against Four',
+    tracks: [
+      { title: 'Three Against Four', tempo: 112, root: 57, scale: 'major', progression: [0, 3, 4, 0], album: true },
+      { title: 'Akwaaba Street', tempo: 120, root: 60, scale: 'mixolydian', progression: [0, 3, 0, 4], album: true, description: 'You are welcome. Bring a bottle, tap it in time.' },
+      { title: 'Sunday Batik', tempo: 104, root: 55, scale: 'major', progression: [0, 4, 3, 4], album: true },
+      { title: "Uncle Yaw's Entrance", tempo: 126, root: 53, scale: 'dorian', progression: [0, 6, 3, 0], tags: ['marimba', 'dance'] },
+    ],
+    next: ['Kente Count', 'Tro-tro', 'Abena Leads'],
+  },
+  {
+    handle: 'nullisland.test', name: 'null island', style: 'glitch', motif: 'bars',
+    palette: ['#101018', '#37305c', '#f2efe6', '#5fd0c5'],
+    description: '0°N 0°E. small broken rhythms, patched at night, explained never.',
+    bio: 'Code, contact mics, a cheap reverb. All patches are free if you ask.',
+    tags: ['idm', 'glitch', 'experimental'], album: 'buoy',
+    tracks: [
+      { title: 'off by one', tempo: 94, root: 57, scale: 'dorian', progression: [0, 5, 3, 6], album: true, description: 'Written in a loop that was supposed to end.' },
+      { title: 'buoy', tempo: 88, root: 54, scale: 'lydian', progression: [0, 1, 0, 4], album: true },
+      { title: '∅', tempo: 102, root: 59, scale: 'minor', progression: [0, 6, 5, 2], album: true, tags: ['idm'] },
+    ],
+    next: ['null check', 'drift < 1 m', 'heisenbug lullaby'],
+  },
+  {
+    handle: 'lanterns.test', name: 'Lanterns for Åse', style: 'swell', motif: 'ridges',
+    palette: ['#121a24', '#3b5568', '#eef0e8', '#e2725b'],
+    description: 'four people and too many pedals. tromsø. quiet, quiet, quiet, LOUD.',
+    bio: 'Instrumental rock about weather. Åse was our van.',
+    tags: ['post-rock', 'instrumental', 'guitar'], album: 'The Van Years',
+    tracks: [
+      { title: 'The Van Years', tempo: 92, root: 57, scale: 'major', progression: [0, 5, 3, 4], album: true, description: '214,000 km, three clutches, one band.' },
+      { title: 'Polar Night, Parking Lot', tempo: 84, root: 52, scale: 'minor', progression: [0, 5, 2, 6], album: true },
+      { title: 'Everyone Got Home', tempo: 100, root: 55, scale: 'major', progression: [3, 0, 4, 5], album: true, features: ['isold.test'] },
+    ],
+    next: ['Blue Hour Soundcheck', 'Snow Chains', 'Åse, Repaired'],
+  },
+];
