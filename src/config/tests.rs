@@ -148,14 +148,18 @@ fn commands_that_need_a_source_say_so() {
 }
 
 #[test]
-fn backfill_takes_a_host_and_accounts() {
+fn backfill_takes_a_host_or_accounts() {
     let did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
-    let command = read(&["backfill", "--from", "https://pds.example", did]).expect("valid").command;
-    let from = "https://pds.example".parse().ok();
-    assert_eq!(command, Command::Backfill { from, dids: vec![did.parse().expect("a DID")] });
-    assert!(read(&["backfill", did]).is_ok());
-    assert!(error(&["backfill", "alice.test"]).starts_with("DID: `alice.test`: not a DID"));
-    assert!(error(&["backfill", "--from", "pds.example"]).starts_with("--from: `pds.example`: not a URL"));
+    let command = read(&["backfill", "--from", "https://pds.example"]).expect("valid").command;
+    assert_eq!(command, Command::Backfill { from: "https://pds.example".parse().ok(), dids: vec![] });
+    let command = read(&["backfill", did]).expect("valid").command;
+    assert_eq!(command, Command::Backfill { from: None, dids: vec![did.parse().expect("a DID")] });
+    let both = ["plyr", "backfill", "--from", "https://pds.example", did];
+    let error = cli::parse(cli::command_line(), both).expect_err("one or the other");
+    assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
+    assert!(self::error(&["backfill", "alice.test"]).starts_with("DID: `alice.test`: not a DID"));
+    let error = self::error(&["backfill", "--from", "pds.example"]);
+    assert!(error.starts_with("--from: `pds.example`: not a URL"), "{error}");
 }
 
 #[test]

@@ -1,126 +1,26 @@
-//! The cluster's files and its postmaster.
+//! How the cluster comes to be and to run.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::{ConnectOptions, Connection};
 
-use super::account::{self, Account};
 use super::install::{self, Install};
+use super::layout::Layout;
+use super::postmaster::{clear_stale_files, is_running, recorded_pid, stop};
 use super::{Error, NAME, Options, PORT, connect_options, doing, lock};
 
-/// A socket's path has room for 107 bytes and a NUL; this is what follows its directory.
-const SOCKET_DIR_MAX_BYTES: usize = 107 - "/.s.PGSQL.5432".len();
 /// How long crash recovery may take.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(10 * 60);
-/// How long a fast shutdown may take before it becomes an immediate one.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A log larger than this is put aside at the next start.
 const LOG_ROTATE_BYTES: u64 = 16 * 1024 * 1024;
 /// How much of the log an error shows.
 const TAIL_LINES: usize = 12;
-
-/// Where everything is.
-#[derive(Debug, Clone)]
-pub(super) struct Layout {
-    pub(super) data_dir: PathBuf,
-    root: PathBuf,
-    pub(super) socket_dir: PathBuf,
-    /// Whom to become; None when we are not root.
-    account: Option<Account>,
-}
-
-impl Layout {
-    /// Creates what must exist before the first lock.
-    pub(super) fn create(data_dir: &Path) -> Result<Self, Error> {
-        account::make_dir(data_dir)?;
-        let data_dir = doing(data_dir.display(), data_dir.canonicalize())?;
-        if data_dir.to_str().is_none() {
-            return Err(Error::Directory(data_dir, "the path of the data directory must be UTF-8".into()));
-        }
-        let root = data_dir.join("postgres");
-        account::make_dir(&root)?;
-        let cluster = root.join("cluster");
-        let account = if account::is_root() { Some(Account::for_cluster(&cluster)?) } else { None };
-        let owner = account.as_ref().map_or_else(account::own_uid, |account| account.uid);
-        if let Ok(metadata) = cluster.metadata()
-            && metadata.uid() != owner
-        {
-            let why = format!("belongs to user {}, and plyr runs as user {owner}", metadata.uid());
-            return Err(Error::Directory(cluster, why));
-        }
-        Ok(Layout { socket_dir: socket_dir(&root, owner), data_dir, root, account })
-    }
-
-    pub(super) fn start_lock(&self) -> PathBuf {
-        self.root.join("start.lock")
-    }
-
-    pub(super) fn users_lock(&self) -> PathBuf {
-        self.root.join("users.lock")
-    }
-
-    pub(super) fn running_lock(&self) -> PathBuf {
-        self.root.join("running.lock")
-    }
-
-    pub(super) fn cluster(&self) -> PathBuf {
-        self.root.join("cluster")
-    }
-
-    pub(super) fn log(&self) -> PathBuf {
-        self.root.join("postgres.log")
-    }
-
-    /// A directory for the cluster's account alone. One that is already there must be just that: in `/tmp` anybody could
-    /// have made it.
-    fn private_dir(&self, dir: &Path) -> Result<(), Error> {
-        match std::fs::DirBuilder::new().mode(0o700).create(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Error::Io(dir.display().to_string(), error));
-            }
-            Ok(()) => {
-                if let Some(account) = &self.account {
-                    doing(
-                        dir.display(),
-                        std::os::unix::fs::lchown(dir, Some(account.uid), Some(account.gid)),
-                    )?;
-                }
-            }
-            Err(_) => {}
-        }
-        let metadata = doing(dir.display(), dir.symlink_metadata())?;
-        let owner = self.account.as_ref().map_or_else(account::own_uid, |account| account.uid);
-        if !metadata.is_dir() || metadata.uid() != owner || metadata.permissions().mode() & 0o077 != 0 {
-            let why = format!("is not a directory that user {owner} alone may enter: remove it");
-            return Err(Error::Directory(dir.to_owned(), why));
-        }
-        Ok(())
-    }
-}
-
-/// Inside the data directory where the socket's path fits, else in a short place under a name of its own.
-fn socket_dir(root: &Path, owner: u32) -> PathBuf {
-    let inside = root.join("socket");
-    if inside.as_os_str().len() <= SOCKET_DIR_MAX_BYTES {
-        return inside;
-    }
-    let id = account::fnv(root.as_os_str().as_encoded_bytes());
-    // Only root can make names in /run, so there nobody else can be in the way.
-    let place = if account::is_root() && Path::new("/run").is_dir() { "/run" } else { "/tmp" };
-    Path::new(place).join(format!("plyr-{owner}-{id:016x}"))
-}
-
-/// Whether our Postgres lives, down to its last child process.
-pub(super) fn is_running(layout: &Layout) -> bool {
-    lock::is_held_alone(&layout.running_lock())
-}
 
 /// Adopts the cluster if it runs, else starts it, creating it if there is none. The caller holds `start.lock`.
 pub(super) async fn ensure_running(layout: &Layout, options: &Options) -> Result<(), Error> {
@@ -162,45 +62,6 @@ fn installation(layout: &Layout, options: &Options) -> Result<Install, Error> {
         Error::Directory(cluster.clone(), "holds no Postgres cluster: remove it or move it away".into())
     })?;
     install::find(options, Some((&cluster, made_by.trim())))
-}
-
-/// Removes what a dead postmaster left behind. Our own cannot be alive here, as its lock is free; but somebody may have
-/// started one by hand, and its process id may have been given to any other process since.
-fn clear_stale_files(layout: &Layout) -> Result<(), Error> {
-    if let Some(pid) = recorded_pid(layout) {
-        if is_postmaster_of(layout, pid) {
-            return Err(Error::Foreign { pid, dir: layout.cluster() });
-        }
-        let _ = std::fs::remove_file(layout.cluster().join("postmaster.pid"));
-    }
-    for name in [".s.PGSQL.5432", ".s.PGSQL.5432.lock"] {
-        let _ = std::fs::remove_file(layout.socket_dir.join(name));
-    }
-    Ok(())
-}
-
-/// The first line of `postmaster.pid`.
-fn recorded_pid(layout: &Layout) -> Option<i32> {
-    let text = std::fs::read_to_string(layout.cluster().join("postmaster.pid")).ok()?;
-    text.lines().next()?.trim().parse().ok().filter(|&pid| pid > 1)
-}
-
-/// Whether a process is a postmaster of this very directory: that is where a postmaster works, and what its command line
-/// names. Where neither can be read, it is not known to be one.
-fn is_postmaster_of(layout: &Layout, pid: i32) -> bool {
-    let identity = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    let works_here = identity(Path::new(&format!("/proc/{pid}/cwd")))
-        .is_some_and(|at| identity(&layout.cluster()).is_some_and(|cluster| cluster == at));
-    let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mut arguments = command_line.split(|&byte| byte == 0);
-    let is_postgres = arguments.next().is_some_and(|program| {
-        Path::new(&*String::from_utf8_lossy(program))
-            .file_name()
-            .is_some_and(|name| name == "postgres" || name == "postmaster")
-    });
-    let cluster = layout.cluster();
-    let names_it = arguments.any(|argument| argument == cluster.as_os_str().as_encoded_bytes());
-    is_postgres && (works_here || names_it)
 }
 
 /// Makes a new cluster beside its place and moves it there when it is whole, so that a crash leaves nothing half made.
@@ -353,33 +214,6 @@ async fn wait_ready(layout: &Layout, patience: Duration, log_start: u64) -> Resu
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(500));
     }
-}
-
-/// Stops the postmaster: fast, then at once, then by force. Returns when the last of its processes is gone.
-pub(super) async fn stop(layout: &Layout, patience: Duration) -> Result<(), Error> {
-    for (signal, limit) in [
-        (libc::SIGINT, STOP_LIMIT.min(patience)),
-        (libc::SIGQUIT, Duration::from_secs(10).min(patience)),
-        (libc::SIGKILL, Duration::from_secs(10)),
-    ] {
-        let began = Instant::now();
-        if let Some(pid) = recorded_pid(layout).filter(|&pid| is_postmaster_of(layout, pid)) {
-            // SAFETY: kill has no memory preconditions; the process was just seen to be our postmaster.
-            unsafe { libc::kill(pid, signal) };
-        }
-        while began.elapsed() < limit {
-            if !is_running(layout) {
-                // A directory elsewhere is not left behind; one of ours is there for the next start.
-                if !layout.socket_dir.starts_with(&layout.root) {
-                    let _ = std::fs::remove_dir(&layout.socket_dir);
-                }
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        tracing::warn!(signal, "Postgres has not stopped");
-    }
-    Err(Error::Locked(layout.running_lock()))
 }
 
 /// The end of the log, of what was written since it had `start_bytes`.

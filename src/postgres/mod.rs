@@ -19,7 +19,9 @@
 mod account;
 mod cluster;
 mod install;
+mod layout;
 mod lock;
+mod postmaster;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +36,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::account::usable_data_dir;
-use self::cluster::Layout;
+use self::layout::Layout;
 
 /// The oldest Postgres that will do.
 const OLDEST_MAJOR: u32 = 15;
@@ -201,7 +203,7 @@ impl Server {
             Ok(_) if lock::is_held(&layout.users_lock()) => {
                 tracing::info!("Postgres stays: another process uses it");
             }
-            Ok(_guard) => match cluster::stop(&layout, options.patience).await {
+            Ok(_guard) => match postmaster::stop(&layout, options.patience).await {
                 Ok(()) => tracing::info!("Postgres stopped"),
                 Err(error) => tracing::warn!(%error, "Postgres may still run"),
             },
@@ -242,7 +244,7 @@ async fn prepare_database(layout: &Layout) -> Result<(), Error> {
 async fn watch(layout: Layout, options: Options) {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
-        if cluster::is_running(&layout) {
+        if postmaster::is_running(&layout) {
             continue;
         }
         tracing::error!("Postgres is gone; starting it again");

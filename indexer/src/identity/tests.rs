@@ -65,7 +65,7 @@ async fn a_document_is_fetched_once_and_expires_however_often_it_is_read() {
     plc.says(Answer::json(document(ALICE, "second.test")));
     let began = Instant::now();
     while handle_of(&identity.document(&alice).await.expect("a document")) == "first.test" {
-        assert!(began.elapsed() < Duration::from_secs(2), "reading kept it alive");
+        assert!(began.elapsed() < Duration::from_secs(10), "reading kept it alive");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(began.elapsed() > Duration::from_millis(200), "it was cached");
@@ -76,8 +76,8 @@ async fn a_document_is_fetched_once_and_expires_however_often_it_is_read() {
 async fn gone_and_unknown_are_told_apart() {
     let plc = Plc::new().await;
     let identity = plc.identity(|options| {
-        options.missing_ttl = Duration::from_millis(150);
-        options.unreachable_ttl = Duration::from_millis(150);
+        options.missing_ttl = Duration::from_millis(400);
+        options.unreachable_ttl = Duration::from_millis(400);
     });
     let alice = did(ALICE);
     for (answer, is_expected) in [
@@ -99,7 +99,7 @@ async fn gone_and_unknown_are_told_apart() {
             assert!(is_expected(&error), "{error:?}");
         }
         assert_eq!(plc.asked(), before + 1, "errors are remembered for a moment");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(450)).await;
     }
     plc.says(Answer::json(document(ALICE, "first.test")));
     assert!(identity.document(&alice).await.is_ok(), "and only for a moment");
@@ -128,16 +128,13 @@ async fn an_outage_does_not_silence_known_accounts() {
     assert!(matches!(identity.document(&alice).await, Err(IdentityError::Tombstoned)));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn invalidation_outruns_a_request_on_its_way() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = asked.clone();
     // The first answer is old and slow.
     let http = Http::serve(move |_, _| match counter.fetch_add(1, Ordering::SeqCst) {
-        0 => {
-            std::thread::sleep(Duration::from_millis(200));
-            Answer::json(document(ALICE, "old.test"))
-        }
+        0 => Answer::Late(Duration::from_millis(200), Box::new(Answer::json(document(ALICE, "old.test")))),
         _ => Answer::json(document(ALICE, "new.test")),
     })
     .await;
@@ -163,7 +160,7 @@ async fn invalidation_outruns_a_request_on_its_way() {
 async fn refreshes_and_invalidations_come_in_storms_but_requests_do_not() {
     let plc = Plc::new().await;
     let identity = plc.identity(|options| {
-        options.refresh_interval = Duration::from_millis(300);
+        options.refresh_interval = Duration::from_secs(30);
         options.fetch_interval = Duration::from_millis(100);
     });
     let alice = did(ALICE);

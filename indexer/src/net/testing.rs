@@ -23,6 +23,8 @@ pub(crate) enum Answer {
     Drip(Vec<u8>, Duration),
     /// Accepts and says nothing.
     Hang,
+    /// This reply, later.
+    Late(Duration, Box<Answer>),
 }
 
 impl Answer {
@@ -82,7 +84,11 @@ async fn converse(
     let head = String::from_utf8(head).ok()?;
     let path = head.split(' ').nth(1)?;
     paths.lock().expect("not poisoned").push(path.to_owned());
-    let reply = answer(path, &head);
+    let mut reply = answer(path, &head);
+    if let Answer::Late(delay, later) = reply {
+        tokio::time::sleep(delay).await;
+        reply = *later;
+    }
     match reply {
         Answer::Reply(status, headers, body) => {
             let head = format!(
@@ -100,7 +106,7 @@ async fn converse(
                 tokio::time::sleep(pause).await;
             }
         }
-        Answer::Hang => std::future::pending().await,
+        Answer::Hang | Answer::Late(..) => std::future::pending().await,
     }
     Some(())
 }
@@ -148,10 +154,10 @@ fn answer_dns(zone: &HashMap<String, Vec<String>>, request: &Message) -> Message
 /// Limits short enough to run out in a test.
 pub(crate) fn short_limits() -> Limits {
     Limits {
-        connect: Duration::from_millis(500),
-        idle: Duration::from_millis(300),
-        total: Duration::from_millis(600),
-        stream_total: Duration::from_millis(900),
+        connect: Duration::from_secs(2),
+        idle: Duration::from_secs(1),
+        total: Duration::from_secs(2),
+        stream_total: Duration::from_secs(3),
     }
 }
 

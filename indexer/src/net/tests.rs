@@ -162,7 +162,7 @@ async fn slow_hosts_run_out_of_time() {
         let began = Instant::now();
         let error = get(&net, http.url(path).as_str()).await.expect_err(path);
         assert!(matches!(error, NetError::Timeout), "{path}: {error:?}");
-        assert!(began.elapsed() < Duration::from_secs(3), "{path}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{path}");
     }
 }
 
