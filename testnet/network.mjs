@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
+import { followParent } from './lib/parent.mjs';
 import { isFree, pickFree, portFromEnv } from './network/ports.mjs';
 
 const HELP = `usage: network.mjs DATA_DIR [--with-parent]
@@ -88,15 +89,6 @@ function isNetwork(pid) {
   } catch {
     return false;
   }
-}
-
-/** Calls `end` once the process that started us is gone. */
-function followParent(end) {
-  const parent = process.ppid;
-  setInterval(() => process.ppid === parent || end(), 250).unref();
-  const stdin = fs.fstatSync(0);
-  if (!stdin.isFIFO() && !stdin.isSocket()) return;
-  process.stdin.on('end', end).on('close', end).on('error', end).resume();
 }
 
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
