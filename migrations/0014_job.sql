@@ -3,7 +3,6 @@ create table job (
   id           bigint generated always as identity primary key,
   kind         text        not null,
   key          text collate "C" not null, -- what it is about, e.g. a DID; one waiting job per (kind, key)
-  payload      jsonb       not null default '{}',
   state        text        not null default 'queued',
   attempts     integer     not null default 0, -- counted when claimed, so that a crash counts too
   run_at       timestamptz not null default now(),

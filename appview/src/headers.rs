@@ -1,0 +1,85 @@
+//! What browsers are told about answers: who may read them, and what a page may do.
+
+use std::time::Duration;
+
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, REFERRER_POLICY,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use url::Url;
+
+use crate::Options;
+
+/// Any page may read what is public; none may send credentials along.
+pub(crate) fn open_cors() -> CorsLayer {
+    let exposed = [
+        RETRY_AFTER,
+        ETAG,
+        ACCEPT_RANGES,
+        CONTENT_LENGTH,
+        CONTENT_RANGE,
+        HeaderName::from_static("atproto-repo-rev"),
+        HeaderName::from_static("ratelimit-limit"),
+        HeaderName::from_static("ratelimit-remaining"),
+        HeaderName::from_static("ratelimit-reset"),
+        HeaderName::from_static("ratelimit-policy"),
+        HeaderName::from_static("x-request-id"),
+    ];
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(exposed)
+        .max_age(Duration::from_secs(7200))
+}
+
+/// Content is what its type says.
+pub(crate) fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+}
+
+/// Other hosts do not learn what somebody listens to.
+pub(crate) fn no_referrer() -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::overriding(REFERRER_POLICY, HeaderValue::from_static("same-origin"))
+}
+
+/// What is not a page may do nothing as one, unless it says otherwise itself.
+pub(crate) fn no_page() -> SetResponseHeaderLayer<HeaderValue> {
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    SetResponseHeaderLayer::if_not_present(CONTENT_SECURITY_POLICY, policy)
+}
+
+/// The player's policy: its own code, our images, sound from any encrypted host.
+pub(crate) fn page_policy(options: &Options) -> String {
+    let origin = |url: &Url| url.origin().ascii_serialization();
+    let ours = [Some(&options.public_url), options.media_url.as_ref()];
+    // The page may have been opened by another name than the public one, which 'self' then is not.
+    let ours: Vec<String> = ours.into_iter().flatten().map(origin).collect();
+    let ours = ours.join(" ");
+    format!(
+        "default-src 'self'; img-src 'self' data: {ours}; media-src 'self' https: {ours}; \
+         style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_policy_names_our_hosts_only() {
+        let mut options = Options::new("https://plyr.example/".parse().expect("a URL"));
+        let policy = page_policy(&options);
+        assert!(policy.contains("img-src 'self' data: https://plyr.example;"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        options.media_url = Some("https://media.example:8443/x".parse().expect("a URL"));
+        let policy = page_policy(&options);
+        let sources = "https: https://plyr.example https://media.example:8443; ";
+        assert!(policy.contains(&format!("media-src 'self' {sources}")), "{policy}");
+        assert!(!policy.contains("unsafe-eval") && !policy.contains("script-src"), "{policy}");
+    }
+}

@@ -1,0 +1,94 @@
+//! What every request passes through: an id, a span, a deadline, its latency; and a panic that stays its own.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use crate::error::Error;
+
+/// How long an answer may take to begin. What follows the headers (sound, events) may last.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Names the metrics of this crate for an exporter's help lines. Call once, after the recorder is installed.
+pub fn describe_metrics() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_histogram!(
+        "plyr_http_request_duration_seconds",
+        Unit::Seconds,
+        "Time until an answer began, by route template and status class"
+    );
+    describe_gauge!("plyr_http_requests_in_flight", "Requests whose answer has not begun");
+    describe_gauge!("plyr_http_connections", "Open connections");
+    describe_gauge!("plyr_read_pool_connections", "Connections of the readers' pool, by state");
+    describe_gauge!("plyr_live_streams", "Open pages that listen to changes");
+    describe_counter!("plyr_live_listener_failures_total", "Times that listening to changes failed");
+    describe_counter!("plyr_blob_unreadable_total", "Blobs that a row promises and the store does not have");
+}
+
+/// The layer. Stands inside CORS, so that its own refusals can be read by any page too.
+pub(crate) async fn request(request: Request, next: Next) -> Response {
+    let id = format!("{:016x}", rand::random::<u64>());
+    let matched = request.extensions().get::<MatchedPath>();
+    // Never the path itself: a metric per guess would be a gift to whoever guesses.
+    let route = matched.map_or("unmatched", MatchedPath::as_str).to_owned();
+    let path: String = request.uri().path().chars().take(256).collect();
+    let span = tracing::info_span!("request", id, method = %request.method(), path);
+    async move {
+        let started = Instant::now();
+        let mut response = {
+            let _in_flight = InFlight::new();
+            answer(request, next).await
+        };
+        let latency = started.elapsed();
+        let status = response.status().as_u16();
+        let class = ["1xx", "2xx", "3xx", "4xx", "5xx"]
+            .get(usize::from(status / 100) - 1)
+            .copied()
+            .unwrap_or("other");
+        metrics::histogram!("plyr_http_request_duration_seconds", "route" => route, "status" => class)
+            .record(latency.as_secs_f64());
+        tracing::debug!(status, latency_ms = latency.as_millis() as u64, "answered");
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+async fn answer(request: Request, next: Next) -> Response {
+    // Handlers share nothing that a panic could leave half-changed.
+    let caught = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(DEADLINE, caught).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+            Error::internal(anyhow::Error::msg(text.to_owned())).into_response()
+        }
+        Err(_) => Error::overloaded("no answer within ten seconds").into_response(),
+    }
+}
+
+/// Counts, also when the caller goes away half-way.
+struct InFlight;
+
+impl InFlight {
+    fn new() -> Self {
+        metrics::gauge!("plyr_http_requests_in_flight").increment(1);
+        InFlight
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        metrics::gauge!("plyr_http_requests_in_flight").decrement(1);
+    }
+}

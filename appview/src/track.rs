@@ -1,0 +1,274 @@
+//! Tracks: the latest of them, some of them by name, and how one looks from outside.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use indexer::syntax::{AtUri, Did};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
+use url::Url;
+
+use crate::actor::ProfileViewBasic;
+use crate::cursor::Cursor;
+use crate::error::{Error, stored};
+use crate::hydrate::{self, Counts, PAGE_MAX_BYTES, Record};
+use crate::{App, Options};
+
+/// `fm.plyr.feed.defs#trackView`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrackView {
+    /// The record's name.
+    pub uri: AtUri,
+    /// Its version.
+    pub cid: String,
+    /// The commit that brought this version.
+    pub rev: String,
+    /// Who published it.
+    pub author: ProfileViewBasic,
+    /// The record itself, unknown fields included.
+    pub record: Box<RawValue>,
+    /// Where it can be heard: our checked copy; else a foreign https address if the record has no blob.
+    /// Absent until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<String>,
+    /// Our copy of the cover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cover: Option<String>,
+    /// The featured people who can be seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<ProfileViewBasic>,
+    /// Normalised tags.
+    pub tags: Vec<String>,
+    /// People who like it.
+    pub like_count: i64,
+    /// Comments on it.
+    pub comment_count: i64,
+    /// Distinct plays of it.
+    pub play_count: i64,
+    /// Where it stands in feeds.
+    pub sort_at: DateTime<Utc>,
+    /// When this version was indexed.
+    pub indexed_at: DateTime<Utc>,
+}
+
+/// Marks the cursors of lists of tracks by feed order.
+type FeedCursor = Cursor<b't'>;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GetLatest {
+    limit: u8,
+    cursor: Option<FeedCursor>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Latest {
+    tracks: Vec<TrackView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<FeedCursor>,
+}
+
+/// `fm.plyr.feed.getLatest`: all tracks, newest first.
+pub(crate) async fn get_latest(
+    State(app): State<App>,
+    params: crate::xrpc::Params<GetLatest>,
+) -> Result<Json<Latest>, Error> {
+    let GetLatest { limit, cursor } = params.0;
+    let limit = usize::from(limit);
+    let mut db = app.pool.acquire().await?;
+    let mut skeleton = latest(&mut db, cursor, limit as i64 + 1).await?;
+    let more = skeleton.len() > limit;
+    skeleton.truncate(limit);
+    let uris: Vec<AtUri> = skeleton.iter().map(|(uri, _)| uri.clone()).collect();
+    let (tracks, covered) = views(&app.options, &mut db, &uris).await?;
+    let last = skeleton.into_iter().take(covered).next_back().filter(|_| more || covered < uris.len());
+    Ok(Json(Latest { tracks, cursor: last.map(|(uri, sort_at)| Cursor::at_time(sort_at, uri)) }))
+}
+
+async fn latest(
+    db: &mut PgConnection,
+    cursor: Option<FeedCursor>,
+    limit: i64,
+) -> Result<Vec<(AtUri, DateTime<Utc>)>, Error> {
+    let (time, uri) = match cursor {
+        Some(cursor) => (Some(cursor.time()?), Some(cursor.uri().to_string())),
+        None => (None, None),
+    };
+    // A missing cursor becomes the upper end of the order, not an "or": either way the index is entered at
+    // one place.
+    let rows = sqlx::query!(
+        "select track.uri, track.sort_at
+           from track
+           join actor on actor.did = track.did and actor.active
+          where (track.sort_at, track.uri) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, ''))
+          order by track.sort_at desc, track.uri desc
+          limit $3",
+        time,
+        uri,
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| Ok((stored(&row.uri)?, row.sort_at))).collect()
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GetTracks {
+    uris: Vec<AtUri>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Tracks {
+    tracks: Vec<TrackView>,
+}
+
+/// `fm.plyr.feed.getTracks`: these tracks, in the order asked for. Unknown and hidden ones are left out.
+pub(crate) async fn get_tracks(
+    State(app): State<App>,
+    params: crate::xrpc::Params<GetTracks>,
+) -> Result<Json<Tracks>, Error> {
+    let uris = params.0.uris;
+    let mut db = app.pool.acquire().await?;
+    let (tracks, covered) = views(&app.options, &mut db, &uris).await?;
+    // Absent means unknown or hidden, so a page that is cut short must not look like one.
+    if covered < uris.len() {
+        let problem =
+            format!("uris: together too large, ask for the first {covered} and then for the others");
+        return Err(Error::invalid_request(problem));
+    }
+    Ok(Json(Tracks { tracks }))
+}
+
+/// Refuses, as every method that lists what hangs on a track does, a track that is unknown or hidden.
+pub(crate) async fn require_visible(db: &mut PgConnection, uri: &AtUri) -> Result<(), Error> {
+    let found = sqlx::query_scalar!(
+        "select true from track join actor on actor.did = track.did and actor.active where uri = $1",
+        uri.as_str()
+    )
+    .fetch_optional(db)
+    .await?;
+    found.map(|_| ()).ok_or_else(|| Error::declared("NotFound", "no such track"))
+}
+
+/// What a track's projection says, beside its record.
+struct Row {
+    uri: String,
+    did: Did,
+    audio_cid: Option<String>,
+    audio_url: Option<String>,
+    image_cid: Option<String>,
+    tags: Vec<String>,
+    features: Vec<Did>,
+    sort_at: DateTime<Utc>,
+}
+
+/// The views of the visible ones of `uris`, in their order, until they fill a page; and how many of `uris`
+/// that covers, at least one.
+pub(crate) async fn views(
+    options: &Options,
+    db: &mut PgConnection,
+    uris: &[AtUri],
+) -> Result<(Vec<TrackView>, usize), Error> {
+    let (mut records, covered) = hydrate::records(db, uris).await?;
+    let found: Vec<String> = records.keys().cloned().collect();
+    let mut rows = rows(db, &found).await?;
+    let dids: Vec<Did> =
+        rows.values().flat_map(|row| std::iter::once(&row.did).chain(&row.features)).cloned().collect();
+    let people = hydrate::people(options, db, &dids).await?;
+    let counts = hydrate::counts(db, &found).await?;
+    let cids: Vec<String> =
+        rows.values().flat_map(|row| [&row.audio_cid, &row.image_cid]).flatten().cloned().collect();
+    let media = hydrate::media(options, db, &cids).await?;
+
+    let mut views = Vec::with_capacity(found.len());
+    let mut size_bytes = 0;
+    for (position, uri) in uris[..covered].iter().enumerate() {
+        let (Some(row), Some(record)) = (rows.remove(uri.as_str()), records.remove(uri.as_str())) else {
+            continue;
+        };
+        let counts = counts.get(uri.as_str()).copied().unwrap_or_default();
+        let Some(view) = view(options, uri, row, record, &people, counts, &media) else { continue };
+        // Its JSON may be six times as long as the bytes that the query limited.
+        size_bytes += json_size_bytes(&view)?;
+        if size_bytes > PAGE_MAX_BYTES && !views.is_empty() {
+            return Ok((views, position));
+        }
+        views.push(view);
+    }
+    Ok((views, covered))
+}
+
+/// One track as it is shown; nothing when its author may not be seen.
+fn view(
+    options: &Options,
+    uri: &AtUri,
+    row: Row,
+    record: Record,
+    people: &HashMap<Did, ProfileViewBasic>,
+    counts: Counts,
+    media: &HashMap<String, String>,
+) -> Option<TrackView> {
+    let author = people.get(&row.did)?.clone();
+    let held = |cid: &Option<String>| cid.as_ref().and_then(|cid| media.get(cid)).cloned();
+    let audio = match &row.audio_cid {
+        Some(_) => held(&row.audio_cid),
+        None => row.audio_url.filter(|url| is_playable(options, url)),
+    };
+    Some(TrackView {
+        uri: uri.clone(),
+        cid: record.version.cid,
+        rev: record.version.rev,
+        author,
+        record: record.json,
+        audio,
+        cover: held(&row.image_cid),
+        features: row.features.iter().filter_map(|did| people.get(did)).cloned().collect(),
+        tags: row.tags,
+        like_count: counts.likes,
+        comment_count: counts.comments,
+        play_count: counts.plays,
+        sort_at: row.sort_at,
+        indexed_at: record.version.indexed_at,
+    })
+}
+
+/// Whether a page may play this address: encrypted, or ours (in development we are not).
+fn is_playable(options: &Options, text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let plain = url.username().is_empty() && url.password().is_none() && text.len() <= 2048;
+    plain && url.has_host() && (url.scheme() == "https" || options.is_ours(&url))
+}
+
+fn json_size_bytes(view: &TrackView) -> Result<usize, Error> {
+    Ok(serde_json::to_vec(view).map_err(Error::internal)?.len())
+}
+
+async fn rows(db: &mut PgConnection, uris: &[String]) -> Result<HashMap<String, Row>, Error> {
+    let rows = sqlx::query!(
+        "select uri, did, audio_cid, audio_url, image_cid, tags, feature_dids, sort_at
+           from track where uri = any($1)",
+        uris
+    )
+    .fetch_all(db)
+    .await?;
+    let mut tracks = HashMap::with_capacity(rows.len());
+    for row in rows {
+        // Not a key of ours but a claim in a record: one that is no DID features nobody.
+        let features = row.feature_dids.iter().filter_map(|did| did.parse().ok()).collect();
+        let track = Row {
+            uri: row.uri,
+            did: stored(&row.did)?,
+            audio_cid: row.audio_cid,
+            audio_url: row.audio_url,
+            image_cid: row.image_cid,
+            tags: row.tags,
+            features,
+            sort_at: row.sort_at,
+        };
+        tracks.insert(track.uri.clone(), track);
+    }
+    Ok(tracks)
+}

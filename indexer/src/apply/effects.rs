@@ -1,0 +1,147 @@
+//! What a change moves beside its own rows: numbers, jobs, and one small notification, all in the same transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use sqlx::PgConnection;
+
+use crate::job;
+
+/// Channel on which a transaction announces the generation of its `live_change` rows, and that jobs may wait.
+pub const CHANNEL: &str = "plyr";
+
+/// Which number.
+#[derive(Debug, Clone, Copy)]
+pub enum Count {
+    /// Distinct people who like it.
+    Likes,
+    /// Comments on it.
+    Comments,
+    /// Distinct plays of it.
+    Plays,
+}
+
+/// Collects the effects of a transaction, to be carried out once, in one order: two transactions that lock the same
+/// counters in different orders would wait for each other.
+#[derive(Debug, Default)]
+pub struct Effects {
+    inactive: HashSet<String>,
+    quiet: bool,
+    counts: BTreeMap<String, [i64; 3]>,
+    touched: BTreeMap<String, bool>,
+    repainted: BTreeSet<String>,
+    jobs: BTreeSet<(&'static str, String)>,
+}
+
+impl Effects {
+    /// For changes of people, of whom `inactive` are hidden: what they write counts for nothing until they return.
+    pub fn new(inactive: HashSet<String>) -> Self {
+        Effects { inactive, ..Effects::default() }
+    }
+
+    /// For a rebuild: numbers move, but nobody is told and no bytes are fetched.
+    pub fn quiet(inactive: HashSet<String>) -> Self {
+        Effects { inactive, quiet: true, ..Effects::default() }
+    }
+
+    /// Moves a number of `subject` by what `did` did.
+    pub fn count(&mut self, did: &str, subject: &str, count: Count, delta: i64) {
+        if !self.inactive.contains(did) {
+            self.move_count(subject, count, delta);
+        }
+    }
+
+    /// Moves a number whoever caused it.
+    pub fn move_count(&mut self, subject: &str, count: Count, delta: i64) {
+        self.counts.entry(subject.to_owned()).or_default()[count as usize] += delta;
+    }
+
+    /// Open pages that show this track shall look again; `reorders` if the latest feed gained or lost it.
+    pub fn touch(&mut self, uri: &str, reorders: bool) {
+        *self.touched.entry(uri.to_owned()).or_default() |= reorders;
+    }
+
+    /// A person's name or face changed: so do their tracks on open pages.
+    pub fn repaint(&mut self, did: &str) {
+        self.repainted.insert(did.to_owned());
+    }
+
+    /// Asks for a job; see [`job`].
+    pub fn job(&mut self, kind: &'static str, key: impl Into<String>) {
+        self.jobs.insert((kind, key.into()));
+    }
+
+    /// A record names this blob.
+    pub fn fetch_blob(&mut self, cid: &str) {
+        self.job(job::BLOB, cid);
+    }
+
+    /// A record names this person, of whom we may know nothing.
+    pub fn meet(&mut self, did: String) {
+        self.job(job::MEET, did);
+    }
+
+    /// Carries all out. To be called last before commit.
+    pub async fn carry_out(mut self, db: &mut PgConnection) -> sqlx::Result<()> {
+        move_counts(db, &self.counts).await?;
+        if self.quiet {
+            return Ok(());
+        }
+        job::enqueue(db, &self.jobs).await?;
+        if !self.repainted.is_empty() {
+            let dids: Vec<String> = self.repainted.iter().cloned().collect();
+            let uris = sqlx::query_scalar!("select uri from track where did = any($1) limit 1000", &dids)
+                .fetch_all(&mut *db)
+                .await?;
+            for uri in uris {
+                self.touch(&uri, false);
+            }
+        }
+        if !self.touched.is_empty() || !self.jobs.is_empty() {
+            announce(db, &self.touched).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; 3]>) -> sqlx::Result<()> {
+    let moved: Vec<(&String, &[i64; 3])> = counts.iter().filter(|(_, deltas)| **deltas != [0; 3]).collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let column = |index: usize| moved.iter().map(|(_, deltas)| deltas[index]).collect::<Vec<i64>>();
+    sqlx::query!(
+        r#"insert into subject_count as c (uri, like_count, comment_count, play_count)
+           select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) as d (uri, l, m, p)
+           order by d.uri collate "C"
+           on conflict (uri) do update set
+             like_count = c.like_count + excluded.like_count,
+             comment_count = c.comment_count + excluded.comment_count,
+             play_count = c.play_count + excluded.play_count"#,
+        &moved.iter().map(|(uri, _)| (*uri).clone()).collect::<Vec<_>>(),
+        &column(0),
+        &column(1),
+        &column(2)
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn announce(db: &mut PgConnection, touched: &BTreeMap<String, bool>) -> sqlx::Result<()> {
+    let generation = sqlx::query_scalar!(r#"select nextval('live_generation') as "generation!""#)
+        .fetch_one(&mut *db)
+        .await?;
+    let (uris, reorders): (Vec<String>, Vec<bool>) =
+        touched.iter().map(|(uri, reorders)| (uri.clone(), *reorders)).unzip();
+    sqlx::query!(
+        "insert into live_change (generation, uri, reorders)
+         select $1, * from unnest($2::text[], $3::boolean[])",
+        generation,
+        &uris,
+        &reorders
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!("select pg_notify($1, $2)", CHANNEL, generation.to_string()).execute(db).await?;
+    Ok(())
+}

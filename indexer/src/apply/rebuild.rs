@@ -1,0 +1,139 @@
+//! Re-projecting every record without the network, while the service runs.
+//!
+//! One repo a transaction, under its lock, by the same code that live changes take; what no record accounts for goes. Then
+//! the numbers are counted anew. Nobody is notified and no bytes are fetched.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+
+use super::Door;
+use super::account::projected;
+use super::effects::Effects;
+use crate::record::{self, KINDS, Kind, Row};
+use crate::syntax::{AtUri, Did};
+
+/// What a rebuild did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Repos re-projected.
+    pub repos: u64,
+    /// Records read.
+    pub records: u64,
+    /// Records that have no projection, each with its problem in `record`.
+    pub problems: u64,
+    /// Numbers that were wrong before they were counted anew.
+    pub counts_mended: u64,
+}
+
+/// Rebuilds all projections. `progress` hears (repos done, repos in all) after each repo.
+pub async fn rebuild(door: &Door, progress: impl Fn(u64, u64)) -> sqlx::Result<Summary> {
+    let dids = sqlx::query_scalar!("select did from repo order by did").fetch_all(&door.pool).await?;
+    let mut summary = Summary::default();
+    for did in &dids {
+        let Ok(did) = did.parse::<Did>() else { continue };
+        let (records, problems) = rebuild_repo(door, &did).await?;
+        summary.repos += 1;
+        summary.records += records;
+        summary.problems += problems;
+        progress(summary.repos, dids.len() as u64);
+    }
+    summary.counts_mended = recount(door).await?;
+    Ok(summary)
+}
+
+async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
+    let mut tx = door.pool.begin().await?;
+    sqlx::query!("select did from repo where did = $1 for update", did.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+    let active = sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+    let inactive = if active == Some(true) { None } else { Some(did.to_string()) };
+    let mut effects = Effects::quiet(inactive.into_iter().collect());
+    let rows = sqlx::query!(
+        r#"select uri, value as "value!", problem, problem_detail, first_seen_at from record
+           where did = $1 and value is not null"#,
+        did.as_str()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let (records, mut problems) = (rows.len() as u64, 0);
+    let mut projections: BTreeMap<Kind, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        let Ok(uri) = row.uri.parse::<AtUri>() else { continue };
+        let problem = match door.registry.read(&uri, &row.value, row.first_seen_at) {
+            Ok(projection) => {
+                if let Some(collection) = door.registry.get(uri.collection()) {
+                    projections.entry(collection.kind).or_default().push(projection);
+                }
+                None
+            }
+            Err(problem) => Some((problem.name.to_owned(), problem.detail.replace('\0', "\u{fffd}"))),
+        };
+        problems += u64::from(problem.is_some());
+        let (name, detail) = problem.unzip();
+        if name != row.problem || detail != row.problem_detail {
+            sqlx::query!(
+                "update record set problem = $2, problem_detail = $3 where uri = $1",
+                row.uri,
+                name,
+                detail
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+    }
+    for kind in KINDS {
+        let uris = projected(&mut tx, kind, did).await?;
+        let rows = projections.remove(&kind).unwrap_or_default();
+        record::project(&mut tx, kind, &uris, rows, &mut effects).await?;
+    }
+    effects.carry_out(&mut tx).await?;
+    tx.commit().await?;
+    Ok((records, problems))
+}
+
+/// Counts every number anew from the projections. Returns how many were wrong.
+///
+/// The lock waits for every transaction that has moved a number and stops others before they do: each then moves the
+/// numbers by what this snapshot did not see.
+pub async fn recount(door: &Door) -> sqlx::Result<u64> {
+    let mut tx = door.pool.begin().await?;
+    sqlx::query!("lock table subject_count in exclusive mode").execute(&mut *tx).await?;
+    let mended = recount_locked(&mut tx).await?;
+    tx.commit().await?;
+    Ok(mended)
+}
+
+async fn recount_locked(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let mended = sqlx::query!(
+        r#"with part as (
+             select subject_uri as uri, count(distinct l.did) as likes, 0::bigint as comments, 0::bigint as plays
+             from plyr_like l join actor a on a.did = l.did and a.active group by subject_uri
+             union all
+             select subject_uri, 0, count(*), 0
+             from comment c join actor a on a.did = c.did and a.active group by subject_uri
+             union all
+             select subject_uri, 0, 0, count(distinct (p.did, p.play_key))
+             from play p join actor a on a.did = p.did and a.active where subject_uri is not null group by subject_uri
+           ), truth as (
+             select uri, sum(likes)::bigint as likes, sum(comments)::bigint as comments, sum(plays)::bigint as plays
+             from part group by uri
+           ), compared as (
+             select coalesce(t.uri, c.uri) as uri, coalesce(t.likes, 0) as likes, coalesce(t.comments, 0) as comments,
+                    coalesce(t.plays, 0) as plays
+             from truth t full join subject_count c on c.uri = t.uri
+             where (coalesce(t.likes, 0), coalesce(t.comments, 0), coalesce(t.plays, 0))
+                is distinct from (coalesce(c.like_count, 0), coalesce(c.comment_count, 0), coalesce(c.play_count, 0))
+           )
+           insert into subject_count as c (uri, like_count, comment_count, play_count)
+           select uri, likes, comments, plays from compared
+           on conflict (uri) do update set like_count = excluded.like_count, comment_count = excluded.comment_count,
+                                           play_count = excluded.play_count"#
+    )
+    .execute(db)
+    .await?;
+    Ok(mended.rows_affected())
+}

@@ -1,0 +1,217 @@
+//! What can be said of the network, by whoever says it: the words the door understands.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use cid::Cid;
+
+use crate::syntax::{AtUri, Did, Tid};
+
+/// What happened to one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// It was created or replaced.
+    Put {
+        /// CID of `value`.
+        cid: Cid,
+        /// DAG-CBOR, exactly as hashed.
+        value: Bytes,
+    },
+    /// It is gone.
+    Delete,
+}
+
+impl Op {
+    /// The record's CID, none when it is gone.
+    pub fn cid(&self) -> Option<&Cid> {
+        match self {
+            Op::Put { cid, .. } => Some(cid),
+            Op::Delete => None,
+        }
+    }
+}
+
+/// One signed commit, verified: signature, and each op against the commit's MST.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Whose repo.
+    pub did: Did,
+    /// This commit.
+    pub rev: Tid,
+    /// The commit before it, as the host says; none for a repo's first.
+    pub since: Option<Tid>,
+    /// MST root before it, as the host says.
+    pub prev_data: Option<Cid>,
+    /// MST root after it.
+    pub data: Cid,
+    /// The records of ours that it touches: at most one op for each, the last.
+    pub ops: Vec<(AtUri, Op)>,
+}
+
+/// A whole repo (the collections of ours in it), verified, at one rev.
+#[derive(Debug, Clone)]
+pub struct RepoSnapshot {
+    /// Whose repo.
+    pub did: Did,
+    /// The commit it was read at.
+    pub rev: Tid,
+    /// MST root at `rev`.
+    pub data: Cid,
+    /// Every live record of ours: what is not here is absent.
+    pub records: Vec<(AtUri, Cid, Bytes)>,
+    /// It came from the account's current PDS and not from a mirror.
+    pub authoritative: bool,
+    /// What we knew before we asked, to tell a restored backup from an answer that is merely a moment old.
+    pub asked: Asked,
+}
+
+/// The state of a repo row at the moment a question was sent to the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Epoch then.
+    pub epoch: i32,
+    /// Newest proven rev then.
+    pub seen_rev: Option<Tid>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// One record, or its absence, proven by `com.atproto.sync.getRecord` of the account's current PDS.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// Which.
+    pub uri: AtUri,
+    /// The commit that proves it.
+    pub rev: Tid,
+    /// What it proves.
+    pub op: Op,
+    /// What we knew before we asked.
+    pub asked: Asked,
+}
+
+/// An account's standing as some host tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Visible.
+    Active,
+    /// Switched off by its owner.
+    Deactivated,
+    /// Switched off by its host for a time.
+    Suspended,
+    /// Switched off by its host.
+    Takendown,
+    /// Gone for good: its rows are erased.
+    Deleted,
+}
+
+impl Status {
+    /// The word of the protocol and of the `actor` table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Active => "active",
+            Status::Deactivated => "deactivated",
+            Status::Suspended => "suspended",
+            Status::Takendown => "takendown",
+            Status::Deleted => "deleted",
+        }
+    }
+
+    /// Reads `active` and `status` as `#account` and `getRepoStatus` give them. Words that say nothing about the
+    /// account's standing (`throttled`, `desynchronized`, ones not known yet) give none.
+    pub fn read(active: bool, status: Option<&str>) -> Option<Self> {
+        match (active, status) {
+            (true, _) => Some(Status::Active),
+            (false, Some("deactivated")) => Some(Status::Deactivated),
+            (false, Some("suspended")) => Some(Status::Suspended),
+            (false, Some("takendown")) => Some(Status::Takendown),
+            (false, Some("deleted")) => Some(Status::Deleted),
+            (false, _) => None,
+        }
+    }
+
+    /// Reads the word of the `actor` table.
+    pub fn from_word(word: &str) -> Option<Self> {
+        if word == "active" { Some(Status::Active) } else { Status::read(false, Some(word)) }
+    }
+}
+
+/// Something that could not be read or applied, to be kept aside.
+#[derive(Debug, Clone, Default)]
+pub struct Problem {
+    /// Its name, stable, for counting: `BadSignature`.
+    pub kind: &'static str,
+    /// The source's sequence number, where it came from a stream.
+    pub seq: Option<i64>,
+    /// Whose, as far as could be read.
+    pub did: Option<Did>,
+    /// Which record, when it is about one.
+    pub uri: Option<AtUri>,
+    /// For an operator to read.
+    pub detail: String,
+    /// As received.
+    pub bytes: Bytes,
+}
+
+/// One thing that a source says.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A verified live commit.
+    Commit(Commit),
+    /// `#sync`, verified: the repo now stands at this rev and root, however it came there.
+    Sync {
+        /// Whose repo.
+        did: Did,
+        /// Its rev.
+        rev: Tid,
+        /// Its MST root.
+        data: Cid,
+    },
+    /// A repo read as a whole.
+    Snapshot(RepoSnapshot),
+    /// One record proven.
+    Proof(Proof),
+    /// `#account`: one host's opinion, to be confirmed at the account's PDS.
+    Account {
+        /// Who.
+        did: Did,
+        /// What the host says.
+        status: Status,
+    },
+    /// `#identity`: the DID document or the handle may have changed.
+    Identity {
+        /// Who.
+        did: Did,
+    },
+    /// Something of this repo was lost on the way here: it is to be read as a whole.
+    Missed {
+        /// Whose repo.
+        did: Did,
+    },
+    /// Could not be read.
+    Problem(Problem),
+}
+
+impl Input {
+    /// Whose it is, where that is known.
+    pub fn did(&self) -> Option<&Did> {
+        match self {
+            Input::Commit(commit) => Some(&commit.did),
+            Input::Snapshot(snapshot) => Some(&snapshot.did),
+            Input::Sync { did, .. }
+            | Input::Account { did, .. }
+            | Input::Identity { did }
+            | Input::Missed { did } => Some(did),
+            Input::Proof(_) | Input::Problem(_) => None,
+        }
+    }
+}
+
+/// A place in a source's stream, stored with the data that it accounts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Key of the source as configured.
+    pub source: Arc<str>,
+    /// Highest sequence number with nothing unfinished before it.
+    pub seq: i64,
+}

@@ -1,0 +1,217 @@
+//! Parallel across DIDs, in order within one.
+//!
+//! A lane is the queue of one DID's events and the task that verifies them one after another; it lives as long as it has
+//! work. A shard is a task that applies what the lanes of its DIDs have verified, as many as are ready in one transaction.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::verify;
+use super::watermark::Watermark;
+use crate::Indexer;
+use crate::apply::batch::apply_all;
+use crate::change::{Cursor, Input, Problem};
+use crate::proto::frame::Frame;
+use crate::source;
+use crate::syntax::Did;
+
+/// Transactions at once.
+const SHARDS: usize = 4;
+/// Events of one transaction at most.
+const BATCH_MAX: usize = 256;
+/// What may be in flight, in units of [`UNIT_BYTES`].
+const IN_FLIGHT_UNITS: usize = 64 * 1024;
+const UNIT_BYTES: usize = 1024;
+/// How often a cursor that moved without transactions (events of no concern) is saved.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// An event on its way, with the room it takes.
+struct Event {
+    place: u64,
+    seq: i64,
+    frame: Frame,
+    message: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+/// An event verified.
+struct Verified {
+    place: u64,
+    inputs: Vec<Input>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// The lanes and shards of one source.
+pub(super) struct Lanes {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    saver: tokio::task::AbortHandle,
+}
+
+struct Shared {
+    indexer: Indexer,
+    source: source::Key,
+    queues: Mutex<HashMap<Did, VecDeque<Event>>>,
+    watermark: Mutex<Watermark>,
+    room: Arc<Semaphore>,
+    shards: Vec<mpsc::Sender<Verified>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lanes {
+    pub fn start(indexer: Indexer, source: source::Key) -> Self {
+        let (shards, receivers): (Vec<_>, Vec<_>) = (0..SHARDS).map(|_| mpsc::channel(BATCH_MAX)).unzip();
+        let shared = Arc::new(Shared {
+            indexer,
+            source,
+            queues: Mutex::default(),
+            watermark: Mutex::default(),
+            room: Arc::new(Semaphore::new(IN_FLIGHT_UNITS)),
+            shards,
+        });
+        let mut tasks = JoinSet::new();
+        for receiver in receivers {
+            tasks.spawn(shard(shared.clone(), receiver));
+        }
+        let saver = tasks.spawn(save_now_and_then(shared.clone()));
+        Lanes { shared, tasks, saver }
+    }
+
+    /// Puts an event into its lane; waits while too much is in flight.
+    pub async fn dispatch(&self, seq: i64, did: Did, frame: Frame, message: Bytes) {
+        let Some(room) = self.shared.make_room(message.len()).await else { return };
+        let place = lock(&self.shared.watermark).begin(seq);
+        let event = Event { place, seq, frame, message, _room: room };
+        let mut queues = lock(&self.shared.queues);
+        if let Some(queue) = queues.get_mut(&did) {
+            queue.push_back(event);
+        } else {
+            queues.insert(did.clone(), VecDeque::from([event]));
+            tokio::spawn(lane(self.shared.clone(), did));
+        }
+    }
+
+    /// An event that concerns nothing here.
+    pub fn pass(&self, seq: i64) {
+        let mut watermark = lock(&self.shared.watermark);
+        let place = watermark.begin(seq);
+        watermark.finish([place]);
+    }
+
+    /// An event that could not be read is kept aside in its turn.
+    pub async fn unreadable(&self, problem: Problem) {
+        let Some(room) = self.shared.make_room(problem.bytes.len()).await else { return };
+        // Without a seq it has no place in the line; it is written all the same.
+        let place = problem.seq.map_or(u64::MAX, |seq| lock(&self.shared.watermark).begin(seq));
+        let missed = problem.did.clone().map(|did| Input::Missed { did });
+        let inputs = std::iter::once(Input::Problem(problem)).chain(missed).collect();
+        self.shared.shards[0].send(Verified { place, inputs, _room: room }).await.ok();
+    }
+
+    /// Forgets how far the source was, once everything in flight is applied: its sequence numbers begin anew.
+    pub async fn forget(&self) {
+        if let Ok(_all) = self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32).await {
+            *lock(&self.shared.watermark) = Watermark::default();
+        }
+    }
+
+    /// Waits until everything in flight is applied and the cursor saved.
+    pub async fn finish(mut self) {
+        let all = self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32);
+        if tokio::time::timeout(Duration::from_secs(30), all).await.is_err() {
+            tracing::warn!("events still in flight at the end; they will be read again");
+        }
+        self.saver.abort();
+        self.shared.save().await;
+        self.tasks.shutdown().await;
+    }
+}
+
+impl Shared {
+    async fn make_room(&self, size_bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = (size_bytes / UNIT_BYTES + 1).min(IN_FLIGHT_UNITS) as u32;
+        self.room.clone().acquire_many_owned(units).await.ok()
+    }
+
+    fn shard_of(&self, did: &Did) -> &mpsc::Sender<Verified> {
+        let mut hasher = DefaultHasher::new();
+        did.hash(&mut hasher);
+        &self.shards[hasher.finish() as usize % self.shards.len()]
+    }
+
+    fn cursor(&self, seq: i64) -> Cursor {
+        Cursor { source: self.source.clone(), seq }
+    }
+
+    async fn save(&self) {
+        let mark = lock(&self.watermark).mark();
+        if let Some(seq) = mark {
+            apply_all(&self.indexer.door, Vec::new(), Some(&self.cursor(seq))).await;
+        }
+    }
+}
+
+/// Verifies one DID's events in order, until there are none.
+async fn lane(shared: Arc<Shared>, did: Did) {
+    let shard = shared.shard_of(&did).clone();
+    loop {
+        let event = {
+            let mut queues = lock(&shared.queues);
+            match queues.get_mut(&did).and_then(VecDeque::pop_front) {
+                Some(event) => event,
+                None => {
+                    queues.remove(&did);
+                    return;
+                }
+            }
+        };
+        let inputs = verify::verify(&shared.indexer, event.seq, &event.frame, &event.message).await;
+        if shard.send(Verified { place: event.place, inputs, _room: event._room }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Applies what is ready, in the order in which it became ready.
+async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while ready.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let places: Vec<u64> = batch.iter().map(|event| event.place).collect();
+        let inputs: Vec<Input> =
+            batch.iter_mut().flat_map(|event| std::mem::take(&mut event.inputs)).collect();
+        let mark = lock(&shared.watermark).mark_with(&places);
+        let cursor = mark.map(|seq| shared.cursor(seq));
+        metrics::histogram!("plyr_batch_inputs").record(inputs.len() as f64);
+        let started = std::time::Instant::now();
+        apply_all(&shared.indexer.door, inputs, cursor.as_ref()).await;
+        metrics::histogram!("plyr_apply_seconds").record(started.elapsed().as_secs_f64());
+        lock(&shared.watermark).finish(places);
+        // Dropping the events makes room for others.
+        batch.clear();
+    }
+}
+
+async fn save_now_and_then(shared: Arc<Shared>) {
+    let mut saved = None;
+    let mut ticks = tokio::time::interval(SAVE_EVERY);
+    loop {
+        ticks.tick().await;
+        let mark = lock(&shared.watermark).mark();
+        if mark != saved {
+            shared.save().await;
+            saved = mark;
+        }
+        if let Err(error) = shared.indexer.door.refresh_tracked_if_old().await {
+            tracing::warn!(%error, "cannot read whom we follow");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! How far a stream is finished when its events finish in any order.
+
+use std::collections::{HashSet, VecDeque};
+
+/// The events in flight, in the order received.
+#[derive(Debug, Default)]
+pub(super) struct Watermark {
+    first: u64,
+    events: VecDeque<(i64, bool)>,
+    mark: Option<i64>,
+}
+
+impl Watermark {
+    /// An event was received. Returns its place in line.
+    pub fn begin(&mut self, seq: i64) -> u64 {
+        self.events.push_back((seq, false));
+        self.first + self.events.len() as u64 - 1
+    }
+
+    /// Events are finished for good.
+    pub fn finish(&mut self, places: impl IntoIterator<Item = u64>) {
+        for place in places {
+            if let Some(event) =
+                place.checked_sub(self.first).and_then(|index| self.events.get_mut(index as usize))
+            {
+                event.1 = true;
+            }
+        }
+        while let Some((seq, true)) = self.events.front().copied() {
+            self.events.pop_front();
+            self.first += 1;
+            self.mark = self.mark.max(Some(seq));
+        }
+    }
+
+    /// The highest seq with nothing unfinished before it.
+    pub fn mark(&self) -> Option<i64> {
+        self.mark
+    }
+
+    /// What the mark will be once these too are finished.
+    pub fn mark_with(&self, places: &[u64]) -> Option<i64> {
+        let places: HashSet<u64> = places.iter().copied().collect();
+        let line = self.events.iter().zip(self.first..);
+        let done = line.take_while(|((_, done), place)| *done || places.contains(place));
+        done.map(|((seq, _), _)| *seq).fold(self.mark, |mark, seq| mark.max(Some(seq)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Watermark;
+    use proptest::prelude::*;
+
+    #[test]
+    fn holes_hold_it_back() {
+        let mut line = Watermark::default();
+        let places: Vec<u64> = [10, 12, 17].into_iter().map(|seq| line.begin(seq)).collect();
+        line.finish([places[1]]);
+        assert_eq!((line.mark(), line.mark_with(&[places[0]])), (None, Some(12)));
+        line.finish([places[0]]);
+        assert_eq!((line.mark(), line.mark_with(&[places[2]])), (Some(12), Some(17)));
+    }
+
+    proptest! {
+        /// Whatever order events finish in, the mark is what a look at all of them says.
+        #[test]
+        fn it_is_the_longest_finished_prefix(order in Just((0..40usize).collect::<Vec<_>>()).prop_shuffle(), upto in 0..40usize) {
+            let mut line = Watermark::default();
+            let places: Vec<u64> = (0..40).map(|seq| line.begin(seq * 3)).collect();
+            let done = &order[..upto];
+            line.finish(done.iter().map(|index| places[*index]));
+            let prefix = (0..40).take_while(|index| done.contains(index)).last();
+            prop_assert_eq!(line.mark(), prefix.map(|index| index as i64 * 3));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! All lexicons together, read once, every reference between them resolved.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use rust_embed::RustEmbed;
+
+use super::schema::{Def, Document, Object, Params, Primary, Query, Record, Schema};
+
+/// The folder `lexicons/` at the root of the repository.
+#[derive(RustEmbed)]
+#[folder = "../lexicons"]
+struct Files;
+
+/// The embedded lexicons. That they parse is no matter of input: a test reads them, and the process that could not
+/// would know nothing.
+pub(super) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
+    let paths = Files::iter().filter(|path| path.ends_with(".json"));
+    let files = paths.filter_map(|path| Some((Files::get(&path)?, path)));
+    Catalog::load(files.map(|(file, path)| (path.into_owned(), file.data)))
+        .unwrap_or_else(|problem| panic!("embedded lexicons: {problem}"))
+});
+
+/// Definitions by `nsid#name`.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    defs: BTreeMap<String, Def>,
+}
+
+impl Catalog {
+    /// Reads files given as (path below the folder, JSON). Names the first file that is wrong, and why.
+    pub(super) fn load(files: impl Iterator<Item = (String, impl AsRef<[u8]>)>) -> Result<Self, String> {
+        let mut catalog = Catalog::default();
+        let mut refs = Vec::new();
+        for (path, json) in files {
+            let document =
+                serde_json::from_slice(json.as_ref()).map_err(|error| format!("{path}: {error}"))?;
+            catalog.add(&path, document, &mut refs).map_err(|problem| format!("{path}: {problem}"))?;
+        }
+        match refs.iter().find(|(_, target)| catalog.schema(target).is_none()) {
+            Some((path, target)) => Err(format!("{path}: nothing is named {target}")),
+            None => Ok(catalog),
+        }
+    }
+
+    fn add(
+        &mut self,
+        path: &str,
+        document: Document,
+        refs: &mut Vec<(String, String)>,
+    ) -> Result<(), String> {
+        let Document { lexicon, id, defs, .. } = document;
+        if lexicon != 1 {
+            return Err(format!("version {lexicon} of the language"));
+        }
+        if path != format!("{}.json", id.replace('.', "/")) {
+            return Err(format!("the file of {id} belongs elsewhere"));
+        }
+        for (name, mut def) in defs {
+            if name != "main" && matches!(def, Def::Primary(_)) {
+                return Err(format!("#{name} must be named main"));
+            }
+            for schema in def.schemas_mut() {
+                schema.for_each_ref(&mut |target| {
+                    *target = absolute(&id, target);
+                    refs.push((path.to_owned(), target.clone()));
+                });
+            }
+            check_def(&def).map_err(|problem| format!("#{name}: {problem}"))?;
+            self.defs.insert(format!("{id}#{name}"), def);
+        }
+        Ok(())
+    }
+
+    /// The record lexicon of this NSID.
+    pub(super) fn record(&self, nsid: &str) -> Option<&Record> {
+        match self.defs.get(&absolute("", nsid))? {
+            Def::Primary(Primary::Record(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// The query lexicon of this NSID.
+    pub(super) fn query(&self, nsid: &str) -> Option<&Query> {
+        match self.defs.get(&absolute("", nsid))? {
+            Def::Primary(Primary::Query(query)) => Some(query),
+            _ => None,
+        }
+    }
+
+    /// What a resolved reference leads to. A reference to a record means the object in it.
+    pub(super) fn schema(&self, target: &str) -> Option<&Schema> {
+        match self.defs.get(target)? {
+            Def::Schema(schema) => Some(schema),
+            Def::Primary(Primary::Record(record)) => Some(&record.record),
+            Def::Primary(Primary::Query(_)) => None,
+        }
+    }
+
+    /// NSIDs of the lexicons whose main definition is a query.
+    pub(super) fn queries(&self) -> impl Iterator<Item = &str> {
+        self.mains().filter_map(|(nsid, primary)| matches!(primary, Primary::Query(_)).then_some(nsid))
+    }
+
+    /// NSIDs of the lexicons whose main definition is a record.
+    pub(super) fn records(&self) -> impl Iterator<Item = &str> {
+        self.mains().filter_map(|(nsid, primary)| matches!(primary, Primary::Record(_)).then_some(nsid))
+    }
+
+    fn mains(&self) -> impl Iterator<Item = (&str, &Primary)> {
+        self.defs.iter().filter_map(|(name, def)| match def {
+            Def::Primary(primary) => Some((name.strip_suffix("#main")?, primary)),
+            Def::Schema(_) => None,
+        })
+    }
+}
+
+/// The one full form of a reference written in the lexicon `base`: `nsid#name`.
+pub(super) fn absolute(base: &str, target: &str) -> String {
+    match target.split_once('#') {
+        Some(("", name)) => format!("{base}#{name}"),
+        Some(_) => target.to_owned(),
+        None => format!("{target}#main"),
+    }
+}
+
+impl Def {
+    fn schemas_mut(&mut self) -> Vec<&mut Schema> {
+        match self {
+            Def::Schema(schema) => vec![schema],
+            Def::Primary(Primary::Record(record)) => vec![&mut record.record],
+            Def::Primary(Primary::Query(query)) => {
+                let params = query.parameters.iter_mut().flat_map(|params| params.properties.values_mut());
+                params.chain(query.output.as_mut().map(|output| &mut output.schema)).collect()
+            }
+        }
+    }
+}
+
+/// What the types cannot say. That no named definition is itself a reference is what bounds the interpreter's
+/// recursion by the depth of the value.
+fn check_def(def: &Def) -> Result<(), String> {
+    match def {
+        Def::Schema(Schema::Ref(_) | Schema::Union(_)) => Err("a reference cannot be named".to_owned()),
+        Def::Schema(schema) => check_schema(schema),
+        Def::Primary(Primary::Record(record)) if !matches!(record.record, Schema::Object(_)) => {
+            Err("a record must be an object".to_owned())
+        }
+        Def::Primary(Primary::Record(record)) => check_schema(&record.record),
+        Def::Primary(Primary::Query(query)) => {
+            query.parameters.as_ref().map_or(Ok(()), check_params)?;
+            query.output.as_ref().map_or(Ok(()), |output| check_schema(&output.schema))
+        }
+    }
+}
+
+fn check_params(params: &Params) -> Result<(), String> {
+    let scalar = |s: &Schema| matches!(s, Schema::String(_) | Schema::Integer(_) | Schema::Boolean(_));
+    for (name, schema) in &params.properties {
+        if !scalar(schema) && !matches!(schema, Schema::Array(array) if scalar(&array.items)) {
+            return Err(format!("the parameter {name} is neither a scalar nor an array of scalars"));
+        }
+    }
+    check_names(&params.required, &params.properties)
+}
+
+fn check_schema(schema: &Schema) -> Result<(), String> {
+    match schema {
+        Schema::Object(Object { required, nullable, properties, .. }) => {
+            check_names(required, properties)?;
+            check_names(nullable, properties)?;
+            properties.values().try_for_each(check_schema)
+        }
+        Schema::Array(array) => check_schema(&array.items),
+        _ => Ok(()),
+    }
+}
+
+fn check_names(names: &[String], properties: &BTreeMap<String, Schema>) -> Result<(), String> {
+    match names.iter().find(|name| !properties.contains_key(*name)) {
+        Some(name) => Err(format!("{name} is required or nullable, but no property")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,286 @@
+//! The Lexicon language as types: what a definition in one of the JSON files may say.
+//!
+//! Unknown keys are refused, so that a misspelt limit is found when the files are read and not when it fails to limit.
+//! `procedure`, `subscription`, `token` and `null` are not here: nothing in the files uses them.
+
+use std::collections::BTreeMap;
+
+use serde::de::{Error, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+
+/// One file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    pub lexicon: u32,
+    pub id: String,
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub defs: BTreeMap<String, Def>,
+}
+
+/// A named definition. Records and queries are only ever named `main`.
+#[derive(Debug)]
+pub(super) enum Def {
+    Primary(Primary),
+    Schema(Schema),
+}
+
+impl<'de> Deserialize<'de> for Def {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = serde_json::Value::deserialize(deserializer)?;
+        let def = match json.get("type").and_then(|kind| kind.as_str()) {
+            Some("record" | "query") => serde_json::from_value(json).map(Def::Primary),
+            _ => serde_json::from_value(json).map(Def::Schema),
+        };
+        def.map_err(D::Error::custom)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(super) enum Primary {
+    Record(Record),
+    Query(Query),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub key: RecordKey,
+    pub record: Schema,
+}
+
+/// What the record keys of a collection look like.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) enum RecordKey {
+    Tid,
+    Nsid,
+    Any,
+    Literal(String),
+}
+
+impl TryFrom<String> for RecordKey {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "tid" => Ok(RecordKey::Tid),
+            "nsid" => Ok(RecordKey::Nsid),
+            "any" => Ok(RecordKey::Any),
+            _ => match text.strip_prefix("literal:") {
+                Some(literal) if !literal.is_empty() => Ok(RecordKey::Literal(literal.to_owned())),
+                _ => Err(format!("no such kind of record key: {text:?}")),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub parameters: Option<Params>,
+    pub output: Option<Output>,
+    #[serde(default)]
+    pub errors: Vec<ErrorName>,
+}
+
+/// The parameters of a query: an object whose values are scalars or arrays of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    #[serde(rename = "type")]
+    _kind: ParamsKind,
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    #[serde(default)]
+    pub required: Vec<String>,
+    pub properties: BTreeMap<String, Schema>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ParamsKind {
+    Params,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Output {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    #[serde(rename = "encoding")]
+    _encoding: IgnoredAny,
+    pub schema: Schema,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ErrorName {
+    pub name: String,
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+}
+
+/// What one value may be.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(super) enum Schema {
+    Object(Object),
+    Array(Array),
+    String(Text),
+    Integer(Integer),
+    Boolean(Boolean),
+    Bytes(Bytes),
+    CidLink(Bare),
+    Blob(Blob),
+    Ref(Ref),
+    Union(Union),
+    Unknown(Bare),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bare {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Object {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    #[serde(default)]
+    pub required: Vec<String>,
+    #[serde(default)]
+    pub nullable: Vec<String>,
+    pub properties: BTreeMap<String, Schema>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Array {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub items: Box<Schema>,
+    pub min_length: Option<usize>,
+    pub max_length: Option<usize>,
+}
+
+/// Lengths are in bytes of UTF-8. `knownValues` are a hint to programs: others are legal.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Text {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub format: Option<Format>,
+    pub min_length: Option<usize>,
+    pub max_length: Option<usize>,
+    pub min_graphemes: Option<usize>,
+    pub max_graphemes: Option<usize>,
+    #[serde(default, rename = "knownValues")]
+    _known_values: IgnoredAny,
+    #[serde(rename = "enum")]
+    pub options: Option<Vec<String>>,
+    #[serde(rename = "const")]
+    pub constant: Option<String>,
+    pub default: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Format {
+    AtIdentifier,
+    AtUri,
+    Cid,
+    Datetime,
+    Did,
+    Handle,
+    Language,
+    Nsid,
+    RecordKey,
+    Tid,
+    Uri,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Integer {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub minimum: Option<i64>,
+    pub maximum: Option<i64>,
+    #[serde(rename = "enum")]
+    pub options: Option<Vec<i64>>,
+    #[serde(rename = "const")]
+    pub constant: Option<i64>,
+    pub default: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Boolean {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    #[serde(rename = "const")]
+    pub constant: Option<bool>,
+    pub default: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Bytes {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub min_length: Option<usize>,
+    pub max_length: Option<usize>,
+}
+
+/// `accept` holds MIME types or globs such as `audio/*`; `max_size` is in bytes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Blob {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub accept: Option<Vec<String>>,
+    pub max_size: Option<i64>,
+}
+
+/// `target` is written `#name`, `nsid` or `nsid#name`; once the file is read, always `nsid#name`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ref {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    #[serde(rename = "ref")]
+    pub target: String,
+}
+
+/// Open unless `closed`: a value whose `$type` is none of `refs` is legal.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Union {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    pub refs: Vec<String>,
+    #[serde(default)]
+    pub closed: bool,
+}
+
+impl Schema {
+    /// Visits every reference inside, at any depth.
+    pub(super) fn for_each_ref(&mut self, visit: &mut impl FnMut(&mut String)) {
+        match self {
+            Schema::Object(object) => object.properties.values_mut().for_each(|p| p.for_each_ref(visit)),
+            Schema::Array(array) => array.items.for_each_ref(visit),
+            Schema::Ref(reference) => visit(&mut reference.target),
+            Schema::Union(union) => union.refs.iter_mut().for_each(visit),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Questions to an account's current PDS, each answer verified where it can be.
+//!
+//! <https://docs.bsky.app/docs/api/com-atproto-sync-get-repo> and its neighbours.
+
+use bytes::Bytes;
+use chrono::{SubsecRound, Utc};
+use serde::Deserialize;
+use url::Url;
+
+use crate::Indexer;
+use crate::change::{Asked, Op, Proof, RepoSnapshot, Status};
+use crate::identity::{DidDocument, IdentityError, KeyKind};
+use crate::net::NetError;
+use crate::proto::commit::rev_is_in_future;
+use crate::proto::key::PublicKey;
+use crate::proto::verify::{self, CommitProblem};
+use crate::syntax::{AtUri, Did, Nsid, Rkey, Tid};
+
+/// A repo as a CAR file may have this many bytes.
+const REPO_BYTES_MAX: u64 = 512 << 20;
+/// A record and the path to it.
+const RECORD_BYTES_MAX: u64 = 8 << 20;
+/// Answers in JSON.
+const JSON_BYTES_MAX: u64 = 2 << 20;
+
+/// Why a question to a PDS has no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PdsError {
+    /// Who it is could not be found out.
+    #[error("identity: {0}")]
+    Identity(#[from] IdentityError),
+    /// The DID document names no usable PDS or signing key.
+    #[error("the DID document has no usable {0}")]
+    Document(&'static str),
+    /// The PDS did not answer, or refused.
+    #[error("PDS: {0}")]
+    Net(#[from] NetError),
+    /// The answer is not what the account signed.
+    #[error("{name}: {0}", name = .0.name())]
+    Unproven(#[from] CommitProblem),
+    /// The answer's rev lies in the future.
+    #[error("FutureRev: rev {0} is more than five minutes ahead")]
+    FutureRev(Tid),
+    /// What we know already could not be read.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl PdsError {
+    /// The standing of the account, where the PDS refused because of it.
+    pub fn status(&self) -> Option<Status> {
+        let PdsError::Net(error) = self else { return None };
+        match error.status()?.error.as_deref()? {
+            "RepoNotFound" => Some(Status::Deleted),
+            "RepoTakendown" => Some(Status::Takendown),
+            "RepoSuspended" => Some(Status::Suspended),
+            "RepoDeactivated" => Some(Status::Deactivated),
+            _ => None,
+        }
+    }
+}
+
+/// The key that signs the repo of a DID document.
+pub fn signing_key(document: &DidDocument) -> Result<PublicKey, PdsError> {
+    let key = document.signing_key.as_ref().ok_or(PdsError::Document("signing key"))?;
+    let kind = match key.kind {
+        KeyKind::Multikey => "Multikey",
+        KeyKind::Secp256k1 => "EcdsaSecp256k1VerificationKey2019",
+        KeyKind::P256 => "EcdsaSecp256r1VerificationKey2019",
+    };
+    PublicKey::from_verification_method(kind, &key.multibase).map_err(|_| PdsError::Document("signing key"))
+}
+
+fn endpoint(document: &DidDocument, method: &str, query: &[(&str, &str)]) -> Result<Url, PdsError> {
+    let pds = document.pds.as_ref().ok_or(PdsError::Document("PDS"))?;
+    xrpc(pds, method, query).ok_or(PdsError::Document("PDS"))
+}
+
+/// The URL of an XRPC query at a host.
+pub fn xrpc(host: &Url, method: &str, query: &[(&str, &str)]) -> Option<Url> {
+    let mut url = host.join(&format!("/xrpc/{method}")).ok()?;
+    url.query_pairs_mut().extend_pairs(query);
+    Some(url)
+}
+
+/// What we hold of a repo now, to be compared when the answer arrives.
+async fn asked(indexer: &Indexer, did: &Did) -> sqlx::Result<Asked> {
+    // Before the request is sent: whatever changes while it is on its way is newer.
+    let at = Utc::now().trunc_subsecs(6);
+    let row = sqlx::query!("select epoch, seen_rev from repo where did = $1", did.as_str())
+        .fetch_optional(&indexer.door.pool)
+        .await?;
+    let (epoch, seen_rev) = row.map_or((0, None), |row| (row.epoch, row.seen_rev));
+    Ok(Asked { epoch, seen_rev: seen_rev.and_then(|rev| rev.parse().ok()), at })
+}
+
+/// Fetches the bytes of an answer signed by the account and verifies them, with the key looked up anew if the known one
+/// does not fit.
+async fn verified<T>(
+    indexer: &Indexer,
+    did: &Did,
+    (method, query, cap_bytes): (&str, &[(&str, &str)], u64),
+    verify: impl Fn(&[u8], &PublicKey) -> Result<T, CommitProblem>,
+) -> Result<T, PdsError> {
+    let document = indexer.identity.document(did).await?;
+    let bytes = indexer.net.get_bytes(&endpoint(&document, method, query)?, cap_bytes).await?;
+    match verify(&bytes, &signing_key(&document)?) {
+        Err(CommitProblem::BadSignature(_)) => {
+            let document = indexer.identity.refresh(did).await?;
+            Ok(verify(&bytes, &signing_key(&document)?)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Reads a whole repo: the records of indexed collections in it.
+pub async fn get_repo(indexer: &Indexer, did: &Did) -> Result<RepoSnapshot, PdsError> {
+    let asked = asked(indexer, did).await?;
+    let registry = &indexer.door.registry;
+    let query = [("did", did.as_str())];
+    let question = ("com.atproto.sync.getRepo", query.as_slice(), REPO_BYTES_MAX);
+    let repo = verified(indexer, did, question, |car, key| {
+        verify::verify_repo(car, did, key, |collection| registry.get(collection).is_some())
+    })
+    .await?;
+    if rev_is_in_future(&repo.rev, Utc::now()) {
+        return Err(PdsError::FutureRev(repo.rev));
+    }
+    let records = repo
+        .records
+        .into_iter()
+        .map(|record| {
+            (AtUri::new(did, &record.collection, &record.rkey), record.cid, Bytes::from(record.bytes))
+        })
+        .collect();
+    Ok(RepoSnapshot { did: did.clone(), rev: repo.rev, data: repo.data, records, authoritative: true, asked })
+}
+
+/// Proves one record, or that there is none.
+pub async fn get_record(
+    indexer: &Indexer,
+    did: &Did,
+    collection: &Nsid,
+    rkey: &Rkey,
+) -> Result<Proof, PdsError> {
+    let asked = asked(indexer, did).await?;
+    let query = [("did", did.as_str()), ("collection", collection.as_str()), ("rkey", rkey.as_str())];
+    let question = ("com.atproto.sync.getRecord", query.as_slice(), RECORD_BYTES_MAX);
+    let record =
+        verified(indexer, did, question, |car, key| verify::verify_record(car, did, key, collection, rkey))
+            .await?;
+    if rev_is_in_future(&record.rev, Utc::now()) {
+        return Err(PdsError::FutureRev(record.rev));
+    }
+    let op = match record.value {
+        Some((cid, bytes)) => Op::Put { cid, value: Bytes::from(bytes) },
+        None => Op::Delete,
+    };
+    Ok(Proof { uri: AtUri::new(did, collection, rkey), rev: record.rev, op, asked })
+}
+
+#[derive(Deserialize)]
+struct RepoStatus {
+    active: bool,
+    status: Option<String>,
+}
+
+/// The account's standing at its own PDS. None when the PDS uses a word that says nothing about it.
+pub async fn get_repo_status(indexer: &Indexer, document: &DidDocument) -> Result<Option<Status>, PdsError> {
+    let url = endpoint(document, "com.atproto.sync.getRepoStatus", &[("did", document.did.as_str())])?;
+    let answer: RepoStatus = indexer.net.get_json(&url, JSON_BYTES_MAX).await?;
+    Ok(Status::read(answer.active, answer.status.as_deref()))
+}
+
+#[derive(Deserialize)]
+struct RepoDescription {
+    collections: Vec<String>,
+}
+
+/// Whether a repo has records of collections that make it tracked.
+pub async fn concerns_us(indexer: &Indexer, did: &Did) -> Result<bool, PdsError> {
+    let document = indexer.identity.document(did).await?;
+    let url = endpoint(&document, "com.atproto.repo.describeRepo", &[("repo", did.as_str())])?;
+    let answer: RepoDescription = indexer.net.get_json(&url, JSON_BYTES_MAX).await?;
+    let registry = &indexer.door.registry;
+    Ok(answer.collections.iter().any(|nsid| registry.get(nsid).is_some_and(|collection| collection.tracks)))
+}
+
+/// One line of `listRepos`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ListedRepo {
+    /// Whose.
+    pub did: Did,
+    /// Its rev at that host.
+    pub rev: Tid,
+    /// Whether that host shows it.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+struct RepoList {
+    cursor: Option<String>,
+    repos: Vec<serde_json::Value>,
+}
+
+/// A page of a host's repos, and where the next begins. Lines that cannot be read are counted in the third part.
+pub async fn list_repos(
+    indexer: &Indexer,
+    host: &Url,
+    cursor: Option<&str>,
+) -> Result<(Vec<ListedRepo>, Option<String>, usize), PdsError> {
+    let mut query = vec![("limit", "1000")];
+    query.extend(cursor.map(|cursor| ("cursor", cursor)));
+    let url = xrpc(host, "com.atproto.sync.listRepos", &query).ok_or(PdsError::Document("host"))?;
+    let page: RepoList = indexer.net.get_json(&url, JSON_BYTES_MAX).await?;
+    let lines = page.repos.len();
+    let repos: Vec<ListedRepo> =
+        page.repos.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect();
+    let unreadable = lines - repos.len();
+    Ok((repos, page.cursor.filter(|_| lines > 0), unreadable))
+}

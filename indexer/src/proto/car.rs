@@ -1,0 +1,190 @@
+//! CAR files, version 1: blocks of bytes, each under the hash of itself.
+//!
+//! Every block is hashed as it is read, so what [`Blocks::get`] answers is what the CID names, whoever delivered it.
+//!
+//! <https://ipld.io/specs/transport/car/carv1/>
+
+use std::collections::HashMap;
+
+use cid::Cid;
+use cid::multihash::Multihash;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::cbor::{self, CborError};
+
+/// Multicodec of DAG-CBOR: commits, tree nodes and records.
+pub const DAG_CBOR: u64 = 0x71;
+/// Multicodec of plain bytes: blobs.
+pub const RAW: u64 = 0x55;
+const SHA2_256: u64 = 0x12;
+/// Version, codec and multihash head take a byte each, as does the digest's length.
+const CID_LEN: usize = 4 + 32;
+
+/// The CID that the network gives `data`: version 1, SHA-256.
+pub fn cid_of(codec: u64, data: &[u8]) -> Cid {
+    // 32 bytes always fit into the 64 of a multihash.
+    Cid::new_v1(codec, Multihash::wrap(SHA2_256, &Sha256::digest(data)).unwrap_or_default())
+}
+
+/// Whether `cid` is of the only form that commits, tree nodes and records have: version 1, DAG-CBOR, SHA-256.
+pub fn names_dag_cbor(cid: &Cid) -> bool {
+    cid.version() == cid::Version::V1
+        && cid.codec() == DAG_CBOR
+        && cid.hash().code() == SHA2_256
+        && cid.hash().size() == 32
+}
+
+/// How much of a CAR file is read before it is refused.
+#[derive(Debug, Clone, Copy)]
+pub struct CarLimits {
+    /// Of the whole file.
+    pub total_bytes: usize,
+    /// Of one block.
+    pub block_bytes: usize,
+    /// Number of blocks, repeated ones counted each time.
+    pub blocks: usize,
+}
+
+impl CarLimits {
+    /// The blocks of one commit event: 2,000,000 bytes by the protocol.
+    pub const COMMIT: Self = CarLimits { total_bytes: 2_000_000, block_bytes: 2_000_000, blocks: 20_000 };
+    /// The blocks of a sync event, which hold a commit and no more: 10,000 bytes by the protocol.
+    pub const SYNC: Self = CarLimits { total_bytes: 10_000, block_bytes: 10_000, blocks: 16 };
+    /// One record with its proof.
+    pub const RECORD: Self = CarLimits { total_bytes: 4 << 20, block_bytes: 2 << 20, blocks: 1_000 };
+    /// A whole repo. The largest known are of some hundred megabytes.
+    pub const REPO: Self = CarLimits { total_bytes: 512 << 20, block_bytes: 4 << 20, blocks: 10_000_000 };
+}
+
+/// Why bytes are not a CAR file whose blocks are what they are said to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CarError {
+    /// More than a limit allows.
+    #[error("too large: more than {0}")]
+    TooLarge(&'static str),
+    /// The bytes end inside the header or a block.
+    #[error("ends in the middle of a block")]
+    Truncated,
+    /// A length in more bytes than it needs, or than a length can have.
+    #[error("a length that is not a shortest varint")]
+    BadLength,
+    /// The header is not one of version 1 with at least one root.
+    #[error("bad header: {0}")]
+    BadHeader(CborError),
+    /// The header is well-formed, but says what we cannot use.
+    #[error("unsupported header: {0}")]
+    UnsupportedHeader(&'static str),
+    /// A block under a CID that is not version 1, DAG-CBOR or raw, SHA-256.
+    #[error("a block under an unsupported CID")]
+    UnsupportedCid,
+    /// The block is not what its CID names.
+    #[error("block {0} has other bytes than its CID says")]
+    HashMismatch(Cid),
+}
+
+/// The blocks of a CAR file, borrowed from its bytes and found by CID.
+#[derive(Debug)]
+pub struct Blocks<'a> {
+    root: Cid,
+    /// By binary CID, where it stands in the file: a third of the size of a decoded one.
+    by_cid: HashMap<&'a [u8], &'a [u8]>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    roots: Vec<Cid>,
+    version: u64,
+}
+
+impl<'a> Blocks<'a> {
+    /// Reads a whole file. A block may come twice; bytes after the last block are an error.
+    pub fn read(car: &'a [u8], limits: &CarLimits) -> Result<Self, CarError> {
+        if car.len() > limits.total_bytes {
+            return Err(CarError::TooLarge("the bytes of a file"));
+        }
+        let mut rest = car;
+        let header: Header = cbor::decode(section(&mut rest)?).map_err(CarError::BadHeader)?;
+        if header.version != 1 {
+            return Err(CarError::UnsupportedHeader("not version 1"));
+        }
+        let root = *header.roots.first().ok_or(CarError::UnsupportedHeader("no root"))?;
+        let mut by_cid = HashMap::new();
+        let mut count = 0;
+        while !rest.is_empty() {
+            let (cid, data) =
+                section(&mut rest)?.split_at_checked(CID_LEN).ok_or(CarError::UnsupportedCid)?;
+            count += 1;
+            if count > limits.blocks {
+                return Err(CarError::TooLarge("the number of blocks"));
+            }
+            if data.len() > limits.block_bytes {
+                return Err(CarError::TooLarge("the bytes of a block"));
+            }
+            check_block(cid, data)?;
+            by_cid.insert(cid, data);
+        }
+        Ok(Blocks { root, by_cid })
+    }
+
+    /// The first root: the commit, in the files of the network.
+    pub fn root(&self) -> &Cid {
+        &self.root
+    }
+
+    /// The bytes that `cid` names, when the file has them.
+    pub fn get(&self, cid: &Cid) -> Option<&'a [u8]> {
+        let mut binary = [0; CID_LEN];
+        if cid.encoded_len() != CID_LEN || cid.write_bytes(binary.as_mut_slice()).is_err() {
+            return None;
+        }
+        self.by_cid.get(binary.as_slice()).copied()
+    }
+
+    /// How many different blocks there are.
+    pub fn len(&self) -> usize {
+        self.by_cid.len()
+    }
+
+    /// Whether there is no block.
+    pub fn is_empty(&self) -> bool {
+        self.by_cid.is_empty()
+    }
+}
+
+fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {
+    let (head, digest) = cid.split_at(4);
+    let [1, codec, 0x12, 32] = *head else { return Err(CarError::UnsupportedCid) };
+    if ![DAG_CBOR, RAW].contains(&u64::from(codec)) {
+        return Err(CarError::UnsupportedCid);
+    }
+    if Sha256::digest(data)[..] != *digest {
+        return Err(CarError::HashMismatch(Cid::try_from(cid).unwrap_or_default()));
+    }
+    Ok(())
+}
+
+/// Takes a length and as many bytes off the front.
+fn section<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], CarError> {
+    let mut len = 0u64;
+    for place in 0.. {
+        let (&byte, after) = rest.split_first().ok_or(CarError::Truncated)?;
+        *rest = after;
+        // Nine bytes carry 63 bits, the most a varint may have; a zero at the end would be superfluous.
+        if place == 9 || (byte == 0 && place > 0) {
+            return Err(CarError::BadLength);
+        }
+        len |= u64::from(byte & 0x7f) << (7 * place);
+        if byte < 0x80 {
+            break;
+        }
+    }
+    let len = usize::try_from(len).map_err(|_| CarError::Truncated)?;
+    let (section, after) = rest.split_at_checked(len).ok_or(CarError::Truncated)?;
+    *rest = after;
+    Ok(section)
+}
+
+#[cfg(test)]
+mod tests;

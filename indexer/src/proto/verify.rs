@@ -1,0 +1,263 @@
+//! Proofs: from an account's key to the bytes of its records.
+//!
+//! A commit's signature covers the root of the repo's tree, the tree's nodes cover every path and CID, and a CID covers
+//! its bytes. Each function here follows that chain for one of the forms in which the network delivers it.
+//!
+//! What is *not* proven is that a commit names all of its changes: that it follows from the state before it. That takes
+//! the tree at `prev_data`, which these functions hand on unchecked.
+
+mod problem;
+
+use std::collections::HashSet;
+
+use cid::Cid;
+
+pub use problem::CommitProblem;
+
+use super::car::{self, Blocks, CarLimits};
+use super::commit::SignedCommit;
+use super::frame::{Action, CommitFrame, RepoOp, SyncFrame};
+use super::key::PublicKey;
+use super::mst;
+use crate::syntax::{Did, Nsid, Rkey, Tid};
+
+/// Bytes that the path of an operation may have; the longest lawful one has 830.
+const PATH_LEN_MAX: usize = 1024;
+
+/// A commit that its account signed, with those of its changes that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenCommit {
+    /// Whose repo.
+    pub did: Did,
+    /// The revision it made.
+    pub rev: Tid,
+    /// The revision before it, as the event says; the signature does not cover it.
+    pub since: Option<Tid>,
+    /// The tree's root before it, as the event says; the signature does not cover it.
+    pub prev_data: Option<Cid>,
+    /// The tree's root after it.
+    pub data: Cid,
+    /// The changes to wanted collections, one for each path, in the order of the event.
+    pub ops: Vec<ProvenOp>,
+}
+
+/// What one record is after a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenOp {
+    /// Its collection.
+    pub collection: Nsid,
+    /// Its key.
+    pub rkey: Rkey,
+    /// Its state.
+    pub op: Op,
+}
+
+/// The state that an operation leaves a record in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// The record is this.
+    Put {
+        /// Its CID, which stands in the tree.
+        cid: Cid,
+        /// What the CID names: DAG-CBOR by the CID's word, not decoded yet.
+        bytes: Vec<u8>,
+    },
+    /// There is no record: the tree has nothing at its path.
+    Delete,
+}
+
+/// The state of a repo, from a commit that its account signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenHead {
+    /// Whose repo.
+    pub did: Did,
+    /// The revision.
+    pub rev: Tid,
+    /// The tree's root.
+    pub data: Cid,
+}
+
+/// One record, or its absence, at a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenRecord {
+    /// The revision of the commit that proves it; the record itself may be older.
+    pub rev: Tid,
+    /// The tree's root.
+    pub data: Cid,
+    /// The record's CID and bytes; `None` when the tree has nothing at its path.
+    pub value: Option<(Cid, Vec<u8>)>,
+}
+
+/// A whole repo at a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenRepo {
+    /// The revision.
+    pub rev: Tid,
+    /// The tree's root.
+    pub data: Cid,
+    /// All records of wanted collections, in the order of their paths.
+    pub records: Vec<RepoRecord>,
+    /// How many records the other collections have.
+    pub unwanted: u64,
+}
+
+/// One record of a whole repo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoRecord {
+    /// Its collection.
+    pub collection: Nsid,
+    /// Its key.
+    pub rkey: Rkey,
+    /// Its CID, which stands in the tree.
+    pub cid: Cid,
+    /// What the CID names: DAG-CBOR by the CID's word, not decoded yet.
+    pub bytes: Vec<u8>,
+}
+
+/// Proves a `#commit` event: its blocks, its signature, and every operation on a collection that `wanted` accepts.
+///
+/// One commit may touch a path more than once (delete it and create it again); what the tree holds is the outcome, so
+/// only a path's last operation counts. Operations on other collections are checked for form alone: whether they are in
+/// the tree changes nothing that is kept, and the root they belong to is signed either way.
+///
+/// Answers [`CommitProblem::BadSignature`] for nothing but the signature: worth another try with a key looked up anew.
+pub fn verify_commit(
+    event: &CommitFrame,
+    key: &PublicKey,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<ProvenCommit, CommitProblem> {
+    let blocks = Blocks::read(&event.blocks, &CarLimits::COMMIT)?;
+    if *blocks.root() != event.commit {
+        return Err(CommitProblem::RootMismatch);
+    }
+    let commit = signed_commit(&blocks, &event.repo, Some(&event.rev), key)?;
+    let ops = last_ops(&event.ops)?
+        .into_iter()
+        .filter(|(collection, _, _)| wanted(collection.as_str()))
+        .map(|(collection, rkey, op)| {
+            let op = prove_op(&blocks, &commit.data, op)?;
+            Ok(ProvenOp { collection, rkey, op })
+        })
+        .collect::<Result<_, CommitProblem>>()?;
+    Ok(ProvenCommit {
+        did: commit.did,
+        rev: commit.rev,
+        since: event.since.clone(),
+        prev_data: event.prev_data,
+        data: commit.data,
+        ops,
+    })
+}
+
+/// Proves a `#sync` event: a commit and its signature.
+pub fn verify_sync(event: &SyncFrame, key: &PublicKey) -> Result<ProvenHead, CommitProblem> {
+    let blocks = Blocks::read(&event.blocks, &CarLimits::SYNC)?;
+    let commit = signed_commit(&blocks, &event.did, Some(&event.rev), key)?;
+    Ok(ProvenHead { did: commit.did, rev: commit.rev, data: commit.data })
+}
+
+/// Proves what `com.atproto.sync.getRecord` answered about one record of `did`: that it is this, or that there is none.
+pub fn verify_record(
+    car: &[u8],
+    did: &Did,
+    key: &PublicKey,
+    collection: &Nsid,
+    rkey: &Rkey,
+) -> Result<ProvenRecord, CommitProblem> {
+    let blocks = Blocks::read(car, &CarLimits::RECORD)?;
+    let commit = signed_commit(&blocks, did, None, key)?;
+    let path = format!("{collection}/{rkey}");
+    let value = match mst::lookup(&blocks, &commit.data, path.as_bytes())? {
+        Some(cid) => Some((cid, record(&blocks, &cid, &path)?.to_vec())),
+        None => None,
+    };
+    Ok(ProvenRecord { rev: commit.rev, data: commit.data, value })
+}
+
+/// Proves what `com.atproto.sync.getRepo` answered: the whole repo of `did`, with the records of collections that
+/// `wanted` accepts. The others are counted, and their blocks may be missing.
+pub fn verify_repo(
+    car: &[u8],
+    did: &Did,
+    key: &PublicKey,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<ProvenRepo, CommitProblem> {
+    let blocks = Blocks::read(car, &CarLimits::REPO)?;
+    let commit = signed_commit(&blocks, did, None, key)?;
+    let mut records = Vec::new();
+    let count = mst::walk(&blocks, &commit.data, CarLimits::REPO.blocks as u64, |path, cid| {
+        let path = String::from_utf8_lossy(path);
+        if path.split_once('/').is_some_and(|(collection, _)| wanted(collection)) {
+            let (collection, rkey) = split_path(&path)?;
+            let bytes = record(&blocks, cid, &path)?.to_vec();
+            records.push(RepoRecord { collection, rkey, cid: *cid, bytes });
+        }
+        Ok::<_, CommitProblem>(())
+    })?;
+    let unwanted = count - records.len() as u64;
+    Ok(ProvenRepo { rev: commit.rev, data: commit.data, records, unwanted })
+}
+
+/// The commit that is the root of `blocks`, signed with `key`, of the account and revision expected.
+fn signed_commit(
+    blocks: &Blocks<'_>,
+    did: &Did,
+    rev: Option<&Tid>,
+    key: &PublicKey,
+) -> Result<SignedCommit, CommitProblem> {
+    let block = blocks.get(blocks.root()).ok_or(CommitProblem::BlockMissing(*blocks.root()))?;
+    let commit = SignedCommit::decode(block)?;
+    if commit.did != *did {
+        return Err(CommitProblem::DidMismatch(commit.did));
+    }
+    if rev.is_some_and(|rev| commit.rev != *rev) {
+        return Err(CommitProblem::RevMismatch(commit.rev));
+    }
+    commit.verify(key)?;
+    Ok(commit)
+}
+
+/// The last operation of each path, in their order.
+fn last_ops(ops: &[RepoOp]) -> Result<Vec<(Nsid, Rkey, &RepoOp)>, CommitProblem> {
+    let mut seen = HashSet::new();
+    let mut last = Vec::with_capacity(ops.len());
+    for op in ops.iter().rev() {
+        let (collection, rkey) = split_path(&op.path)?;
+        if op.cid.is_none() != (op.action == Action::Delete) {
+            return Err(CommitProblem::BadOp(op.path.clone()));
+        }
+        if seen.insert(&op.path) {
+            last.push((collection, rkey, op));
+        }
+    }
+    last.reverse();
+    Ok(last)
+}
+
+fn prove_op(blocks: &Blocks<'_>, data: &Cid, op: &RepoOp) -> Result<Op, CommitProblem> {
+    match (op.cid, mst::lookup(blocks, data, op.path.as_bytes())?) {
+        (Some(cid), Some(in_tree)) if cid == in_tree => {
+            Ok(Op::Put { cid, bytes: record(blocks, &cid, &op.path)?.to_vec() })
+        }
+        (Some(_), _) => Err(CommitProblem::NotInMst(op.path.clone())),
+        (None, None) => Ok(Op::Delete),
+        (None, Some(_)) => Err(CommitProblem::StillInMst(op.path.clone())),
+    }
+}
+
+fn record<'a>(blocks: &Blocks<'a>, cid: &Cid, path: &str) -> Result<&'a [u8], CommitProblem> {
+    if !car::names_dag_cbor(cid) {
+        return Err(CommitProblem::NotARecord(path.to_owned()));
+    }
+    blocks.get(cid).ok_or(CommitProblem::BlockMissing(*cid))
+}
+
+fn split_path(path: &str) -> Result<(Nsid, Rkey), CommitProblem> {
+    let parts = path.split_once('/').filter(|_| path.len() <= PATH_LEN_MAX);
+    parts
+        .and_then(|(collection, rkey)| Some((collection.parse().ok()?, rkey.parse().ok()?)))
+        .ok_or_else(|| CommitProblem::BadPath(path.chars().take(PATH_LEN_MAX).collect()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,285 @@
+//! The registry: which collections are ours, and how each becomes rows.
+//!
+//! Adding a record type: its lexicon, its migration, a file here with `Row`, `read` and `project`, and its lines below.
+
+mod actor_status;
+mod bsky_profile;
+mod comment;
+mod like;
+mod list;
+mod play;
+mod profile;
+mod track;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use cid::Cid;
+use ipld_core::ipld::Ipld;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sqlx::PgConnection;
+use url::Url;
+
+use crate::apply::effects::Effects;
+use crate::syntax::AtUri;
+use crate::{dag, lexicon};
+
+/// A record value larger than this gets no projection: the largest lawful `fm.plyr.list` is near 80 KB.
+pub const VALUE_MAX_BYTES: usize = 256 * 1024;
+
+/// One record, read: what its projection will say.
+#[derive(Debug)]
+pub enum Row {
+    /// `fm.plyr.track`
+    Track(track::Row),
+    /// `fm.plyr.like`
+    Like(like::Row),
+    /// `fm.plyr.comment`
+    Comment(comment::Row),
+    /// `fm.plyr.list`
+    List(list::Row),
+    /// `fm.plyr.actor.profile`
+    Profile(profile::Row),
+    /// `fm.teal.feed.play`, both namespaces
+    Play(play::Row),
+    /// `fm.teal.actor.status`, both namespaces
+    ActorStatus(actor_status::Row),
+    /// `app.bsky.actor.profile`
+    BskyProfile(bsky_profile::Row),
+}
+
+/// The projections, one for each kind of [`Row`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `track`
+    Track,
+    /// `plyr_like`
+    Like,
+    /// `comment`
+    Comment,
+    /// `list`, `list_item`
+    List,
+    /// `profile`
+    Profile,
+    /// `play`
+    Play,
+    /// `actor_status`
+    ActorStatus,
+    /// `bsky_profile`
+    BskyProfile,
+}
+
+/// Every kind, in the order in which projections are written.
+pub const KINDS: [Kind; 8] = [
+    Kind::Track,
+    Kind::Like,
+    Kind::Comment,
+    Kind::List,
+    Kind::Profile,
+    Kind::Play,
+    Kind::ActorStatus,
+    Kind::BskyProfile,
+];
+
+/// A collection that is indexed.
+#[derive(Debug, Clone)]
+pub struct Collection {
+    /// Its NSID on the network.
+    pub nsid: String,
+    /// NSID of the lexicon that its records are held against; differs when the namespace is renamed.
+    pub schema: &'static str,
+    /// Where its records go.
+    pub kind: Kind,
+    /// Having such a record makes a repo tracked: its chain is followed. False where only single records concern us.
+    pub tracks: bool,
+}
+
+/// Why a record has no projection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordProblem {
+    /// Stable name: `InvalidRecord`, `TooLarge`, `NulCharacter` …
+    pub name: &'static str,
+    /// For an operator: which field, and what is wrong with it.
+    pub detail: String,
+}
+
+/// The indexed collections, and what their records are read by.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    collections: HashMap<String, Collection>,
+    track_collection: String,
+    public_url: Url,
+}
+
+/// A record as `read` functions see it: checked against its lexicon.
+pub(crate) struct Checked<'a> {
+    pub uri: &'a AtUri,
+    pub value: Ipld,
+    /// When we first held anything at this URI: nothing is older than the record claims, nor newer than this.
+    pub first_seen_at: DateTime<Utc>,
+    pub registry: &'a Registry,
+}
+
+/// A blob as records name it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct BlobRef {
+    #[serde(rename = "ref")]
+    pub cid: Cid,
+}
+
+/// `com.atproto.repo.strongRef` to a record. One whose authority is a handle, or that names no record, is refused: a
+/// handle is no identity.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct StrongRef {
+    #[serde(deserialize_with = "canonical")]
+    pub uri: String,
+    pub cid: String,
+}
+
+fn canonical<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    AtUri::deserialize(deserializer).map(String::from)
+}
+
+impl Registry {
+    /// The collections under `namespace` (normally `fm.plyr`) and those of others that we read. `public_url` is where our
+    /// track pages live: plays name them as their origin.
+    pub fn new(namespace: &str, public_url: Url) -> Self {
+        let ours = |name: &str| format!("{namespace}.{name}");
+        let entries = [
+            (ours("track"), "fm.plyr.track", Kind::Track, true),
+            (ours("like"), "fm.plyr.like", Kind::Like, true),
+            (ours("comment"), "fm.plyr.comment", Kind::Comment, true),
+            (ours("list"), "fm.plyr.list", Kind::List, true),
+            (ours("actor.profile"), "fm.plyr.actor.profile", Kind::Profile, true),
+            ("fm.teal.feed.play".into(), "fm.teal.feed.play", Kind::Play, true),
+            ("fm.teal.alpha.feed.play".into(), "fm.teal.alpha.feed.play", Kind::Play, true),
+            ("fm.teal.actor.status".into(), "fm.teal.actor.status", Kind::ActorStatus, true),
+            ("fm.teal.alpha.actor.status".into(), "fm.teal.alpha.actor.status", Kind::ActorStatus, true),
+            (BSKY_PROFILE.into(), BSKY_PROFILE, Kind::BskyProfile, false),
+        ];
+        let collections = entries
+            .into_iter()
+            .map(|(nsid, schema, kind, tracks)| (nsid.clone(), Collection { nsid, schema, kind, tracks }))
+            .collect();
+        Registry { collections, track_collection: ours("track"), public_url }
+    }
+
+    /// The collection of this NSID, if it is indexed.
+    pub fn get(&self, nsid: &str) -> Option<&Collection> {
+        self.collections.get(nsid)
+    }
+
+    /// NSIDs of all indexed collections.
+    pub fn nsids(&self) -> impl Iterator<Item = &str> {
+        self.collections.keys().map(String::as_str)
+    }
+
+    /// NSID under which tracks are written.
+    pub fn track_collection(&self) -> &str {
+        &self.track_collection
+    }
+
+    /// The track of ours that a URI names: its at-uri, or its page on this server.
+    pub fn track_named_by(&self, uri: &str) -> Option<AtUri> {
+        let at_uri =
+            |text: &str| text.parse::<AtUri>().ok().filter(|uri| uri.collection() == self.track_collection);
+        if uri.starts_with("at://") {
+            return at_uri(uri);
+        }
+        let url = Url::parse(uri).ok().filter(|url| url.origin() == self.public_url.origin())?;
+        let (did, rkey) = url.path().strip_prefix("/track/")?.split_once('/')?;
+        let did = percent_encoding::percent_decode_str(did).decode_utf8().ok()?;
+        at_uri(&format!("at://{did}/{}/{rkey}", self.track_collection))
+    }
+
+    /// Checks a record's bytes and reads them into the row of their projection.
+    pub fn read(
+        &self,
+        uri: &AtUri,
+        value: &[u8],
+        first_seen_at: DateTime<Utc>,
+    ) -> Result<Row, RecordProblem> {
+        let problem = |name, detail: String| RecordProblem { name, detail };
+        let collection = self
+            .get(uri.collection())
+            .ok_or_else(|| problem("UnknownCollection", format!("{} is not indexed", uri.collection())))?;
+        if value.len() > VALUE_MAX_BYTES {
+            return Err(problem(
+                "TooLarge",
+                format!("{} bytes; at most {VALUE_MAX_BYTES} are read", value.len()),
+            ));
+        }
+        let value = dag::decode(value).map_err(|error| problem(error.name(), error.to_string()))?;
+        if dag::contains_nul(&value) {
+            return Err(problem("NulCharacter", "a string holds U+0000, which the database cannot".into()));
+        }
+        lexicon::check_record(collection.schema, &collection.nsid, uri.rkey(), &value)
+            .map_err(|violation| problem("InvalidRecord", violation.to_string()))?;
+        let checked = Checked { uri, value, first_seen_at, registry: self };
+        let row = match collection.kind {
+            Kind::Track => track::read(checked).map(Row::Track),
+            Kind::Like => like::read(checked).map(Row::Like),
+            Kind::Comment => comment::read(checked).map(Row::Comment),
+            Kind::List => list::read(checked).map(Row::List),
+            Kind::Profile => profile::read(checked).map(Row::Profile),
+            Kind::Play => play::read(checked).map(Row::Play),
+            Kind::ActorStatus => actor_status::read(checked).map(Row::ActorStatus),
+            Kind::BskyProfile => bsky_profile::read(checked).map(Row::BskyProfile),
+        };
+        row.map_err(|detail| problem("InvalidRecord", detail))
+    }
+}
+
+/// NSID of Bluesky's profile record.
+pub const BSKY_PROFILE: &str = "app.bsky.actor.profile";
+
+impl Checked<'_> {
+    /// The value as a typed record. Its lexicon has been checked, so a failure here is a difference between the two.
+    fn typed<T: DeserializeOwned>(&mut self) -> Result<T, String> {
+        let value = std::mem::replace(&mut self.value, Ipld::Null);
+        ipld_core::serde::from_ipld(value).map_err(|error| error.to_string())
+    }
+
+    /// The order of feeds: what the record claims, but never later than we saw it.
+    fn sort_at(&self, claimed: DateTime<Utc>) -> DateTime<Utc> {
+        claimed.min(self.first_seen_at)
+    }
+}
+
+/// A datetime field of a checked record.
+fn datetime(field: &str, text: &str) -> Result<DateTime<Utc>, String> {
+    lexicon::parse_datetime(text).ok_or_else(|| format!("{field}: not a datetime: {text:?}"))
+}
+
+/// A duration; the column is narrower than the data model, and old scrobbles hold negative ones.
+fn duration_s(value: Option<i64>) -> Option<i32> {
+    value.filter(|seconds| *seconds >= 0).map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
+}
+
+/// Replaces the projections of `uris`, all of one kind, by `rows`.
+pub(crate) async fn project(
+    db: &mut PgConnection,
+    kind: Kind,
+    uris: &[String],
+    rows: Vec<Row>,
+    effects: &mut Effects,
+) -> sqlx::Result<()> {
+    macro_rules! rows_of {
+        ($variant:ident) => {
+            rows.into_iter()
+                .filter_map(|row| if let Row::$variant(row) = row { Some(row) } else { None })
+                .collect()
+        };
+    }
+    match kind {
+        Kind::Track => track::project(db, uris, rows_of!(Track), effects).await,
+        Kind::Like => like::project(db, uris, rows_of!(Like), effects).await,
+        Kind::Comment => comment::project(db, uris, rows_of!(Comment), effects).await,
+        Kind::List => list::project(db, uris, rows_of!(List), effects).await,
+        Kind::Profile => profile::project(db, uris, rows_of!(Profile), effects).await,
+        Kind::Play => play::project(db, uris, rows_of!(Play), effects).await,
+        Kind::ActorStatus => actor_status::project(db, uris, rows_of!(ActorStatus), effects).await,
+        Kind::BskyProfile => bsky_profile::project(db, uris, rows_of!(BskyProfile), effects).await,
+    }
+}

@@ -1,0 +1,71 @@
+//! Where we read the network from, and how far we have come.
+
+use std::sync::Arc;
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::change::Cursor;
+
+/// What is stored of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Highest sequence number with nothing unfinished before it; none before the first event.
+    pub cursor: Option<i64>,
+    /// Its repos have been read as a whole once since it was first connected, or since its stream had a hole.
+    pub backfilled: bool,
+}
+
+/// Makes a source known and reads what is stored of it.
+pub async fn open(pool: &PgPool, key: &str) -> sqlx::Result<Source> {
+    let row = sqlx::query!(
+        r#"insert into source (key) values ($1) on conflict (key) do update set updated_at = now()
+           returning cursor, backfilled_at is not null as "backfilled!""#,
+        key
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Source { cursor: row.cursor, backfilled: row.backfilled })
+}
+
+/// Saves how far a source's stream is accounted for. Never moves back: parallel transactions finish in any order.
+pub async fn advance(db: &mut PgConnection, cursor: &Cursor) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update source set cursor = greatest(cursor, $2), connected_at = coalesce(connected_at, now()), updated_at = now()
+         where key = $1",
+        &*cursor.source,
+        cursor.seq
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the cursor, because the source does not know it: its sequence numbers began anew. All its repos are to be read.
+pub async fn reset(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update source set cursor = null, backfilled_at = null, updated_at = now() where key = $1",
+        key
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the source's stream had a hole: all its repos are to be read.
+pub async fn owe_backfill(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+    sqlx::query!("update source set backfilled_at = null, updated_at = now() where key = $1", key)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Notes that all its repos have been read.
+pub async fn backfilled(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+    sqlx::query!("update source set backfilled_at = now(), updated_at = now() where key = $1", key)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// A source's key, shared by its cursors.
+pub type Key = Arc<str>;

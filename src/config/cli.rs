@@ -1,0 +1,210 @@
+//! The command line: commands, flags, and the environment variables behind them.
+//!
+//! Flags and variables are taken as text here and read in one place ([`super::Config`]), so that an error names the
+//! variable wherever its value came from. This is the only code that looks at the environment.
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// The whole back end of an ATProto music network in one binary.
+///
+/// plyr reads the network's records from a relay or PDS, keeps them in Postgres, and serves them: XRPC for any client,
+/// and a web player at /. `plyr up` is all of it in one process; the other commands are its parts, for running them
+/// apart.
+#[derive(Debug, Parser)]
+#[command(name = "plyr", version, max_term_width = 110, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: CliCommand,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Everything, with a Postgres of its own under ./data:
+    plyr up --upstreams repos+wss://bsky.network
+  Only the API and the player, on a database of yours:
+    DATABASE_URL=postgres://… plyr serve
+  Read one account's repo again:
+    plyr backfill did:plc:ewvi7nxzyoun6zhxrhs64oiz
+
+Every setting is a flag and an environment variable; the flag wins, and an empty variable
+counts as unset. `plyr <COMMAND> --help` lists the settings that matter to a command.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CliCommand {
+    /// Everything in one process: migrate, then index, work and serve until told to stop.
+    ///
+    /// Without DATABASE_URL it runs an installed Postgres by itself, on a cluster under the data directory. Ctrl-C or
+    /// SIGTERM finishes what is begun, then stops.
+    #[command(after_help = "\
+Examples:
+  A relay of the public network:
+    plyr up --upstreams repos+wss://bsky.network
+  A PDS on this machine:
+    plyr up --upstreams repos+ws://127.0.0.1:2583 --private-hosts localhost:2583")]
+    Up(Settings),
+    /// Read the upstreams' events and write rows, from the last saved position on.
+    ///
+    /// Each event's signature and place in its repo are checked before it counts. The position is saved together with
+    /// what it led to, so this can be killed and started at any time. Runs beside any number of `serve` processes; one
+    /// `index` per upstream is enough.
+    #[command(after_help = "Example:\n  plyr index --upstreams repos+wss://bsky.network")]
+    Index(Settings),
+    /// Answer XRPC and HTTP requests and serve the web player.
+    ///
+    /// Only reads the database, so several may run side by side. It does not migrate: run `plyr migrate` or `plyr up`
+    /// first.
+    #[command(after_help = "Example:\n  plyr serve --listen 0.0.0.0:3000 --public-url https://music.example")]
+    Serve {
+        /// Do queued jobs in this process too, as `plyr work` does: where the mirrored media are files on this machine.
+        #[arg(long)]
+        work: bool,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Do queued jobs: fetch and check audio and images, confirm account states, resolve handles.
+    ///
+    /// Jobs are rows in the database: several workers may run side by side, and a job whose worker dies is done again.
+    Work(Settings),
+    /// Bring the database's schema up to date, then exit.
+    ///
+    /// Changes nothing when it already is. Run it before the other commands when they run apart; `plyr up` does it by
+    /// itself.
+    Migrate(Settings),
+    /// Build everything derived from the stored records anew, without the network, then exit.
+    ///
+    /// The records themselves stay untouched, and the same rows come out. For after an upgrade that reads records
+    /// differently.
+    Rebuild(Settings),
+    /// Read whole repos, then exit.
+    ///
+    /// With DIDs, the repos of these accounts; without, every repo that a host lists. A repo that was read stands in the
+    /// database as it stood in that moment, deletions included.
+    #[command(after_help = "\
+Examples:
+  One account, from its own PDS:
+    plyr backfill did:plc:ewvi7nxzyoun6zhxrhs64oiz
+  Every repo of one host:
+    plyr backfill --from https://pds.example
+  Every repo of all upstreams:
+    plyr backfill")]
+    Backfill {
+        /// The host whose repos are read, e.g. `https://pds.example`; it lists them, and each is read from its account's own
+        /// PDS. [default: every upstream]
+        #[arg(long, value_name = "URL", conflicts_with = "dids")]
+        from: Option<String>,
+        /// Accounts to read. [default: all that the host lists]
+        #[arg(value_name = "DID")]
+        dids: Vec<String>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+/// All settings as text; which of them a command's help lists is decided by [`command_line`].
+#[derive(Debug, Default, Args)]
+pub(super) struct Settings {
+    /// A Postgres 15 or newer to use, with the extension pg_trgm available.
+    /// [default: none; plyr runs an installed Postgres by itself, under the data directory]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, help_heading = "Storage")]
+    pub(super) database_url: Option<String>,
+    /// Where files are kept: the embedded Postgres and mirrored media. As root, in a place that Postgres' unprivileged
+    /// account cannot enter, /var/lib/plyr is used instead. [default: ./data]
+    #[arg(long, env = "PLYR_DATA_DIR", value_name = "DIR", help_heading = "Storage")]
+    pub(super) data_dir: Option<String>,
+    /// Where the programs `postgres` and `initdb` are, for the embedded Postgres.
+    /// [default: the newest of /usr/lib/postgresql/*/bin, then PATH]
+    #[arg(long, env = "PG_BIN_DIR", value_name = "DIR", help_heading = "Storage")]
+    pub(super) pg_bin_dir: Option<String>,
+
+    /// Sources of events, separated by commas: `repos+wss://HOST` is the subscribeRepos stream of a relay or PDS,
+    /// `repos+ws://` the same without TLS. [default: none]
+    #[arg(long, env = "PLYR_UPSTREAMS", value_name = "LIST", help_heading = "Network")]
+    pub(super) upstreams: Option<String>,
+    /// The directory of did:plc identities. [default: https://plc.directory]
+    #[arg(long, env = "PLYR_PLC_URL", value_name = "URL", help_heading = "Network")]
+    pub(super) plc_url: Option<String>,
+    /// A service to resolve handles at (com.atproto.identity.resolveHandle). [default: none; DNS and
+    /// https://HANDLE/.well-known/atproto-did are asked]
+    #[arg(long, env = "PLYR_HANDLE_RESOLVER_URL", value_name = "URL", help_heading = "Network")]
+    pub(super) handle_resolver_url: Option<String>,
+    /// `HOST:PORT` pairs, separated by commas, that may be reached although private, and over plain http. They are
+    /// compared with the text of a URL: a DID document that says `http://localhost:2583` needs `localhost:2583`. All other
+    /// private addresses that the network names are refused; what you configure yourself needs no entry. [default: none]
+    #[arg(long, env = "PLYR_PRIVATE_HOSTS", value_name = "LIST", help_heading = "Network")]
+    pub(super) private_hosts: Option<String>,
+    /// The first part of the names of the network's records: `fm.plyr` means fm.plyr.track and so on. XRPC methods keep
+    /// their names. [default: fm.plyr]
+    #[arg(long, env = "PLYR_NAMESPACE", value_name = "NSID", help_heading = "Network")]
+    pub(super) namespace: Option<String>,
+
+    /// The address and port to serve on. [default: 127.0.0.1:3000]
+    #[arg(long, env = "PLYR_LISTEN", value_name = "ADDR:PORT", help_heading = "Serving")]
+    pub(super) listen: Option<String>,
+    /// The origin at which people reach this server; links and sign-in lead there. [default: http:// and the listening
+    /// address]
+    #[arg(long, env = "PLYR_PUBLIC_URL", value_name = "URL", help_heading = "Serving")]
+    pub(super) public_url: Option<String>,
+    /// Further origins of web apps, separated by commas, that may call this server with credentials. [default: none]
+    #[arg(long, env = "PLYR_WEB_ORIGINS", value_name = "LIST", help_heading = "Serving")]
+    pub(super) web_origins: Option<String>,
+    /// The permanent address of media, where audio and images are served by another host. [default: none; this server
+    /// serves them]
+    #[arg(long, env = "PLYR_MEDIA_URL", value_name = "URL", help_heading = "Serving")]
+    pub(super) media_url: Option<String>,
+
+    /// Where Prometheus may read metrics, or `off`. Keep it private. [default: 127.0.0.1:9464]
+    #[arg(long, env = "PLYR_METRICS_LISTEN", value_name = "ADDR:PORT", help_heading = "Operation")]
+    pub(super) metrics_listen: Option<String>,
+    /// What to log: a level (error, warn, info, debug, trace) or a list such as `info,indexer=debug`. [default: info]
+    #[arg(long, env = "PLYR_LOG", value_name = "FILTER", help_heading = "Operation")]
+    pub(super) log: Option<String>,
+    /// How to log: `text` for people, `json` for machines, a line each. [default: text]
+    #[arg(long, env = "PLYR_LOG_FORMAT", value_name = "FORMAT", help_heading = "Operation")]
+    pub(super) log_format: Option<String>,
+}
+
+const STORAGE: &[&str] = &["database_url", "data_dir", "pg_bin_dir"];
+const NETWORK: &[&str] = &["upstreams", "plc_url", "handle_resolver_url", "private_hosts", "namespace"];
+const IDENTITY: &[&str] = &["plc_url", "handle_resolver_url", "private_hosts", "namespace"];
+const SERVING: &[&str] = &["listen", "public_url", "web_origins", "media_url"];
+const METRICS: &[&str] = &["metrics_listen"];
+const LOG: &[&str] = &["log", "log_format"];
+
+/// The settings that a command's help lists. All are accepted and checked everywhere, so that processes can share one
+/// environment.
+fn listed(command: &str) -> Vec<&'static str> {
+    let groups: &[&[&str]] = match command {
+        "up" => &[STORAGE, NETWORK, SERVING, METRICS, LOG],
+        "index" => &[STORAGE, NETWORK, METRICS, LOG],
+        "serve" => &[STORAGE, IDENTITY, SERVING, METRICS, LOG],
+        "work" => &[STORAGE, IDENTITY, METRICS, LOG],
+        "rebuild" => &[STORAGE, &["namespace"], LOG],
+        "backfill" => &[STORAGE, NETWORK, LOG],
+        _ => &[STORAGE, LOG],
+    };
+    groups.concat()
+}
+
+/// The command line with each command's help cut to what matters to it.
+pub(super) fn command_line() -> clap::Command {
+    let settings: Vec<String> = <Settings as clap::Args>::augment_args(clap::Command::new(""))
+        .get_arguments()
+        .map(|argument| argument.get_id().to_string())
+        .collect();
+    Cli::command().mut_subcommands(|command| {
+        let listed = listed(command.get_name());
+        command.mut_args(|argument| {
+            let id = argument.get_id().as_str();
+            let is_foreign = settings.iter().any(|setting| setting == id) && !listed.contains(&id);
+            argument.hide(is_foreign)
+        })
+    })
+}
+
+/// Reads a command line, with the program's name first.
+pub(super) fn parse(
+    command_line: clap::Command,
+    arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
+) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command_line.try_get_matches_from(arguments)?)
+}

@@ -1,0 +1,221 @@
+//! From text to settings. Every reader notes what is wrong by the variable's name and goes on with the default, so that
+//! all mistakes are found at once.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use indexer::net::Authority;
+use indexer::syntax::{Did, Nsid};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::cli::Settings;
+use super::{Command, Config, DatabaseUrl, LogFormat, Upstream};
+
+type Errors = Vec<String>;
+
+pub(super) fn config(settings: &Settings, search_path: Option<OsString>, errors: &mut Errors) -> Config {
+    let listen = or_default(errors, "PLYR_LISTEN", &settings.listen, "127.0.0.1:3000", address);
+    let metrics =
+        or_default(errors, "PLYR_METRICS_LISTEN", &settings.metrics_listen, "127.0.0.1:9464", |text| {
+            if text == "off" { Ok(None) } else { address(text).map(Some) }
+        });
+    if metrics == Some(listen) && listen.port() != 0 {
+        errors.push(format!("PLYR_METRICS_LISTEN: `{listen}`: the same as PLYR_LISTEN; choose another port"));
+    }
+    let public_url = optional(errors, "PLYR_PUBLIC_URL", &settings.public_url, origin);
+    let path = |text: &Option<String>| given(text).map(PathBuf::from);
+    Config {
+        database_url: optional(errors, "DATABASE_URL", &settings.database_url, database_url),
+        data_dir: path(&settings.data_dir).unwrap_or_else(|| "./data".into()),
+        pg_bin_dir: path(&settings.pg_bin_dir),
+        search_path,
+        upstreams: upstreams(errors, &settings.upstreams),
+        plc_url: or_default(errors, "PLYR_PLC_URL", &settings.plc_url, "https://plc.directory", base_url),
+        handle_resolver_url: optional(
+            errors,
+            "PLYR_HANDLE_RESOLVER_URL",
+            &settings.handle_resolver_url,
+            base_url,
+        ),
+        private_hosts: list(errors, "PLYR_PRIVATE_HOSTS", &settings.private_hosts, private_host)
+            .into_iter()
+            .collect::<HashSet<_>>(),
+        namespace: or_default(errors, "PLYR_NAMESPACE", &settings.namespace, "fm.plyr", namespace),
+        public_url: public_url.unwrap_or_else(|| public_url_of(listen)),
+        listen,
+        web_origins: list(errors, "PLYR_WEB_ORIGINS", &settings.web_origins, origin),
+        media_url: optional(errors, "PLYR_MEDIA_URL", &settings.media_url, base_url),
+        metrics_listen: metrics,
+        log: or_default(errors, "PLYR_LOG", &settings.log, "info", log),
+        log_format: or_default(errors, "PLYR_LOG_FORMAT", &settings.log_format, "text", log_format),
+    }
+}
+
+pub(super) fn backfill(from: Option<&str>, dids: &[String], errors: &mut Errors) -> Command {
+    let from = optional(errors, "--from", &from.map(str::to_owned), origin);
+    let did = |text: &String| noted(errors, "DID", text, text.parse::<Did>().map_err(|_| "not a DID".into()));
+    let dids = dids.iter().filter_map(did).collect();
+    Command::Backfill { from, dids }
+}
+
+/// What was given; empty text is as good as none.
+fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The value, or None with a note of what is wrong with it.
+fn noted<T>(errors: &mut Errors, name: &str, text: &str, result: Result<T, String>) -> Option<T> {
+    result.map_err(|why| errors.push(format!("{name}: `{}`: {why}", shown(name, text)))).ok()
+}
+
+/// The text for an error message; never a password.
+fn shown(name: &str, text: &str) -> String {
+    let has_secret = name == "DATABASE_URL" || Url::parse(text).is_ok_and(|url| url.password().is_some());
+    match text.chars().count() {
+        _ if has_secret => "…".into(),
+        0..=120 => text.into(),
+        _ => text.chars().take(120).chain(['…']).collect(),
+    }
+}
+
+fn optional<T>(
+    errors: &mut Errors,
+    name: &str,
+    text: &Option<String>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    let text = given(text)?;
+    noted(errors, name, text, read(text))
+}
+
+fn or_default<T>(
+    errors: &mut Errors,
+    name: &str,
+    text: &Option<String>,
+    default: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> T {
+    optional(errors, name, text, &read)
+        .unwrap_or_else(|| read(default).unwrap_or_else(|why| unreachable!("the default of {name}: {why}")))
+}
+
+fn list<T>(
+    errors: &mut Errors,
+    name: &str,
+    text: &Option<String>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Vec<T> {
+    let items = given(text).unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.filter_map(|item| noted(errors, name, item, read(item))).collect()
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "not an address and port; write for example 127.0.0.1:3000 or [::]:3000".into())
+}
+
+/// An address to listen on is not always one to go to: every interface has another name.
+fn public_url_of(listen: SocketAddr) -> Url {
+    let host = match listen {
+        _ if listen.ip().is_unspecified() => format!("127.0.0.1:{}", listen.port()),
+        _ => listen.to_string(),
+    };
+    Url::parse(&format!("http://{host}")).unwrap_or_else(|error| unreachable!("http://{host}: {error}"))
+}
+
+/// An http or https URL without credentials, query and fragment; a path may stand in it.
+fn base_url(text: &str) -> Result<Url, String> {
+    let example = "write for example https://host or http://127.0.0.1:2582";
+    let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {example}"))?;
+    match url {
+        _ if !matches!(url.scheme(), "http" | "https") => {
+            Err(format!("`{}` is not a scheme for this; {example}", url.scheme()))
+        }
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            Err("credentials have no place here".into())
+        }
+        _ if url.query().is_some() || url.fragment().is_some() => Err("no query or fragment, please".into()),
+        url => Ok(url),
+    }
+}
+
+fn origin(text: &str) -> Result<Url, String> {
+    let url = base_url(text)?;
+    if url.path() == "/" { Ok(url) } else { Err("scheme, host and port only, without a path".into()) }
+}
+
+fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+    let example = "write for example postgres://user:password@host:5432/plyr";
+    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+        return Err(format!("not a Postgres URL; {example}"));
+    }
+    let options = text.parse().map_err(|error| format!("not a Postgres URL ({error}); {example}"))?;
+    Ok(DatabaseUrl { text: text.to_owned(), options })
+}
+
+fn private_host(text: &str) -> Result<Authority, String> {
+    text.parse().map_err(|_| "not HOST:PORT; write for example localhost:2583".into())
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    // With the longest of the names that will follow it.
+    let is_prefix = text.parse::<Nsid>().is_ok() || format!("{text}.track").parse::<Nsid>().is_ok();
+    let is_whole =
+        format!("{text}.actor.profile").parse::<Nsid>().is_ok() && text == text.to_ascii_lowercase();
+    match is_prefix && is_whole {
+        true => Ok(text.to_owned()),
+        false => Err("not the beginning of an NSID; a domain reversed in lower case, such as fm.plyr".into()),
+    }
+}
+
+fn log(text: &str) -> Result<String, String> {
+    let filter = EnvFilter::builder().parse(text);
+    filter.map(|_| text.to_owned()).map_err(|error| format!("{error}; write for example info,indexer=debug"))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("`text` or `json`".into()),
+    }
+}
+
+fn upstreams(errors: &mut Errors, text: &Option<String>) -> Vec<Upstream> {
+    const NAME: &str = "PLYR_UPSTREAMS";
+    let mut upstreams: Vec<Upstream> = Vec::new();
+    for upstream in list(errors, NAME, text, upstream) {
+        if upstreams.contains(&upstream) {
+            errors.push(format!("{NAME}: `{}`: named twice", upstream.key));
+        } else {
+            upstreams.push(upstream);
+        }
+    }
+    upstreams
+}
+
+fn upstream(text: &str) -> Result<Upstream, String> {
+    let example = "write for example repos+wss://bsky.network";
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("not an upstream; {example}"))?;
+    let (ws, http) = match scheme {
+        "repos+wss" => ("wss", "https"),
+        "repos+ws" => ("ws", "http"),
+        _ => return Err("this scheme is not known; use repos+wss:// or repos+ws://".into()),
+    };
+    let parse = |scheme: &str| Url::parse(&format!("{scheme}://{rest}"));
+    let (Ok(ws_url), Ok(http_url)) = (parse(ws), parse(http)) else {
+        return Err(format!("not a host after the scheme; {example}"));
+    };
+    let is_bare = ws_url.path() == "/"
+        && ws_url.username().is_empty()
+        && ws_url.password().is_none()
+        && ws_url.query().is_none()
+        && ws_url.fragment().is_none();
+    if !is_bare {
+        return Err(format!("a host and port only, without path, query or credentials; {example}"));
+    }
+    let key = format!("repos+{}", ws_url.as_str().trim_end_matches('/'));
+    Ok(Upstream { key, ws_url, http_url })
+}

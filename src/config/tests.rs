@@ -1,0 +1,224 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// Whatever the environment of the tests holds.
+fn read(arguments: &[&str]) -> Result<Invocation, ConfigError> {
+    let without_env = |command: clap::Command| command.mut_args(|argument| argument.env(None));
+    invoke(cli::command_line().mut_subcommands(without_env), arguments)
+}
+
+fn invoke(command_line: clap::Command, arguments: &[&str]) -> Result<Invocation, ConfigError> {
+    let cli = cli::parse(command_line, ["plyr"].iter().chain(arguments)).expect("clap agrees");
+    Invocation::from_cli(cli, None)
+}
+
+fn error(arguments: &[&str]) -> String {
+    read(arguments).expect_err("an error").to_string()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_help() {
+    let Invocation { command, config } = read(&["serve"]).expect("nothing is needed");
+    assert_eq!(command, Command::Serve);
+    assert!(
+        config.database_url.is_none() && config.media_url.is_none() && config.handle_resolver_url.is_none()
+    );
+    assert_eq!(config.data_dir, PathBuf::from("./data"));
+    assert_eq!(config.plc_url.as_str(), "https://plc.directory/");
+    assert_eq!(config.namespace, "fm.plyr");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.public_url.as_str(), "http://127.0.0.1:3000/");
+    assert_eq!(config.metrics_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
+    assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
+    assert!(config.upstreams.is_empty() && config.private_hosts.is_empty() && config.web_origins.is_empty());
+}
+
+#[test]
+fn values_become_types() {
+    let arguments = [
+        "up",
+        "--upstreams",
+        "repos+wss://Relay.Example:443/, repos+ws://127.0.0.1:2583",
+        "--private-hosts",
+        "localhost:2583,127.0.0.1:2583,",
+        "--listen",
+        "[::]:80",
+        "--web-origins",
+        "https://plyr.fm,http://localhost:5173",
+        "--metrics-listen",
+        "off",
+        "--log",
+        "info,indexer=debug",
+        "--log-format",
+        "json",
+        "--database-url",
+        "postgres://u:secret@h/d",
+        "--media-url",
+        "https://m.example/a",
+        "--handle-resolver-url",
+        "http://127.0.0.1:2583",
+        "--namespace",
+        "fm.plyr.dev",
+    ];
+    let config = read(&arguments).expect("all valid").config;
+    let keys: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.key.as_str()).collect();
+    assert_eq!(keys, ["repos+wss://relay.example", "repos+ws://127.0.0.1:2583"]);
+    assert_eq!(config.upstreams[0].ws_url.as_str(), "wss://relay.example/");
+    assert_eq!(config.upstreams[0].http_url.as_str(), "https://relay.example/");
+    assert_eq!(config.upstreams[1].http_url.as_str(), "http://127.0.0.1:2583/");
+    let hosts: BTreeSet<&str> = config.private_hosts.iter().map(Authority::as_str).collect();
+    assert_eq!(hosts, ["127.0.0.1:2583", "localhost:2583"].into());
+    assert_eq!(config.public_url.as_str(), "http://127.0.0.1/");
+    assert_eq!(config.web_origins.len(), 2);
+    assert_eq!(config.metrics_listen, None);
+    assert_eq!(config.log_format, LogFormat::Json);
+    assert!(!format!("{config:?}").contains("secret"), "a password in the debug output");
+    assert_eq!(config.database_url.expect("set").connect_options().get_host(), "h");
+}
+
+#[test]
+fn empty_values_count_as_unset() {
+    let arguments = ["serve", "--listen", "", "--plc-url", " ", "--database-url", "", "--private-hosts", ","];
+    let config = read(&arguments).expect("as if unset").config;
+    assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
+    assert!(config.database_url.is_none() && config.private_hosts.is_empty());
+}
+
+#[test]
+fn errors_name_the_variable_and_say_what_to_write() {
+    for (flag, value, expected) in [
+        (
+            "--upstreams",
+            "jetstream2+wss://j.example",
+            "PLYR_UPSTREAMS: `jetstream2+wss://j.example`: this scheme is not known; use repos+wss:// or repos+ws://",
+        ),
+        ("--upstreams", "bsky.network", "PLYR_UPSTREAMS: `bsky.network`: not an upstream"),
+        ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
+        ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),
+        ("--upstreams", "repos+ws://h:1,repos+ws://H:1/", "PLYR_UPSTREAMS: `repos+ws://h:1`: named twice"),
+        ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
+        ("--metrics-listen", "on", "PLYR_METRICS_LISTEN: `on`: not an address"),
+        (
+            "--metrics-listen",
+            "127.0.0.1:3000",
+            "PLYR_METRICS_LISTEN: `127.0.0.1:3000`: the same as PLYR_LISTEN",
+        ),
+        ("--public-url", "plyr.example", "PLYR_PUBLIC_URL: `plyr.example`: not a URL"),
+        (
+            "--public-url",
+            "https://plyr.example/app",
+            "PLYR_PUBLIC_URL: `https://plyr.example/app`: scheme, host",
+        ),
+        ("--web-origins", "https://a.example,*", "PLYR_WEB_ORIGINS: `*`: not a URL"),
+        ("--plc-url", "ftp://plc", "PLYR_PLC_URL: `ftp://plc`: `ftp` is not a scheme"),
+        ("--plc-url", "https://u:hunter2@plc", "PLYR_PLC_URL: `…`: credentials"),
+        ("--handle-resolver-url", "https://h/?a", "PLYR_HANDLE_RESOLVER_URL: `https://h/?a`: no query"),
+        ("--media-url", "/media", "PLYR_MEDIA_URL: `/media`: not a URL"),
+        ("--private-hosts", "localhost", "PLYR_PRIVATE_HOSTS: `localhost`: not HOST:PORT"),
+        ("--namespace", "plyr", "PLYR_NAMESPACE: `plyr`: not the beginning of an NSID"),
+        ("--namespace", "fm.plyr.", "PLYR_NAMESPACE: `fm.plyr.`: not the beginning"),
+        ("--database-url", "mysql://u:hunter2@h/d", "DATABASE_URL: `…`: not a Postgres URL"),
+        ("--database-url", "postgres://u:hunter2@h:port/d", "DATABASE_URL: `…`: not a Postgres URL"),
+        ("--log", "indexer=loud", "PLYR_LOG: `indexer=loud`: "),
+        ("--log-format", "xml", "PLYR_LOG_FORMAT: `xml`: `text` or `json`"),
+    ] {
+        let error = error(&["serve", flag, value]);
+        assert!(error.starts_with(expected), "{flag} {value}: {error}");
+        assert!(!error.contains("hunter2") && !error.contains('\n'), "{error}");
+    }
+    let both = error(&["serve", "--listen", "x", "--log-format", "y"]);
+    assert_eq!(both.lines().count(), 2, "all mistakes at once: {both}");
+}
+
+#[test]
+fn commands_that_need_a_source_say_so() {
+    for command in ["up", "index", "backfill"] {
+        let error = error(&[command]);
+        assert!(
+            error.starts_with("PLYR_UPSTREAMS: not set") && error.contains("repos+wss://"),
+            "{command}: {error}"
+        );
+    }
+    for command in ["serve", "work", "migrate", "rebuild"] {
+        assert!(read(&[command]).is_ok(), "{command}");
+    }
+    let invalid = error(&["up", "--upstreams", "x"]);
+    assert!(!invalid.contains("not set"), "{invalid}");
+}
+
+#[test]
+fn backfill_takes_a_host_and_accounts() {
+    let did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
+    let command = read(&["backfill", "--from", "https://pds.example", did]).expect("valid").command;
+    let from = "https://pds.example".parse().ok();
+    assert_eq!(command, Command::Backfill { from, dids: vec![did.parse().expect("a DID")] });
+    assert!(read(&["backfill", did]).is_ok());
+    assert!(error(&["backfill", "alice.test"]).starts_with("DID: `alice.test`: not a DID"));
+    assert!(error(&["backfill", "--from", "pds.example"]).starts_with("--from: `pds.example`: not a URL"));
+}
+
+#[test]
+fn each_help_lists_what_matters_to_it() {
+    cli::command_line().debug_assert();
+    let help = |command: &str| {
+        let error = cli::parse(cli::command_line(), ["plyr", command, "--help"]).expect_err("help");
+        assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp);
+        error.to_string()
+    };
+    assert!(help("up").contains("PLYR_UPSTREAMS") && help("up").contains("PLYR_LISTEN"));
+    assert!(!help("migrate").contains("PLYR_LISTEN") && help("migrate").contains("DATABASE_URL"));
+    assert!(!help("serve").contains("PLYR_UPSTREAMS") && help("backfill").contains("--from <URL>"));
+    let all = help("up");
+    for name in [
+        "DATABASE_URL",
+        "PLYR_DATA_DIR",
+        "PG_BIN_DIR",
+        "PLYR_UPSTREAMS",
+        "PLYR_PLC_URL",
+        "PLYR_HANDLE_RESOLVER_URL",
+        "PLYR_PRIVATE_HOSTS",
+        "PLYR_NAMESPACE",
+        "PLYR_LISTEN",
+        "PLYR_PUBLIC_URL",
+        "PLYR_WEB_ORIGINS",
+        "PLYR_MEDIA_URL",
+        "PLYR_METRICS_LISTEN",
+        "PLYR_LOG",
+        "PLYR_LOG_FORMAT",
+    ] {
+        assert!(all.contains(&format!("[env: {name}")), "{name}");
+    }
+}
+
+#[test]
+fn what_is_configured_is_exempt_from_the_guard() {
+    let arguments =
+        ["index", "--upstreams", "repos+ws://127.0.0.1:2583", "--plc-url", "http://127.0.0.1:2582"];
+    let options = read(&arguments).expect("valid").config.net_options();
+    let exempt: Vec<&str> = options.operator_urls.iter().map(Url::as_str).collect();
+    assert_eq!(exempt, ["http://127.0.0.1:2582/", "http://127.0.0.1:2583/"]);
+}
+
+/// Variables are read from a process's environment, so this one asks another: itself.
+#[test]
+fn variables_are_read_and_flags_win() {
+    const CHILD: &str = "PLYR_TEST_IS_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let config = invoke(cli::command_line(), &["serve", "--log-format", "json"]).expect("valid").config;
+        assert_eq!(config.listen.to_string(), "127.0.0.1:4000");
+        assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Json));
+        return;
+    }
+    let status = std::process::Command::new(std::env::current_exe().expect("this binary"))
+        .args(["--exact", "config::tests::variables_are_read_and_flags_win"])
+        .env_clear()
+        .envs([
+            (CHILD, "1"),
+            ("PLYR_LISTEN", "127.0.0.1:4000"),
+            ("PLYR_LOG", ""),
+            ("PLYR_LOG_FORMAT", "text"),
+        ])
+        .status();
+    assert!(status.expect("run").success());
+}

@@ -1,0 +1,262 @@
+//! The commands: which parts of plyr run in this process, and how they end.
+
+mod database;
+mod progress;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::Context;
+use appview::store::BlobStore;
+use appview::{App, mirror};
+use indexer::apply::Door;
+use indexer::apply::rebuild as rebuilding;
+use indexer::firehose::{self, Upstream};
+use indexer::identity::Identity;
+use indexer::net::Net;
+use indexer::record::Registry;
+use indexer::syntax::Did;
+use indexer::{Indexer, backfill as backfilling, job, jobs};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::config::Config;
+use crate::telemetry;
+use database::Database;
+use progress::Progress;
+
+/// Jobs at once: they wait for the network more than they work.
+const JOBS_AT_ONCE: usize = 16;
+
+/// Runs a command on the runtime that all of plyr shares.
+pub fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    // Two TLS libraries could be linked in one day; saying which is used keeps rustls from having to guess.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+/// Everything in one process.
+pub async fn up(config: Config) -> anyhow::Result<()> {
+    let (config, database) = Database::open(config).await?;
+    database.migrate().await?;
+    let mut parts = Parts::begin(&config, &database).await?;
+    parts.index()?;
+    parts.work();
+    parts.serve().await?;
+    parts.until_stopped(database).await
+}
+
+/// The upstreams into the database.
+pub async fn index(config: Config) -> anyhow::Result<()> {
+    let (config, database) = Database::open(config).await?;
+    database.expect_migrated().await?;
+    let mut parts = Parts::begin(&config, &database).await?;
+    parts.index()?;
+    parts.until_stopped(database).await
+}
+
+/// The database to clients and the page; with `work`, the queue of jobs too.
+pub async fn serve(config: Config, work: bool) -> anyhow::Result<()> {
+    let (config, database) = Database::open(config).await?;
+    database.expect_migrated().await?;
+    let mut parts = Parts::begin(&config, &database).await?;
+    if work {
+        parts.work();
+    }
+    parts.serve().await?;
+    parts.until_stopped(database).await
+}
+
+/// The queue of jobs.
+pub async fn work(config: Config) -> anyhow::Result<()> {
+    let (config, database) = Database::open(config).await?;
+    database.expect_migrated().await?;
+    let mut parts = Parts::begin(&config, &database).await?;
+    parts.work();
+    parts.until_stopped(database).await
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(config: Config) -> anyhow::Result<()> {
+    let (_, database) = Database::open(config).await?;
+    let ran = database.migrate().await?;
+    println!("the schema is up to date ({ran} migrations ran)");
+    database.close().await;
+    Ok(())
+}
+
+/// Re-projects every record.
+pub async fn rebuild(config: Config) -> anyhow::Result<()> {
+    let (config, database) = Database::open(config).await?;
+    database.expect_migrated().await?;
+    let door = Door::open(database.pool.clone(), registry(&config)).await?;
+    let progress = Progress::new("repos");
+    let summary = rebuilding::rebuild(&door, |done, all| progress.at(done, Some(all), "")).await?;
+    progress.end();
+    println!(
+        "{} repos and {} records re-projected; {} records have a problem and no projection; {} counts mended",
+        summary.repos, summary.records, summary.problems, summary.counts_mended
+    );
+    database.close().await;
+    Ok(())
+}
+
+/// Reads whole repos: those named, or all of a host, or all of every upstream.
+pub async fn backfill(config: Config, from: Option<Url>, dids: Vec<Did>) -> anyhow::Result<()> {
+    let (config, database) = Database::open(config).await?;
+    database.expect_migrated().await?;
+    let indexer = indexer(&config, &database).await?;
+    let progress = Progress::new("repos");
+    let report = |state: &backfilling::Progress| {
+        let note = format!("{} read, {} failed", state.read, state.failed);
+        progress.at(state.read + state.skipped + state.failed, Some(state.listed), &note);
+    };
+    let hosts = match from {
+        Some(host) => vec![host],
+        None if dids.is_empty() => config.upstreams.iter().map(|upstream| upstream.http_url.clone()).collect(),
+        None => Vec::new(),
+    };
+    let mut outcomes = Vec::new();
+    if !dids.is_empty() {
+        outcomes.push(backfilling::repos(&indexer, dids, report).await);
+    }
+    for host in hosts {
+        outcomes.push(backfilling::host(&indexer, &host, report).await.with_context(|| format!("{host}"))?);
+    }
+    progress.end();
+    let mut failed = 0;
+    for outcome in outcomes {
+        println!(
+            "{} repos listed: {} read, {} skipped (held already, hidden, or without records of ours), {} failed",
+            outcome.listed, outcome.read, outcome.skipped, outcome.failed
+        );
+        for (did, why) in &outcome.failures {
+            println!("  {did}: {why}");
+        }
+        failed += outcome.failed;
+    }
+    database.close().await;
+    anyhow::ensure!(failed == 0, "{failed} repos could not be had");
+    Ok(())
+}
+
+fn registry(config: &Config) -> Registry {
+    Registry::new(&config.namespace, config.public_url.clone())
+}
+
+async fn indexer(config: &Config, database: &Database) -> anyhow::Result<Indexer> {
+    let net = Net::new(config.net_options())?;
+    let identity = Identity::new(net.clone(), config.identity_options());
+    let door = Door::open(database.pool.clone(), registry(config)).await?;
+    Ok(Indexer { door: Arc::new(door), identity, net })
+}
+
+/// The parts that run in this process. They stop together: told to, or because one failed.
+struct Parts<'a> {
+    config: &'a Config,
+    indexer: Indexer,
+    store: BlobStore,
+    connect: sqlx::postgres::PgConnectOptions,
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl<'a> Parts<'a> {
+    async fn begin(config: &'a Config, database: &Database) -> anyhow::Result<Self> {
+        let indexer = indexer(config, database).await?;
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        if let Some(listen) = config.metrics_listen {
+            let pools = vec![("write", database.pool.clone())];
+            tasks.spawn(telemetry::serve(listen, telemetry::metrics()?, pools, stop.clone()));
+        }
+        let store = BlobStore::new(config.data_dir.join("media"));
+        Ok(Parts { config, indexer, store, connect: database.connect.clone(), stop, tasks })
+    }
+
+    fn index(&mut self) -> anyhow::Result<()> {
+        for upstream in &self.config.upstreams {
+            let upstream = Upstream {
+                key: upstream.key.as_str().into(),
+                ws_url: upstream.ws_url.clone(),
+                http_url: upstream.http_url.clone(),
+            };
+            self.tasks.spawn(firehose::run(self.indexer.clone(), upstream, self.stop.clone()));
+        }
+        Ok(())
+    }
+
+    fn work(&mut self) {
+        let mut handlers = jobs::handlers(&self.indexer);
+        handlers.insert(job::BLOB, mirror::handler(self.indexer.clone(), self.store.clone()));
+        let pool = self.indexer.door.pool.clone();
+        self.tasks.spawn(job::run(pool.clone(), handlers, JOBS_AT_ONCE, self.stop.clone()));
+        self.tasks.spawn(keep_house(pool, self.store.clone(), self.stop.clone()));
+    }
+
+    async fn serve(&mut self) -> anyhow::Result<()> {
+        let config = self.config;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("PLYR_LISTEN: cannot listen on {}; choose another address", config.listen))?;
+        let options = appview::Options {
+            media_url: config.media_url.clone(),
+            namespace: config.namespace.clone(),
+            schema_version: database::schema_version(),
+            ..appview::Options::new(config.public_url.clone())
+        };
+        let app = App::new(options, self.connect.clone(), self.store.clone());
+        tracing::info!(listen = %config.listen, url = %config.public_url, "serving");
+        self.tasks.spawn(appview::serve(listener, app, self.stop.clone()));
+        Ok(())
+    }
+
+    /// Runs until a signal or a failure, then lets every part finish what it has begun.
+    async fn until_stopped(mut self, database: Database) -> anyhow::Result<()> {
+        let mut failure = None;
+        tokio::select! {
+            signal = signalled() => tracing::info!(signal = signal?, "stopping"),
+            Some(ended) = self.tasks.join_next() => {
+                // No part ends by itself unless something is wrong with it.
+                failure = ended.map_err(anyhow::Error::from).and_then(|ended| ended).err();
+            }
+        }
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            failure = failure.or(ended.map_err(anyhow::Error::from).and_then(|ended| ended).err());
+        }
+        database.close().await;
+        tracing::info!("stopped");
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+/// Sweeps what nobody needs any more: staging files of crashes, announcements of changes long seen.
+async fn keep_house(pool: sqlx::PgPool, store: BlobStore, stop: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        if let Err(error) = store.sweep_staging(mirror::SWEEP_EVERY).await {
+            tracing::warn!(%error, "cannot sweep the staging area");
+        }
+        let swept = sqlx::query!("delete from live_change where created_at < now() - interval '1 hour'")
+            .execute(&pool)
+            .await;
+        if let Err(error) = swept {
+            tracing::warn!(%error, "cannot sweep old announcements");
+        }
+        tokio::select! {
+            _ = tokio::time::sleep(mirror::SWEEP_EVERY) => {}
+            _ = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+async fn signalled() -> anyhow::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    })
+}

@@ -1,0 +1,73 @@
+//! `plyr rebuild`: from the records alone, the same rows.
+
+use crate::oddities;
+use crate::world::{Account, Plyr, eventually, network, pds, run, same};
+
+/// Every projection, as text in a fixed order.
+async fn projections(plyr: &Plyr) -> Vec<String> {
+    let mut rows = Vec::new();
+    for sql in [
+        "select track::text from track order by uri",
+        "select plyr_like::text from plyr_like order by uri",
+        "select comment::text from comment order by uri",
+        "select list::text from list order by uri",
+        "select list_item::text from list_item order by list_uri, position",
+        "select profile::text from profile order by uri",
+        "select bsky_profile::text from bsky_profile order by uri",
+        "select play::text from play order by uri",
+        "select actor_status::text from actor_status order by uri",
+        "select blob_ref::text from blob_ref order by uri, cid, role",
+        "select subject_count::text from subject_count order by uri",
+        "select record::text from record order by uri",
+    ] {
+        rows.extend(plyr.db.texts(sql).await);
+    }
+    rows
+}
+
+#[test]
+fn rebuild_ends_in_the_same_rows() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let (artist, fan) = (Account::create(net, "artist").await, Account::create(net, "fan").await);
+        let track = artist.create_track("again").await;
+        fan.like(&track).await;
+        fan.create_record("fm.plyr.comment", pds::comment(&track, "again", 9)).await;
+        let items = serde_json::json!({"$type": "fm.plyr.list", "name": "ours", "listType": "playlist",
+            "items": [{"subject": {"uri": track.0, "cid": track.1}}], "createdAt": pds::now()});
+        fan.create_record("fm.plyr.list", items).await;
+        let status = serde_json::json!({"$type": "fm.teal.actor.status", "time": pds::now(), "item": {
+            "trackName": "again", "artists": [{"artistName": "the testers"}], "originUri": track.0}});
+        fan.put_record("fm.teal.actor.status", "self", status).await;
+        oddities::write_all(&artist).await;
+        // Somebody who is switched off counts for nothing, before and after.
+        let quiet = Account::create(net, "quiet").await;
+        quiet.like(&track).await;
+        plyr.await_counts(&track.0, Some([2, 1, 0])).await;
+        quiet.deactivate().await;
+        plyr.await_counts(&track.0, Some([1, 1, 0])).await;
+        eventually("the last record", || async {
+            same(plyr.db.number("select count(*) from comment where uri like '%/odd-one' and body = 'after'").await, 1)
+        })
+        .await;
+        plyr.await_quiet().await;
+        let before = projections(&plyr).await;
+        assert!(before.len() > 15, "{before:#?}");
+        let output = plyr.command(&["rebuild"]).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(projections(&plyr).await, before);
+        // And it mends what is broken.
+        for sql in [
+            "delete from plyr_like",
+            "update track set title = 'wrong'",
+            "update subject_count set like_count = 99",
+            "insert into comment values ('at://did:plc:nobody/fm.plyr.comment/x', (select did from actor limit 1), 'at://x', 'c', 'ghost', 0, now(), null)",
+        ] {
+            sqlx::query(sql).execute(&plyr.db.pool).await.expect(sql);
+        }
+        assert_ne!(projections(&plyr).await, before);
+        assert!(plyr.command(&["rebuild"]).output().expect("it runs").status.success());
+        assert_eq!(projections(&plyr).await, before);
+    });
+}

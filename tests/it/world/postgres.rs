@@ -1,0 +1,69 @@
+//! One Postgres for all tests, run by the code under test; a database for each.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Executor, PgPool};
+use tokio::sync::OnceCell;
+
+struct Cluster {
+    options: PgConnectOptions,
+    _server: plyr::postgres::Server,
+    _undertaker: Child,
+}
+
+/// A database of one test.
+pub struct Database {
+    pub url: String,
+    pub pool: PgPool,
+}
+
+/// A folder that an unprivileged Postgres may enter.
+pub fn data_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).expect("it is ours");
+    dir
+}
+
+impl Database {
+    /// An empty database.
+    pub async fn create() -> Database {
+        static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let cluster = CLUSTER.get_or_init(start).await;
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut admin = cluster.options.connect().await.expect("the cluster answers");
+        admin.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.expect("a database");
+        let options = cluster.options.clone().database(&name);
+        // Lazy: a pool belongs to the runtime of the test that uses it.
+        let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options.clone());
+        Database { url: options.to_url_lossy().to_string(), pool }
+    }
+
+    /// One column of text, in order.
+    pub async fn texts(&self, sql: &'static str) -> Vec<String> {
+        sqlx::query_scalar(sql).fetch_all(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// One number.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+}
+
+async fn start() -> Cluster {
+    let dir = data_dir().keep();
+    let options = plyr::postgres::Options { durable: false, ..plyr::postgres::Options::new(&dir) };
+    let server = plyr::postgres::start(&options).await.expect("Postgres starts");
+    let undertaker = bury_with_us(&dir);
+    Cluster { options: server.connect_options(), _server: server, _undertaker: undertaker }
+}
+
+/// A process that outlives this one by a moment, however this one ends: it stops the postmaster and removes its files.
+fn bury_with_us(dir: &Path) -> Child {
+    let script = r#"cat > /dev/null; kill -INT "$(head -n 1 "$0"/postgres/*/postmaster.pid "$0"/postgres/postmaster.pid 2>/dev/null | grep -E '^[0-9]+$' | head -n 1)"; sleep 2; rm -rf "$0""#;
+    Command::new("sh").arg("-c").arg(script).arg(dir).stdin(Stdio::piped()).spawn().expect("a shell")
+}
