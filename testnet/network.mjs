@@ -1,8 +1,10 @@
 // Runs a real PLC directory and a real PDS on loopback over the data in one directory. `--help` says how.
 
 import fs from 'node:fs';
+import module from 'node:module';
 import path from 'node:path';
 import readline from 'node:readline';
+import { followParent } from './lib/parent.mjs';
 import { isFree, pickFree, portFromEnv } from './network/ports.mjs';
 
 const HELP = `usage: network.mjs DATA_DIR [--with-parent]
@@ -90,15 +92,6 @@ function isNetwork(pid) {
   }
 }
 
-/** Calls `end` once the process that started us is gone. */
-function followParent(end) {
-  const parent = process.ppid;
-  setInterval(() => process.ppid === parent || end(), 250).unref();
-  const stdin = fs.fstatSync(0);
-  if (!stdin.isFIFO() && !stdin.isSocket()) return;
-  process.stdin.on('end', end).on('close', end).on('error', end).resume();
-}
-
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
 async function main() {
@@ -130,11 +123,13 @@ async function main() {
   process.stdout.on('error', end); // our reader is gone
   if (args.includes('--with-parent')) followParent(end);
 
-  // Loaded late: the packages take seconds, a wrong setting should not.
+  // Loaded late: the packages take seconds, a wrong setting should not. What V8 compiles is kept for the next start.
+  module.enableCompileCache(path.join(import.meta.dirname, 'node_modules', '.cache', 'v8'));
   const { start } = await import('./network/start.mjs');
   const up = await start({ dir, ports, settings });
   network.stop = up.stop;
   print({ ready: true, ...up.info, pid: process.pid, startMs: Math.round(performance.now() - started) });
+  module.flushCompileCache();
   readline.createInterface({ input: process.stdin }).on('line', async (line) => {
     try {
       print(await up.command(JSON.parse(line)));

@@ -78,7 +78,7 @@ async function main() {
   const refs = await writeTracks({ tracks: plan.tracks, sessions, studio });
   await writeSocial({ plan, sessions, refs, publicUrl });
   await writeStatuses({ plan, sessions, publicUrl, nowMs });
-  writeJson(path.join(dir, 'seed.json'), { ...state, done: true });
+  writeJson(path.join(dir, 'seed.json'), { ...state, done: true, tracks: plan.tracks.length });
   await studio.close();
   console.log(`  seeded in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }

