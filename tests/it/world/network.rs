@@ -57,7 +57,7 @@ impl Network {
         let pds = text("pds");
         let pds_port = pds.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         let admin_password = text("adminPassword");
-        Network { plc: text("plc"), pds, pds_port, admin_password, child: child, _data: data }
+        Network { plc: text("plc"), pds, pds_port, admin_password, child, _data: data }
     }
 
     /// The stream, as `PLYR_UPSTREAMS` takes it.
