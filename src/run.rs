@@ -34,7 +34,23 @@ const JOBS_AT_ONCE: usize = 16;
 pub fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     // Two TLS libraries could be linked in one day; saying which is used keeps rustls from having to guess.
     rustls::crypto::ring::default_provider().install_default().ok();
+    raise_file_limit();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+/// Connections and files are counted against a soft limit that is often 1,024; the hard limit is what was meant for us.
+fn raise_file_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls read and write only the struct they are given.
+    let raised = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0
+        }
+    };
+    if !raised {
+        tracing::warn!("cannot raise the limit of open files");
+    }
 }
 
 /// Everything in one process.

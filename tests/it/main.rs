@@ -7,6 +7,7 @@ mod browser;
 mod cli;
 mod crash;
 mod independent;
+mod liar;
 mod media;
 mod oddities;
 mod operation;
