@@ -74,5 +74,6 @@ setup-demo:
 sqlx:
 	@[ -n "$$DATABASE_URL" ] || { echo 'DATABASE_URL must name a database with the current migrations' >&2; exit 1; }
 	mkdir -p .sqlx
+	rm -f .sqlx/query-*.json
 	touch src/main.rs indexer/src/lib.rs appview/src/lib.rs
 	SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$(CURDIR)/.sqlx cargo check --workspace --all-targets

@@ -20,6 +20,7 @@ over them and keeps the network alive until Ctrl-C. Everything is kept in DEMO_D
   DEMO_PORT   3000   where plyr serves
   PLC_PORT    2582
   PDS_PORT    2583
+  METRICS_PORT  9464   where Prometheus may read how plyr does
   DEMO_OPEN   0: do not open a browser
 Other settings of plyr (PLYR_*, RUST_LOG) are passed on.`;
 
@@ -41,7 +42,8 @@ function settings() {
     console.error(`no plyr binary at ${binary}; \`make build\` makes one`);
     process.exit(2);
   }
-  const ports = { DEMO_PORT: portFromEnv('DEMO_PORT', 3000), PLC_PORT: portFromEnv('PLC_PORT', 2582), PDS_PORT: portFromEnv('PDS_PORT', 2583) };
+  const defaults = { DEMO_PORT: 3000, PLC_PORT: 2582, PDS_PORT: 2583, METRICS_PORT: 9464 };
+  const ports = Object.fromEntries(Object.entries(defaults).map(([name, port]) => [name, portFromEnv(name, port)]));
   return {
     dir, ports, binary: path.resolve(binary),
     web: `http://127.0.0.1:${ports.DEMO_PORT}`, pds: `http://localhost:${ports.PDS_PORT}`,
@@ -53,7 +55,7 @@ async function checkPorts({ ports }) {
   const taken = [];
   for (const [name, port] of Object.entries(ports)) if (!(await isFree(port))) taken.push([name, port]);
   if (taken.length === 0) return;
-  for (const [name, port] of taken) console.error(`port ${port} is taken; choose another with ${name}, as in: make demo ${name}=${port + 10000}`);
+  for (const [name, port] of taken) console.error(`port ${port} is taken; choose another with ${name}, as in: make demo ${name}=${port < 50000 ? port + 10000 : port - 10000}`);
   process.exit(3);
 }
 
@@ -117,6 +119,7 @@ async function startPlyr({ dir, binary, web, ports, pds }) {
     PLYR_UPSTREAMS: `repos+ws://${loopback(ports.PDS_PORT)}`,
     PLYR_PRIVATE_HOSTS: [new URL(pds).host, loopback(ports.PDS_PORT), loopback(ports.PLC_PORT)].join(','),
     PLYR_HANDLE_RESOLVER_URL: `http://${loopback(ports.PDS_PORT)}`,
+    PLYR_METRICS_LISTEN: loopback(ports.METRICS_PORT),
   };
   delete env.DATABASE_URL; // the demo never touches another database than its own
   // setpriv ends plyr with us even when we are killed without a word.
