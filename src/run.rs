@@ -115,7 +115,9 @@ pub async fn backfill(config: Config, from: Option<Url>, dids: Vec<Did>) -> anyh
     };
     let hosts = match from {
         Some(host) => vec![host],
-        None if dids.is_empty() => config.upstreams.iter().map(|upstream| upstream.http_url.clone()).collect(),
+        None if dids.is_empty() => {
+            config.upstreams.iter().map(|upstream| upstream.http_url.clone()).collect()
+        }
         None => Vec::new(),
     };
     let mut outcomes = Vec::new();
@@ -198,9 +200,9 @@ impl<'a> Parts<'a> {
 
     async fn serve(&mut self) -> anyhow::Result<()> {
         let config = self.config;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("PLYR_LISTEN: cannot listen on {}; choose another address", config.listen))?;
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!("PLYR_LISTEN: cannot listen on {}; choose another address", config.listen)
+        })?;
         let options = appview::Options {
             media_url: config.media_url.clone(),
             namespace: config.namespace.clone(),

@@ -18,7 +18,8 @@ use crate::config::LogFormat;
 
 /// Begins logging to standard error. `filter` is in the language of `tracing_subscriber::EnvFilter`.
 pub fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("PLYR_LOG: {filter:?} is no log filter"))?;
+    let filter =
+        EnvFilter::try_new(filter).with_context(|| format!("PLYR_LOG: {filter:?} is no log filter"))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
@@ -75,9 +76,9 @@ pub async fn serve(
     pools: Vec<(&'static str, PgPool)>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("PLYR_METRICS_LISTEN: cannot listen on {listen}; choose another, or `off`"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("PLYR_METRICS_LISTEN: cannot listen on {listen}; choose another, or `off`")
+    })?;
     let router = Router::new()
         .route("/metrics", get(render))
         .route("/health/live", get(|| async { "ok" }))
@@ -120,9 +121,10 @@ async fn render(State(gauges): State<Gauges>) -> ([(header::HeaderName, &'static
 async fn look(pool: &PgPool) -> sqlx::Result<()> {
     let problems = sqlx::query_scalar!(r#"select count(*) as "count!" from problem"#).fetch_one(pool).await?;
     metrics::gauge!("plyr_problems").set(problems as f64);
-    let behind = sqlx::query_scalar!(r#"select count(*) as "count!" from repo where state = 'desynchronized'"#)
-        .fetch_one(pool)
-        .await?;
+    let behind =
+        sqlx::query_scalar!(r#"select count(*) as "count!" from repo where state = 'desynchronized'"#)
+            .fetch_one(pool)
+            .await?;
     metrics::gauge!("plyr_repos_desynchronized").set(behind as f64);
     for state in ["queued", "running", "dead"] {
         for kind in indexer::job::KINDS {
@@ -147,7 +149,8 @@ async fn look(pool: &PgPool) -> sqlx::Result<()> {
 
 async fn ready(State(gauges): State<Gauges>) -> (StatusCode, &'static str) {
     let Some((_, pool)) = gauges.pools.first() else { return (StatusCode::OK, "ok") };
-    match tokio::time::timeout(Duration::from_secs(1), sqlx::query!("select 1 as one").fetch_one(pool)).await {
+    match tokio::time::timeout(Duration::from_secs(1), sqlx::query!("select 1 as one").fetch_one(pool)).await
+    {
         Ok(Ok(_)) => (StatusCode::OK, "ok"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer"),
     }

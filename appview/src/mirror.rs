@@ -100,7 +100,13 @@ async fn mirror(indexer: &Indexer, store: &BlobStore, key: &str) -> anyhow::Resu
 type Fetched = Result<(StorageKey, &'static str, u64), Unfit>;
 
 /// Streams a blob from its owner's PDS into the store.
-async fn fetch(indexer: &Indexer, store: &BlobStore, did: &Did, cid: &Cid, role: Role) -> anyhow::Result<Fetched> {
+async fn fetch(
+    indexer: &Indexer,
+    store: &BlobStore,
+    did: &Did,
+    cid: &Cid,
+    role: Role,
+) -> anyhow::Result<Fetched> {
     let document = indexer.identity.document(did).await?;
     let pds = document.pds.as_ref().context("the DID document names no PDS")?;
     let query = [("did", did.as_str()), ("cid", &cid.to_string())];
@@ -172,7 +178,13 @@ fn sniff(head: &[u8]) -> Option<(&'static str, Role)> {
 }
 
 /// Notes that we hold a blob, and tells the pages that show what it belongs to.
-async fn note(indexer: &Indexer, cid: &Cid, key: &StorageKey, mime: &str, size_bytes: u64) -> anyhow::Result<()> {
+async fn note(
+    indexer: &Indexer,
+    cid: &Cid,
+    key: &StorageKey,
+    mime: &str,
+    size_bytes: u64,
+) -> anyhow::Result<()> {
     let text = cid.to_string();
     let file_id = hex::encode(&digest(cid)?[..8]);
     let mut tx = indexer.door.pool.begin().await?;
@@ -187,7 +199,8 @@ async fn note(indexer: &Indexer, cid: &Cid, key: &StorageKey, mime: &str, size_b
     )
     .execute(&mut *tx)
     .await?;
-    let shown = sqlx::query!("select uri, did, role from blob_ref where cid = $1", text).fetch_all(&mut *tx).await?;
+    let shown =
+        sqlx::query!("select uri, did, role from blob_ref where cid = $1", text).fetch_all(&mut *tx).await?;
     let mut effects = Effects::default();
     for place in shown {
         match place.role.as_str() {

@@ -78,6 +78,11 @@ impl Door {
         Ok(())
     }
 
+    /// Follows a repo before anything of it is applied.
+    pub fn expect(&self, did: &Did) {
+        self.track(std::iter::once(did));
+    }
+
     fn track<'a>(&self, dids: impl Iterator<Item = &'a Did>) {
         let missing: Vec<Did> = dids.filter(|did| !self.is_tracked(did)).cloned().collect();
         if !missing.is_empty() {

@@ -108,9 +108,9 @@ async fn read(indexer: &Indexer, did: Did, ask_first: bool) -> Outcome {
             Err(error) => tracing::debug!(%did, %error, "describeRepo"),
         }
     }
-    match jobs::resync(indexer, &did).await {
-        Ok(_) => Outcome::Read,
-        Err(error) => Outcome::Failed(did, format!("{error:#}")),
+    match jobs::read_repo(indexer, &did).await {
+        Ok(()) => Outcome::Read,
+        Err(error) => Outcome::Failed(did, error.to_string()),
     }
 }
 

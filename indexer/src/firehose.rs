@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use url::Url;
 
 use crate::change::{Input, Problem, Status};
-use crate::proto::frame::{Action, CommitFrame, Frame};
+use crate::proto::frame::{CommitFrame, Frame};
 use crate::{Indexer, backfill, source};
 use lanes::Lanes;
 
@@ -148,6 +148,8 @@ async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: By
         frame => {
             let (Some(seq), Some(did)) = (frame.seq(), frame.did().cloned()) else { return Ok(()) };
             if concerns_us(indexer, frame) {
+                // From now on, and not only once it is applied: the next commit may be here before that.
+                indexer.door.expect(&did);
                 lanes.dispatch(seq, did, frame.clone(), message).await;
             } else {
                 lanes.pass(seq);
@@ -171,9 +173,8 @@ fn concerns_us(indexer: &Indexer, frame: &Frame) -> bool {
 
 fn touches_ours(indexer: &Indexer, event: &CommitFrame) -> bool {
     event.ops.iter().any(|op| {
-        // Deletes in a repo that we never met concern nothing that we hold.
         let collection = op.path.split_once('/').map_or("", |(collection, _)| collection);
-        op.action != Action::Delete && indexer.door.registry.get(collection).is_some_and(|known| known.tracks)
+        indexer.door.registry.get(collection).is_some_and(|known| known.tracks)
     })
 }
 

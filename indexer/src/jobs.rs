@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::Indexer;
+use crate::apply::account;
 use crate::apply::batch::apply_all;
-use crate::apply::{account, batch};
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;
 use crate::job::{self, Handlers, Job, Outcome};
 use crate::pds::{self, PdsError};
 use crate::record::BSKY_PROFILE;
 use crate::syntax::{Did, Nsid, Rkey};
-use crate::{Indexer, change};
 
 /// Handlers of this crate's kinds.
 pub fn handlers(indexer: &Indexer) -> Handlers {
@@ -102,25 +102,32 @@ async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome
     Ok(Outcome::Done)
 }
 
-/// Reads a repo from the account's PDS and settles every record against it.
-pub async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
-    match pds::get_repo(indexer, did).await {
+/// Reads a repo from the account's PDS and settles every record against it. When the PDS refuses because of the account's
+/// standing, that is noted, to be confirmed.
+pub async fn read_repo(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
+    let read = pds::get_repo(indexer, did).await;
+    let outcome = if read.is_ok() { "done" } else { "failed" };
+    metrics::counter!("plyr_resyncs_total", "outcome" => outcome).increment(1);
+    match read {
         Ok(snapshot) => {
-            metrics::counter!("plyr_resyncs_total", "outcome" => "done").increment(1);
-            batch::apply_all(&indexer.door, vec![Input::Snapshot(snapshot)], None).await;
-            Ok(Outcome::Done)
+            apply_all(&indexer.door, vec![Input::Snapshot(snapshot)], None).await;
+            Ok(())
         }
         Err(error) => {
-            metrics::counter!("plyr_resyncs_total", "outcome" => "failed").increment(1);
             if let Some(status) = error.status() {
-                let heard = change::Input::Account { did: did.clone(), status };
-                apply_all(&indexer.door, vec![heard], None).await;
-                return Ok(Outcome::Done);
+                apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
             }
-            match error {
-                PdsError::Identity(IdentityError::NotFound | IdentityError::Tombstoned) => Ok(Outcome::Done),
-                error => Err(error.into()),
-            }
+            Err(error)
         }
+    }
+}
+
+async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
+    match read_repo(indexer, did).await {
+        Ok(()) => Ok(Outcome::Done),
+        // Its standing is another job's; should it come back, its events or its next commit say so.
+        Err(error) if error.status().is_some() => Ok(Outcome::Done),
+        Err(PdsError::Identity(IdentityError::NotFound | IdentityError::Tombstoned)) => Ok(Outcome::Done),
+        Err(error) => Err(error.into()),
     }
 }

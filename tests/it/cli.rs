@@ -48,7 +48,10 @@ fn a_backfill_of_one_repo_says_what_it_did() {
         let artist = crate::world::Account::create(net, "artist").await;
         artist.create_track("by hand").await;
         let plyr = Plyr::up(net).await;
-        let output = plyr.command(&["backfill", &artist.did, "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"]).output().expect("it runs");
+        let output = plyr
+            .command(&["backfill", &artist.did, "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"])
+            .output()
+            .expect("it runs");
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(text.contains("1 read"), "{text}");
     });

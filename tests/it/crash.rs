@@ -31,7 +31,11 @@ fn ten_kills_in_two_thousand_records_lose_nothing() {
             eventually("some progress", || async {
                 let now = plyr.db.number("select count(*) from record").await;
                 let finished = writers.iter().all(|writer| writer.is_finished());
-                if now > held + 20 * i64::from(kills) || finished { Ok(()) } else { Err(format!("{now} records")) }
+                if now > held + 20 * i64::from(kills) || finished {
+                    Ok(())
+                } else {
+                    Err(format!("{now} records"))
+                }
             })
             .await;
             plyr.kill();
@@ -71,7 +75,10 @@ async fn write(account: Account, track: (String, String), number: usize) {
             writes.push(json!({"$type": "com.atproto.repo.applyWrites#create", "collection": collection, "value": value}));
         }
         let answer = account.apply_writes(writes).await;
-        let gone = answer["results"].as_array().expect("results")[round % 10]["uri"].as_str().expect("a uri").to_owned();
+        let gone = answer["results"].as_array().expect("results")[round % 10]["uri"]
+            .as_str()
+            .expect("a uri")
+            .to_owned();
         if round % 2 == 0 {
             account.delete_record(&gone).await;
         }
@@ -89,11 +96,12 @@ async fn live_records(people: &[Account]) -> BTreeMap<String, String> {
 }
 
 async fn held_records(plyr: &Plyr) -> BTreeMap<String, String> {
-    let rows: Vec<(String, String)> =
-        sqlx::query_as("select uri, cid from record where cid is not null and collection <> 'app.bsky.actor.profile'")
-            .fetch_all(&plyr.db.pool)
-            .await
-            .expect("rows");
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select uri, cid from record where cid is not null and collection <> 'app.bsky.actor.profile'",
+    )
+    .fetch_all(&plyr.db.pool)
+    .await
+    .expect("rows");
     rows.into_iter().collect()
 }
 

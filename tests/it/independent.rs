@@ -41,12 +41,22 @@ fn an_independent_consumer_agrees() {
 /// Every live record of indexed collections as `@atproto/sync` sees it.
 async fn consume(net: &Network, until: &str) -> BTreeMap<String, String> {
     let mut command = Command::new(node());
-    command.arg(checkout().join("testnet/consume.mjs")).args(["--pds", &net.pds, "--plc", &net.plc, "--until-uri", until]);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("node runs");
+    command.arg(checkout().join("testnet/consume.mjs")).args([
+        "--pds",
+        &net.pds,
+        "--plc",
+        &net.plc,
+        "--until-uri",
+        until,
+    ]);
+    let output =
+        tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("node runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let all: BTreeMap<String, String> = serde_json::from_value(found).expect("uri to cid");
-    all.into_iter().filter(|(uri, _)| uri.contains("/fm.") || uri.contains("/app.bsky.actor.profile/")).collect()
+    all.into_iter()
+        .filter(|(uri, _)| uri.contains("/fm.") || uri.contains("/app.bsky.actor.profile/"))
+        .collect()
 }
 
 async fn ours(plyr: &Plyr) -> BTreeMap<String, String> {

@@ -12,5 +12,6 @@ mod oddities;
 mod operation;
 mod rebuild;
 mod river;
+mod sql;
 mod world;
 mod xrpc;

@@ -25,7 +25,10 @@ fn chunk(bytes: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
     bytes.extend_from_slice(&(data.len() as u32).to_be_bytes());
     let checked: Vec<u8> = kind.iter().chain(data).copied().collect();
     let crc = checked.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 },
+        )
     });
     bytes.extend_from_slice(&checked);
     bytes.extend_from_slice(&(!crc).to_be_bytes());
@@ -44,25 +47,38 @@ fn sound_is_served_in_ranges() {
         let (uri, _) = artist.create_record("fm.plyr.track", record).await;
         let track = eventually("sound and cover", || async {
             let track = plyr.track(&uri).await.ok_or("no track")?;
-            if track["audio"].is_string() && track["cover"].is_string() { Ok(track) } else { Err(track.to_string()) }
+            if track["audio"].is_string() && track["cover"].is_string() {
+                Ok(track)
+            } else {
+                Err(track.to_string())
+            }
         })
         .await;
         let (audio, http) = (track["audio"].as_str().expect("a URL").to_owned(), pds::http());
         assert!(audio.starts_with(&plyr.url), "{audio}");
         let whole = http.get(&audio).send().await.expect("an answer");
-        assert_eq!((whole.status().as_u16(), &whole.headers()["accept-ranges"]), (200, &"bytes".parse().expect("ascii")));
+        assert_eq!(
+            (whole.status().as_u16(), &whole.headers()["accept-ranges"]),
+            (200, &"bytes".parse().expect("ascii"))
+        );
         assert_eq!(whole.headers()["content-type"], "audio/wav");
         assert_eq!(whole.bytes().await.expect("bytes"), sound);
         let len = sound.len();
-        for (range, wanted) in [("bytes=0-99", 0..100), ("bytes=1000-", 1000..len), ("bytes=-10", len - 10..len)] {
+        for (range, wanted) in
+            [("bytes=0-99", 0..100), ("bytes=1000-", 1000..len), ("bytes=-10", len - 10..len)]
+        {
             let part = http.get(&audio).header("range", range).send().await.expect("an answer");
             assert_eq!(part.status(), 206, "{range}");
             let place = format!("bytes {}-{}/{len}", wanted.start, wanted.end - 1);
             assert_eq!(part.headers()["content-range"], place.as_str());
             assert_eq!(part.bytes().await.expect("bytes"), sound[wanted], "{range}");
         }
-        let beyond = http.get(&audio).header("range", format!("bytes={len}-")).send().await.expect("an answer");
-        assert_eq!((beyond.status().as_u16(), &beyond.headers()["content-range"]), (416, &format!("bytes */{len}").parse().expect("ascii")));
+        let beyond =
+            http.get(&audio).header("range", format!("bytes={len}-")).send().await.expect("an answer");
+        assert_eq!(
+            (beyond.status().as_u16(), &beyond.headers()["content-range"]),
+            (416, &format!("bytes */{len}").parse().expect("ascii"))
+        );
         let picture = http.get(track["cover"].as_str().expect("a URL")).send().await.expect("an answer");
         assert_eq!(picture.headers()["content-type"], "image/png");
         assert_eq!(picture.bytes().await.expect("bytes"), cover);
@@ -82,8 +98,9 @@ fn bytes_that_are_not_sound_are_kept_aside() {
         let plyr = Plyr::up(net).await;
         let artist = Account::create(net, "artist").await;
         let page = b"<html><script>alert(1)</script></html>".to_vec();
-        let (uri, _) =
-            artist.create_record("fm.plyr.track", pds::track("a page", &artist.upload("audio/mpeg", page).await)).await;
+        let (uri, _) = artist
+            .create_record("fm.plyr.track", pds::track("a page", &artist.upload("audio/mpeg", page).await))
+            .await;
         let mut huge = pds::track("a picture too large", &artist.upload("audio/wav", pds::wav(5, 1)).await);
         let mut cover = artist.upload("image/png", [png(1), vec![0; 3_000_000]].concat()).await;
         cover["size"] = json!(1000);

@@ -16,7 +16,8 @@ fn metrics_and_health_tell_how_it_is() {
         plyr.await_counts(&track.0, Some([0, 0, 0])).await;
         assert_eq!(plyr.get("/health/live").await.status(), 200);
         assert_eq!(plyr.get("/health/ready").await.status(), 200);
-        let metrics = pds::http().get(format!("{}/metrics", plyr.metrics_url)).send().await.expect("an answer");
+        let metrics =
+            pds::http().get(format!("{}/metrics", plyr.metrics_url)).send().await.expect("an answer");
         let text = metrics.text().await.expect("text");
         for name in [
             "plyr_events_total",
@@ -43,7 +44,11 @@ fn it_brings_its_own_postgres() {
         let track = artist.create_track("kept").await;
         let (data, port) = (data_dir(), free_port());
         let spawn = || {
-            let log = std::fs::File::options().create(true).append(true).open(data.path().join("log")).expect("a log");
+            let log = std::fs::File::options()
+                .create(true)
+                .append(true)
+                .open(data.path().join("log"))
+                .expect("a log");
             binary()
                 .arg("up")
                 .env("PLYR_DATA_DIR", data.path())
@@ -62,7 +67,8 @@ fn it_brings_its_own_postgres() {
         let http = pds::http();
         let has_track = || async {
             let url = format!("http://127.0.0.1:{port}/xrpc/fm.plyr.feed.getTracks");
-            let answer = http.get(url).query(&[("uris", &track.0)]).send().await.map_err(|error| error.to_string())?;
+            let answer =
+                http.get(url).query(&[("uris", &track.0)]).send().await.map_err(|error| error.to_string())?;
             let text = answer.text().await.map_err(|error| error.to_string())?;
             same(text.contains("\"title\":\"kept\""), true).map_err(|_| text)
         };
@@ -76,7 +82,8 @@ fn it_brings_its_own_postgres() {
         std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
         assert!(second.wait().expect("it ends").success());
         // The last one to leave stops it.
-        let left = std::process::Command::new("pgrep").args(["-f", &data.path().display().to_string()]).output();
+        let left =
+            std::process::Command::new("pgrep").args(["-f", &data.path().display().to_string()]).output();
         assert_eq!(String::from_utf8_lossy(&left.expect("pgrep").stdout), "");
     });
 }

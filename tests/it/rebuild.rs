@@ -17,7 +17,8 @@ async fn projections(plyr: &Plyr) -> Vec<String> {
         "select play::text from play order by uri",
         "select actor_status::text from actor_status order by uri",
         "select blob_ref::text from blob_ref order by uri, cid, role",
-        "select subject_count::text from subject_count order by uri",
+        // A row of zeros says as much as none.
+        "select subject_count::text from subject_count where (like_count, comment_count, play_count) <> (0, 0, 0) order by uri",
         "select record::text from record order by uri",
     ] {
         rows.extend(plyr.db.texts(sql).await);
@@ -48,7 +49,14 @@ fn rebuild_ends_in_the_same_rows() {
         quiet.deactivate().await;
         plyr.await_counts(&track.0, Some([1, 1, 0])).await;
         eventually("the last record", || async {
-            same(plyr.db.number("select count(*) from comment where uri like '%/odd-one' and body = 'after'").await, 1)
+            same(
+                plyr.db
+                    .number(
+                        "select count(*) from comment where uri like '%/3jzfcijpj2z2a' and body = 'after'",
+                    )
+                    .await,
+                1,
+            )
         })
         .await;
         plyr.await_quiet().await;

@@ -10,16 +10,20 @@ fn a_track_arrives_whole() {
         let net = network();
         let artist = Account::create(net, "aria").await;
         let avatar = artist.upload("image/png", crate::media::png(7)).await;
-        let profile = json!({"$type": "app.bsky.actor.profile", "displayName": "Aria 葉子", "avatar": avatar});
+        let profile =
+            json!({"$type": "app.bsky.actor.profile", "displayName": "Aria 葉子", "avatar": avatar});
         artist.put_record("app.bsky.actor.profile", "self", profile).await;
-        let bio = json!({"$type": "fm.plyr.actor.profile", "bio": "songs for two cores", "createdAt": pds::now()});
+        let bio =
+            json!({"$type": "fm.plyr.actor.profile", "bio": "songs for two cores", "createdAt": pds::now()});
         artist.put_record("fm.plyr.actor.profile", "self", bio).await;
         let plyr = Plyr::up(net).await;
         let (uri, cid) = artist.create_track("down the river").await;
         let track = eventually("the track with its sound", || async {
             let track = plyr.track(&uri).await.ok_or("no track")?;
             let author = &track["author"];
-            let whole = track["audio"].is_string() && author["avatar"].is_string() && author["handle"] == artist.handle;
+            let whole = track["audio"].is_string()
+                && author["avatar"].is_string()
+                && author["handle"] == artist.handle;
             if whole { Ok(track) } else { Err(track.to_string()) }
         })
         .await;
@@ -82,7 +86,8 @@ fn plays_of_both_namespaces_count_once() {
         let first = fan.create_record("fm.teal.feed.play", stable).await;
         let second = fan.create_record("fm.teal.alpha.feed.play", alpha).await;
         plyr.await_counts(&track.0, Some([0, 0, 1])).await;
-        eventually("both plays", || async { same(plyr.db.number("select count(*) from play").await, 2) }).await;
+        eventually("both plays", || async { same(plyr.db.number("select count(*) from play").await, 2) })
+            .await;
         fan.delete_record(&first.0).await;
         eventually("one play", || async { same(plyr.db.number("select count(*) from play").await, 1) }).await;
         plyr.await_counts(&track.0, Some([0, 0, 1])).await;
@@ -96,8 +101,11 @@ fn a_deactivated_account_is_gone_and_comes_back_exactly() {
     run(async {
         let net = network();
         let plyr = Plyr::up(net).await;
-        let (artist, fan, other) =
-            (Account::create(net, "artist").await, Account::create(net, "fan").await, Account::create(net, "other").await);
+        let (artist, fan, other) = (
+            Account::create(net, "artist").await,
+            Account::create(net, "fan").await,
+            Account::create(net, "other").await,
+        );
         let track = artist.create_track("here").await;
         fan.like(&track).await;
         other.like(&track).await;

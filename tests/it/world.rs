@@ -40,7 +40,9 @@ where
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(last) if started.elapsed() > PATIENCE => panic!("waited {PATIENCE:?} for {what}; last: {last}"),
+            Err(last) if started.elapsed() > PATIENCE => {
+                panic!("waited {PATIENCE:?} for {what}; last: {last}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
         }
     }

@@ -48,7 +48,8 @@ fn pages_skip_nothing_when_many_share_a_moment() {
         }
         let plyr = Plyr::up(net).await;
         eventually("all of them", || async {
-            let held = plyr.db.number("select count(*) from track where created_at = '2020-02-02T02:02:02Z'").await;
+            let held =
+                plyr.db.number("select count(*) from track where created_at = '2020-02-02T02:02:02Z'").await;
             same(held, 23)
         })
         .await;

@@ -52,11 +52,12 @@ impl Network {
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let ready = read_line(&mut stdout);
         assert_eq!(ready["ready"], true, "the network did not start: {ready}");
-        let text = |key: &str| ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {ready}")).to_owned();
+        let text =
+            |key: &str| ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {ready}")).to_owned();
         let pds = text("pds");
         let pds_port = pds.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         let admin_password = text("adminPassword");
-        Network { plc: text("plc"), pds, pds_port, admin_password, child: child, _data: data }
+        Network { plc: text("plc"), pds, pds_port, admin_password, child, _data: data }
     }
 
     /// The stream, as `PLYR_UPSTREAMS` takes it.

@@ -68,8 +68,7 @@ impl Account {
 
     /// Puts a record under a key.
     pub async fn put_record(&self, collection: &str, rkey: &str, record: Value) -> (String, String) {
-        let body =
-            json!({"repo": self.did, "collection": collection, "rkey": rkey, "record": record, "validate": false});
+        let body = json!({"repo": self.did, "collection": collection, "rkey": rkey, "record": record, "validate": false});
         named(&self.post("com.atproto.repo.putRecord", &body).await)
     }
 
@@ -121,11 +120,20 @@ impl Account {
     pub async fn list_records(&self, collection: &str) -> Vec<(String, String)> {
         let (mut found, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let mut query = vec![("repo", self.did.clone()), ("collection", collection.into()), ("limit", "100".into())];
+            let mut query =
+                vec![("repo", self.did.clone()), ("collection", collection.into()), ("limit", "100".into())];
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let url = format!("{}/xrpc/com.atproto.repo.listRecords", self.host);
-            let page: Value =
-                self.http.get(url).query(&query).send().await.expect("the PDS answers").json().await.expect("JSON");
+            let page: Value = self
+                .http
+                .get(url)
+                .query(&query)
+                .send()
+                .await
+                .expect("the PDS answers")
+                .json()
+                .await
+                .expect("JSON");
             let records = page["records"].as_array().expect("records");
             found.extend(records.iter().map(named));
             match page["cursor"].as_str() {

@@ -56,7 +56,8 @@ impl Plyr {
             ("PLYR_LOG", "info".to_owned()),
         ];
         let extra = extra.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let settings = settings.into_iter().chain(extra).map(|(name, value)| (name.to_owned(), value)).collect();
+        let settings =
+            settings.into_iter().chain(extra).map(|(name, value)| (name.to_owned(), value)).collect();
         let url = format!("http://127.0.0.1:{port}");
         let metrics_url = format!("http://127.0.0.1:{metrics_port}");
         let mut plyr = Plyr { url, metrics_url, db, data, settings, child: None, http: pds::http() };
@@ -75,7 +76,8 @@ impl Plyr {
     pub fn spawn(&mut self) {
         let log = std::fs::File::options().create(true).append(true).open(self.log()).expect("a log");
         let errors = log.try_clone().expect("a log");
-        let child = self.command(&["up"]).stdout(log).stderr(errors).stdin(Stdio::null()).spawn().expect("plyr runs");
+        let child =
+            self.command(&["up"]).stdout(log).stderr(errors).stdin(Stdio::null()).spawn().expect("plyr runs");
         self.child = Some(child);
     }
 
@@ -137,7 +139,8 @@ impl Plyr {
         let status = response.status().as_u16();
         let body: Value = response.json().await.expect("JSON");
         if status == 200 {
-            indexer::lexicon::check_output(method, &body).unwrap_or_else(|why| panic!("{method}: {why}: {body}"));
+            indexer::lexicon::check_output(method, &body)
+                .unwrap_or_else(|why| panic!("{method}: {why}: {body}"));
         }
         (status, body)
     }
@@ -163,7 +166,8 @@ impl Plyr {
 
     /// Waits for (likes, comments, plays) of a track.
     pub async fn await_counts(&self, uri: &str, wanted: Option<[i64; 3]>) {
-        eventually(&format!("the counts of {uri}"), || async { super::same(self.counts(uri).await, wanted) }).await;
+        eventually(&format!("the counts of {uri}"), || async { super::same(self.counts(uri).await, wanted) })
+            .await;
     }
 
     /// Waits until a record written now has come through: everything written before it has, too, up to its jobs.

@@ -1,12 +1,16 @@
 /** The latest tracks: pages going back in time, and a head that keeps up with the network. */
 
-import { getLatest, inWords } from './api';
+import { getLatest, getTracks, inWords, type Page } from './api';
 import { library } from './library.svelte';
 import type { Track } from './view';
 
 const PAGE_SIZE = 30;
+/** What the query gives at most. */
+const DEEP_PAGE_SIZE = 100;
 /** How far the head is followed back to meet the tracks already shown, before the feed starts over. */
 const CATCH_UP_PAGES_MAX = 6;
+/** So many changed tracks that are not shown are asked for by name; of more, the feed tells which belong to it. */
+const STRANGERS_MAX = 100;
 
 class Feed {
   uris = $state.raw<string[]>([]);
@@ -84,33 +88,58 @@ class Feed {
     }
   }
 
-  /** Fetches the newest tracks and merges them with those shown. */
-  async refreshHead(): Promise<void> {
+  /**
+   * Fetches the newest tracks and merges them with those shown: `deep`, as far back as the feed was read;
+   * else until it meets what is known, and of the changed tracks those that belong further down.
+   * Returns the tracks whose newest view was fetched on the way.
+   */
+  async refresh(deep: boolean, changed: Iterable<string>): Promise<Set<string>> {
     if (this.state !== 'ready') {
       // Without a sign of it: what the page says stands until there is something better.
       await this.#loadOnce();
       if (this.state === 'failed') throw new Error(this.problem);
-      return;
+      return new Set(this.uris);
     }
     const known = new Set(this.uris);
-    const head: Track[] = [];
+    const strangers = [...changed].filter((uri) => !known.has(uri));
+    const many = strangers.length > STRANGERS_MAX;
+    const head = await this.#readHead(known, deep || many);
+    const inHead = new Set(unique(head.items));
+    const below = many ? [] : await getTracks(strangers.filter((uri) => !inHead.has(uri)));
+    this.#merge(head, below);
+    return new Set([...inHead, ...unique(below)]);
+  }
+
+  async #readHead(known: Set<string>, deep: boolean): Promise<Page<Track>> {
+    const oldestMs = Math.min(...this.tracks.map((track) => track.sortAtMs));
+    const size = deep ? Math.min(DEEP_PAGE_SIZE, Math.max(PAGE_SIZE, known.size)) : PAGE_SIZE;
+    const items: Track[] = [];
     let cursor: string | null = null;
     for (let page = 0; page < CATCH_UP_PAGES_MAX; page++) {
-      const next = await getLatest(PAGE_SIZE, cursor);
-      head.push(...next.items);
+      const next = await getLatest(size, cursor);
+      items.push(...next.items);
       cursor = next.cursor;
-      if (cursor === null || next.items.some((track) => known.has(track.uri))) break;
+      const met = deep ? (items.at(-1)?.sortAtMs ?? 0) <= oldestMs : items.some((track) => known.has(track.uri));
+      if (cursor === null || met) break;
     }
-    library.put(head);
-    const arrived = unique(head).filter((uri) => !known.has(uri));
-    const meets = cursor === null || head.some((track) => known.has(track.uri));
-    const reachesMs = head.at(-1)?.sortAtMs ?? 0;
+    return { items, cursor };
+  }
+
+  #merge({ items, cursor }: Page<Track>, below: Track[]): void {
+    const shown = new Set(this.uris);
+    const reachesMs = cursor === null ? -Infinity : (items.at(-1)?.sortAtMs ?? Infinity);
+    const meets = cursor === null || items.some((track) => shown.has(track.uri));
     // Beyond the head the order is as we knew it; within it only what the server listed is the feed.
-    const older = (uri: string) => (library.get(uri)?.sortAtMs ?? Infinity) <= reachesMs;
-    const tail = meets && cursor !== null ? this.uris.filter(older) : [];
-    if (!meets || cursor === null) this.#cursor = cursor;
-    if (known.size > 0 && meets) this.fresh = new Set(arrived);
-    this.uris = inOrder([...new Set([...unique(head), ...tail])]);
+    const older = meets ? this.tracks.filter((track) => track.sortAtMs <= reachesMs) : [];
+    const oldestMs = this.#cursor === null ? -Infinity : Math.min(reachesMs, ...older.map((track) => track.sortAtMs));
+    // What lies beyond the last page that was read comes with the next one.
+    const between = below.filter((track) => meets && track.sortAtMs <= reachesMs && track.sortAtMs >= oldestMs);
+
+    library.put([...items, ...between]);
+    const uris = unique([...items, ...older, ...between]);
+    this.fresh = new Set(meets ? uris.filter((uri) => !shown.has(uri)) : []);
+    if (!meets || cursor === null || reachesMs <= oldestMs) this.#cursor = cursor;
+    this.uris = inOrder(uris);
   }
 
   remove(uri: string): void {

@@ -32,13 +32,13 @@ function watched(): Set<string> {
 
 async function apply(batch: Batch): Promise<void> {
   await feed.settled();
-  const shown = new Set([...feed.uris, ...watched()]);
-  library.keep(shown);
-  const due = [...shown].filter((uri) => batch.reset || batch.uris.has(uri));
   const isDue = (uri: string) => batch.reset || batch.uris.has(uri);
+  const known = new Set([...feed.uris, ...watched()]);
+  library.keep(known);
+  const fetched = batch.reset || batch.latest ? await feed.refresh(batch.reset, batch.uris) : new Set<string>();
+  for (const uri of fetched) player.returned(uri);
   await Promise.all([
-    refetch(due),
-    batch.reset || batch.latest ? feed.refreshHead() : null,
+    refetch([...known].filter((uri) => isDue(uri) && !fetched.has(uri))),
     refreshComments(isDue, watched()),
   ]);
   if (detail.uri !== null && isDue(detail.uri)) await detail.refresh();
