@@ -1,5 +1,6 @@
 // The whole demo in one command: network, community, plyr, and life on it. `--help` says how.
 
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
@@ -92,6 +93,12 @@ function interrupted() {
 
 const node = (script, ...args) => [process.execPath, path.join(HERE, script), ...args];
 
+/** A directory that is new has nothing to go on from: what plyr kept elsewhere for an earlier one of that name is stale. */
+function prepareDirectory(dir) {
+  if (!fs.existsSync(dir)) spawnSync(path.join(HERE, '../scripts/demo-reset.sh'), [dir], { stdio: 'inherit' });
+  fs.mkdirSync(dir, { recursive: true });
+}
+
 async function startNetwork({ dir, ports }) {
   const began = performance.now();
   const env = { ...process.env, PLC_PORT: String(ports.PLC_PORT), PDS_PORT: String(ports.PDS_PORT) };
@@ -152,7 +159,7 @@ async function main() {
   process.stdout.on('error', () => {}); // the terminal may be gone before we are
   process.on('SIGINT', interrupted).on('SIGTERM', interrupted).on('SIGHUP', interrupted);
   const began = performance.now();
-  fs.mkdirSync(demo.dir, { recursive: true });
+  prepareDirectory(demo.dir);
   say('network');
   await startNetwork(demo);
   say('community');
