@@ -35,14 +35,8 @@ help:
 demo: setup-demo build
 	@PLYR_BIN=$(target)/debug/plyr $(node) testnet/demo.mjs
 
-# Named in full: the demo's directory may be chosen, and must not be taken for another.
 demo-reset:
-	@dir=$${DEMO_DIR:-.demo}; \
-	if [ ! -e "$$dir" ]; then echo "there is no $$dir"; \
-	elif [ -f "$$dir/network/network.pid" ] && grep -qs network.mjs "/proc/$$(cat $$dir/network/network.pid)/cmdline"; then \
-	  echo "the demo over $$dir is running; stop it first" >&2; exit 1; \
-	elif [ ! -e "$$dir/seed.json" ]; then echo "$$dir does not look like a demo's directory; nothing removed" >&2; exit 1; \
-	else rm -rf -- "$$dir" && echo "removed $$dir"; fi
+	@scripts/demo-reset.sh "$${DEMO_DIR:-.demo}"
 
 test: setup $(web_built)
 	cargo test --workspace
@@ -74,5 +68,6 @@ setup-demo:
 sqlx:
 	@[ -n "$$DATABASE_URL" ] || { echo 'DATABASE_URL must name a database with the current migrations' >&2; exit 1; }
 	mkdir -p .sqlx
+	rm -f .sqlx/query-*.json
 	touch src/main.rs indexer/src/lib.rs appview/src/lib.rs
 	SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$(CURDIR)/.sqlx cargo check --workspace --all-targets

@@ -1,5 +1,6 @@
 // The whole demo in one command: network, community, plyr, and life on it. `--help` says how.
 
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
@@ -20,6 +21,7 @@ over them and keeps the network alive until Ctrl-C. Everything is kept in DEMO_D
   DEMO_PORT   3000   where plyr serves
   PLC_PORT    2582
   PDS_PORT    2583
+  METRICS_PORT  9464   where Prometheus may read how plyr does
   DEMO_OPEN   0: do not open a browser
 Other settings of plyr (PLYR_*, RUST_LOG) are passed on.`;
 
@@ -41,7 +43,8 @@ function settings() {
     console.error(`no plyr binary at ${binary}; \`make build\` makes one`);
     process.exit(2);
   }
-  const ports = { DEMO_PORT: portFromEnv('DEMO_PORT', 3000), PLC_PORT: portFromEnv('PLC_PORT', 2582), PDS_PORT: portFromEnv('PDS_PORT', 2583) };
+  const defaults = { DEMO_PORT: 3000, PLC_PORT: 2582, PDS_PORT: 2583, METRICS_PORT: 9464 };
+  const ports = Object.fromEntries(Object.entries(defaults).map(([name, port]) => [name, portFromEnv(name, port)]));
   return {
     dir, ports, binary: path.resolve(binary),
     web: `http://127.0.0.1:${ports.DEMO_PORT}`, pds: `http://localhost:${ports.PDS_PORT}`,
@@ -53,7 +56,7 @@ async function checkPorts({ ports }) {
   const taken = [];
   for (const [name, port] of Object.entries(ports)) if (!(await isFree(port))) taken.push([name, port]);
   if (taken.length === 0) return;
-  for (const [name, port] of taken) console.error(`port ${port} is taken; choose another with ${name}, as in: make demo ${name}=${port + 10000}`);
+  for (const [name, port] of taken) console.error(`port ${port} is taken; choose another with ${name}, as in: make demo ${name}=${port < 50000 ? port + 10000 : port - 10000}`);
   process.exit(3);
 }
 
@@ -90,6 +93,12 @@ function interrupted() {
 
 const node = (script, ...args) => [process.execPath, path.join(HERE, script), ...args];
 
+/** A directory that is new has nothing to go on from: what plyr kept elsewhere for an earlier one of that name is stale. */
+function prepareDirectory(dir) {
+  if (!fs.existsSync(dir)) spawnSync(path.join(HERE, '../scripts/demo-reset.sh'), [dir], { stdio: 'inherit' });
+  fs.mkdirSync(dir, { recursive: true });
+}
+
 async function startNetwork({ dir, ports }) {
   const began = performance.now();
   const env = { ...process.env, PLC_PORT: String(ports.PLC_PORT), PDS_PORT: String(ports.PDS_PORT) };
@@ -117,6 +126,7 @@ async function startPlyr({ dir, binary, web, ports, pds }) {
     PLYR_UPSTREAMS: `repos+ws://${loopback(ports.PDS_PORT)}`,
     PLYR_PRIVATE_HOSTS: [new URL(pds).host, loopback(ports.PDS_PORT), loopback(ports.PLC_PORT)].join(','),
     PLYR_HANDLE_RESOLVER_URL: `http://${loopback(ports.PDS_PORT)}`,
+    PLYR_METRICS_LISTEN: loopback(ports.METRICS_PORT),
   };
   delete env.DATABASE_URL; // the demo never touches another database than its own
   // setpriv ends plyr with us even when we are killed without a word.
@@ -149,7 +159,7 @@ async function main() {
   process.stdout.on('error', () => {}); // the terminal may be gone before we are
   process.on('SIGINT', interrupted).on('SIGTERM', interrupted).on('SIGHUP', interrupted);
   const began = performance.now();
-  fs.mkdirSync(demo.dir, { recursive: true });
+  prepareDirectory(demo.dir);
   say('network');
   await startNetwork(demo);
   say('community');

@@ -70,7 +70,7 @@ export function planCommunity(seed, nowMs) {
 function addListening(rng, person, tracks, fame, after, { likes, comments, plays }) {
   for (const track of tracks) {
     if (track.artist.handle === person.handle) continue;
-    const taste = !person.likes ? 0.26 : person.likes.includes(track.artist.style) ? 0.9 : 0.26;
+    const taste = !person.likes ? 0.34 : person.likes.includes(track.artist.style) ? 0.92 : 0.34;
     const keen = Math.min(0.95, taste * fame.get(track.key));
     if (rng.chance(keen)) likes.push({ by: person, track, atMs: after(rng, track, 6) });
     if (rng.chance(keen * 0.3)) comments.push(planComment(rng, person, track, after(rng, track, 9)));

@@ -16,7 +16,7 @@ export function folk(s) {
     const notes = voicing(chord(s.song, s.root(bar), 3), 60).concat(degree(s.song, s.root(bar), 1));
     for (let i = 0; i * 2 < s.barSteps; i++) {
       const note = notes[pattern[i % 8]];
-      const string = s.once(`g${note}`, () => pluck(s.rng, hz(note), 1.9, { tone: 0.5, body: 0.35 }));
+      const string = s.once(`g${note}`, () => pluck(s.rng, hz(note), 1.9, { tone: 0.32, body: 0.35 }));
       s.hit(string, bar, i * 2, { gain: i % 4 ? 0.2 : 0.26, pan: -0.25, room: 0.22 });
     }
     const bass = s.once(`b${low}`, () => pluck(s.rng, hz(low), 2.4, { tone: 0.25, body: 0.6 }));
@@ -28,7 +28,7 @@ export function folk(s) {
     if (energy < 0.6) continue;
     for (const n of notesOf(tune, s, bar)) {
       const note = degree(s.song, n.degree, 1);
-      const lead = s.once(`l${note}`, () => pluck(s.rng, hz(note), 2.2, { tone: 0.8, body: 0.2 }));
+      const lead = s.once(`l${note}`, () => pluck(s.rng, hz(note), 2.2, { tone: 0.5, body: 0.25 }));
       s.hit(lead, bar, n.step, { gain: 0.2 * n.accent, pan: 0.35, room: 0.4, echo: 0.12 });
     }
   }

@@ -30,13 +30,13 @@ function addTo(bus, samples, start, end, gain) {
   for (let i = 0; i < end; i++) bus[start + i] += samples[i] * gain;
 }
 
-/** Mixes the buses down to `{left, right}`: echo of `echoTime` seconds, a room of size 0 to 1, `drive` of the last stage. */
-export function finish(mix, { echoTime = 0.375, feedback = 0.42, roomSize = 0.6, duckDepth = 0.55, drive = 1, fadeOut = 2.5 } = {}) {
+/** Mixes the buses down to `{left, right}`: echo of `echoTime` seconds, a room of size 0 to 1. */
+export function finish(mix, { echoTime = 0.375, feedback = 0.42, roomSize = 0.6, duckDepth = 0.55, fadeOut = 2.5 } = {}) {
   applyDuck(mix, duckDepth);
   addEcho(mix, echoTime, feedback);
   addRoom(mix, roomSize);
   fadeEnds(mix, fadeOut);
-  level(mix, drive);
+  level(mix);
   return { left: mix.left, right: mix.right };
 }
 
@@ -128,10 +128,12 @@ function fadeEnds(mix, seconds) {
   }
 }
 
-// Removes rumble, brings the mean level to -17 dBFS and rounds off what would exceed -1 dBFS.
-function level(mix, drive) {
+// Removes rumble, brings the mean level to -17 dBFS or the highest peak to +2 dB, whichever is quieter, and rounds
+// peaks off below -3 dBFS: lossy encoders overshoot.
+function level(mix) {
   const pole = Math.exp((-2 * Math.PI * 24) / RATE);
   let power = 0;
+  let peak = 0;
   for (const out of [mix.left, mix.right]) {
     let x1 = 0;
     let y1 = 0;
@@ -141,18 +143,19 @@ function level(mix, drive) {
       y1 = y;
       out[i] = y;
       power += y * y;
+      if (y > peak || -y > peak) peak = Math.abs(y);
     }
   }
   const rms = Math.sqrt(power / (2 * mix.frames)) || 1;
-  const gain = (0.141 / rms) * drive;
+  const gain = Math.min(0.141 / rms, 1.25 / (peak || 1));
   for (const out of [mix.left, mix.right]) {
     for (let i = 0; i < out.length; i++) out[i] = soften(out[i] * gain);
   }
 }
 
-// Linear to 0.6, then bending towards 0.89.
+// Linear to 0.5, then bending towards 0.7.
 function soften(x) {
   const size = Math.abs(x);
-  if (size <= 0.6) return x;
-  return Math.sign(x) * (0.6 + 0.29 * Math.tanh((size - 0.6) / 0.29));
+  if (size <= 0.5) return x;
+  return Math.sign(x) * (0.5 + 0.2 * Math.tanh((size - 0.5) / 0.2));
 }

@@ -134,6 +134,7 @@ export function pluck(rng, freq, ring = 2, { tone = 0.5, body = 0.3 } = {}) {
     smooth += (0.15 + 0.85 * tone) * (rng.float() * 2 - 1 - smooth);
     line[i] = smooth;
   }
+  steady(line);
   const loss = 0.001 ** (1 / (freq * ring));
   let at = 0;
   let last = 0;
@@ -146,9 +147,16 @@ export function pluck(rng, freq, ring = 2, { tone = 0.5, body = 0.3 } = {}) {
     last = sample;
     if (++at > size) at = 0;
     warm += 0.08 * (sample - warm);
-    out[i] = sample + warm * body * 4;
+    out[i] = (sample + warm * body * 4) * (i < 130 ? i / 130 : 1);
   }
   return fadeTail(out);
+}
+
+// A string's first push: no offset, and always as strong.
+function steady(line) {
+  const mean = line.reduce((sum, v) => sum + v, 0) / line.length;
+  const power = line.reduce((sum, v) => sum + (v - mean) ** 2, 0) / line.length;
+  for (let i = 0; i < line.length; i++) line[i] = ((line[i] - mean) * 0.4) / Math.sqrt(power || 1);
 }
 
 /** A struck bar or tine: partials `[ratio, level, seconds]` that die at their own pace. */
