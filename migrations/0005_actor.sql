@@ -6,7 +6,7 @@ create table actor (
   status        text        not null default 'active', -- confirmed at the current PDS
   active        boolean     not null generated always as (status = 'active') stored,
   pending_status text,            -- what some host said last and nobody confirmed yet
-  pending_since timestamptz,
+  pending_since timestamptz,      -- when it was said: an answer to an older question does not settle it
   resolved_at   timestamptz,      -- last successful look at the DID document
   first_seen_at timestamptz not null default now(),
   constraint actor_status_known check (status in ('active', 'deactivated', 'suspended', 'takendown', 'deleted'))

@@ -14,6 +14,6 @@ create table job (
 
 -- A second wish for work that already waits is the same wish; one that arrives while it runs is a new one.
 create unique index job_waiting_idx on job (kind, key) where state = 'queued';
--- Claiming takes the oldest that is due.
-create index job_due_idx on job (run_at) where state = 'queued';
+-- Claiming takes the oldest that is due, kind by kind: downloads must not keep confirmations waiting.
+create index job_due_idx on job (kind, run_at) where state = 'queued';
 create index job_lease_idx on job (locked_until) where state = 'running';

@@ -5,6 +5,7 @@ mod progress;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use appview::store::BlobStore;
@@ -26,9 +27,6 @@ use crate::config::Config;
 use crate::telemetry;
 use database::Database;
 use progress::Progress;
-
-/// Jobs at once: they wait for the network more than they work.
-const JOBS_AT_ONCE: usize = 16;
 
 /// Runs a command on the runtime that all of plyr shares.
 pub fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
@@ -210,7 +208,7 @@ impl<'a> Parts<'a> {
         let mut handlers = jobs::handlers(&self.indexer);
         handlers.insert(job::BLOB, mirror::handler(self.indexer.clone(), self.store.clone()));
         let pool = self.indexer.door.pool.clone();
-        self.tasks.spawn(job::run(pool.clone(), handlers, JOBS_AT_ONCE, self.stop.clone()));
+        self.tasks.spawn(job::run(pool.clone(), handlers, self.stop.clone()));
         self.tasks.spawn(keep_house(pool, self.store.clone(), self.stop.clone()));
     }
 
@@ -242,6 +240,13 @@ impl<'a> Parts<'a> {
             }
         }
         self.stop.cancel();
+        // Whoever asks twice does not want to wait.
+        tokio::spawn(async {
+            if signalled().await.is_ok() {
+                tracing::warn!("ended at once; what was unfinished will be done again");
+                std::process::exit(130);
+            }
+        });
         while let Some(ended) = self.tasks.join_next().await {
             failure = failure.or(ended.map_err(anyhow::Error::from).and_then(|ended| ended).err());
         }
@@ -251,10 +256,19 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Sweeps what nobody needs any more: staging files of crashes, announcements of changes long seen.
+/// How often the house is kept.
+const HOUSE_EVERY: Duration = Duration::from_secs(600);
+
+/// Asks again for what is owed and forgotten, and sweeps what nobody needs any more: staging files of crashes,
+/// announcements of changes long seen, the bytes of old problems.
 async fn keep_house(pool: sqlx::PgPool, store: BlobStore, stop: CancellationToken) -> anyhow::Result<()> {
     loop {
-        if let Err(error) = store.sweep_staging(mirror::SWEEP_EVERY).await {
+        match job::sweep(&pool).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "asked again for what was still missing"),
+            Err(error) => tracing::warn!(%error, "cannot ask again for what is missing"),
+        }
+        if let Err(error) = store.sweep_staging(mirror::STAGING_AGE).await {
             tracing::warn!(%error, "cannot sweep the staging area");
         }
         let swept = sqlx::query!("delete from live_change where created_at < now() - interval '1 hour'")
@@ -263,8 +277,16 @@ async fn keep_house(pool: sqlx::PgPool, store: BlobStore, stop: CancellationToke
         if let Err(error) = swept {
             tracing::warn!(%error, "cannot sweep old announcements");
         }
+        let aged = sqlx::query!(
+            "update problem set bytes = null where bytes is not null and created_at < now() - interval '30 days'"
+        )
+        .execute(&pool)
+        .await;
+        if let Err(error) = aged {
+            tracing::warn!(%error, "cannot let go of the bytes of old problems");
+        }
         tokio::select! {
-            _ = tokio::time::sleep(mirror::SWEEP_EVERY) => {}
+            _ = tokio::time::sleep(HOUSE_EVERY) => {}
             _ = stop.cancelled() => return Ok(()),
         }
     }

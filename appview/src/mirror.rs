@@ -213,8 +213,8 @@ async fn note(
     Ok(())
 }
 
-/// How often what crashes left in the staging area is swept, and how long it must have lain there.
-pub const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long what crashes left in the staging area must have lain there to be swept.
+pub const STAGING_AGE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {

@@ -62,8 +62,9 @@ impl Door {
     /// Reads again which repos are followed: another process may have met new ones.
     pub async fn refresh_tracked(&self) -> sqlx::Result<()> {
         let dids = sqlx::query_scalar!("select did from actor").fetch_all(&self.pool).await?;
-        let dids = dids.into_iter().filter_map(|did| did.parse().ok()).collect();
-        *self.tracked.write().unwrap_or_else(PoisonError::into_inner) = dids;
+        // Added, never replaced: some are expected whose first record is still on its way here.
+        let dids = dids.into_iter().filter_map(|did| did.parse().ok());
+        self.tracked.write().unwrap_or_else(PoisonError::into_inner).extend(dids.collect::<Vec<Did>>());
         Ok(())
     }
 
@@ -125,6 +126,15 @@ struct World<'a> {
 
 /// Applies what a source says and saves how far it has come, or nothing of both.
 pub async fn apply(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> sqlx::Result<()> {
+    transact(door, inputs, cursor, true).await
+}
+
+/// Whether the database would take these inputs.
+async fn rehearse(door: &Door, inputs: &[Input]) -> sqlx::Result<()> {
+    transact(door, inputs, None, false).await
+}
+
+async fn transact(door: &Door, inputs: &[Input], cursor: Option<&Cursor>, commit: bool) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
     let mut world = World::load(door, &mut tx, inputs).await?;
     for input in inputs {
@@ -135,8 +145,12 @@ pub async fn apply(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> sq
     if let Some(cursor) = cursor {
         crate::source::advance(&mut tx, cursor).await?;
     }
-    tx.commit().await?;
-    door.track(dids.iter());
+    if commit {
+        tx.commit().await?;
+        door.track(dids.iter());
+    } else {
+        tx.rollback().await?;
+    }
     Ok(())
 }
 
@@ -194,7 +208,10 @@ impl<'a> World<'a> {
 
     fn commit(&mut self, commit: &Commit) {
         let Commit { did, rev, since, prev_data, data, ops } = commit;
-        let Some(held) = self.repos.get_mut(did) else { return };
+        // What a deleted account once wrote stays erased; one that returns is read as a whole when its return is confirmed.
+        let Some(held) = self.repos.get_mut(did).filter(|held| held.status != Some(Status::Deleted)) else {
+            return;
+        };
         let tracks = |uri: &AtUri| {
             self.door.registry.get(uri.collection()).is_some_and(|collection| collection.tracks)
         };
@@ -220,7 +237,9 @@ impl<'a> World<'a> {
 
     fn snapshot(&mut self, snapshot: &RepoSnapshot) {
         let RepoSnapshot { did, rev, data, records, authoritative, asked } = snapshot;
-        let Some(held) = self.repos.get_mut(did) else { return };
+        let Some(held) = self.repos.get_mut(did).filter(|held| held.status != Some(Status::Deleted)) else {
+            return;
+        };
         held.changed = true;
         let scope = table::scope(&mut held.repo, rev, *authoritative, asked);
         metrics::counter!("plyr_snapshots_total", "scope" => format!("{scope:?}")).increment(1);
@@ -251,7 +270,9 @@ impl<'a> World<'a> {
     fn proof(&mut self, proof: &Proof) {
         let Proof { uri, rev, op, asked } = proof;
         let did = uri.did();
-        let Some(held) = self.repos.get_mut(&did) else { return };
+        let Some(held) = self.repos.get_mut(&did).filter(|held| held.status != Some(Status::Deleted)) else {
+            return;
+        };
         if asked.epoch != held.repo.epoch || held.repo.rev.as_ref().is_some_and(|head| rev < head) {
             self.effects.job(job::MEET, did.as_str());
             return;

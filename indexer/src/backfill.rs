@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use futures_util::{StreamExt, stream};
 use url::Url;
 
+use crate::apply::batch::apply_all;
+use crate::change::{Input, Status};
 use crate::pds::{self, ListedRepo};
 use crate::syntax::Did;
 use crate::{Indexer, jobs};
@@ -64,6 +66,7 @@ pub async fn host(indexer: &Indexer, host: &Url, report: impl Fn(&Progress)) -> 
             tracing::warn!(%host, unreadable, "lines of listRepos that cannot be read");
         }
         progress.listed += repos.len() as u64;
+        note_standings(indexer, &repos).await?;
         let held = held_revs(indexer, &repos).await?;
         let held = &held;
         let mut work = stream::iter(repos)
@@ -112,6 +115,24 @@ async fn read(indexer: &Indexer, did: Did, ask_first: bool) -> Outcome {
         Ok(()) => Outcome::Read,
         Err(error) => Outcome::Failed(did, error.to_string()),
     }
+}
+
+/// Passes on what the host says of the standing of people we know, where that is news; it is confirmed like any host's word.
+async fn note_standings(indexer: &Indexer, repos: &[ListedRepo]) -> sqlx::Result<()> {
+    let dids: Vec<String> = repos.iter().map(|repo| repo.did.to_string()).collect();
+    let known = sqlx::query!("select did, status from actor where did = any($1)", &dids)
+        .fetch_all(&indexer.door.pool)
+        .await?;
+    let known: HashMap<String, String> = known.into_iter().map(|row| (row.did, row.status)).collect();
+    let mut news = Vec::new();
+    for repo in repos {
+        let Some(status) = Status::read(repo.active, repo.status.as_deref()) else { continue };
+        if known.get(repo.did.as_str()).is_some_and(|held| held != status.as_str()) {
+            news.push(Input::Account { did: repo.did.clone(), status });
+        }
+    }
+    apply_all(&indexer.door, news, None).await;
+    Ok(())
 }
 
 /// The revs of those repos that we hold completely.

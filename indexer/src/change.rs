@@ -122,11 +122,12 @@ impl Status {
     pub fn read(active: bool, status: Option<&str>) -> Option<Self> {
         match (active, status) {
             (true, _) => Some(Status::Active),
-            (false, Some("deactivated")) => Some(Status::Deactivated),
+            // Hidden for a reason that nobody gives.
+            (false, Some("deactivated") | None) => Some(Status::Deactivated),
             (false, Some("suspended")) => Some(Status::Suspended),
             (false, Some("takendown")) => Some(Status::Takendown),
             (false, Some("deleted")) => Some(Status::Deleted),
-            (false, _) => None,
+            (false, Some(_)) => None,
         }
     }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -25,7 +26,8 @@ use url::Url;
 
 use crate::change::{Input, Problem, Status};
 use crate::proto::frame::{CommitFrame, Frame};
-use crate::{Indexer, backfill, source};
+use crate::syntax::Did;
+use crate::{Indexer, backfill, job, source};
 use lanes::Lanes;
 
 /// A stream of repo events.
@@ -49,6 +51,7 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
         let started = tokio::time::Instant::now();
         let ended = tokio::select! {
             ended = consume(&indexer, &upstream, &lanes) => ended,
+            _ = lanes.broken.cancelled() => anyhow::bail!("a part of the indexer panicked; see the log"),
             _ = stop.cancelled() => break,
         };
         connected.set(0.0);
@@ -86,14 +89,46 @@ async fn consume(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes) -> anyho
     let mut socket = socket::connect(&indexer.net, &upstream.ws_url, cursor).await?;
     info!(source = &*upstream.key, cursor, "connected");
     metrics::gauge!("plyr_firehose_connected", "source" => upstream.key.to_string()).set(1.0);
+    let mut first = true;
     while let Some(message) = socket.next().await? {
-        take(indexer, upstream, lanes, message).await?;
+        let seq = take(indexer, upstream, lanes, message).await?;
+        if let (true, Some(seq), Some(cursor)) = (first, seq, stored.cursor) {
+            first = false;
+            look_for_gap(indexer, upstream, lanes, cursor, seq).await?;
+        }
     }
     Ok(())
 }
 
-/// Dispatches one message, or waits until there is room for it.
-async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: Bytes) -> anyhow::Result<()> {
+/// Seqs that may be missing between the cursor and the first event: those of deleted accounts are, and no more is lost.
+const GAP_MIN: i64 = 10_000;
+
+/// Relays do not say when a cursor is too old or of another life of theirs; only the first event shows it.
+async fn look_for_gap(
+    indexer: &Indexer,
+    upstream: &Upstream,
+    lanes: &Lanes,
+    cursor: i64,
+    seq: i64,
+) -> anyhow::Result<()> {
+    if seq > cursor.saturating_add(GAP_MIN) {
+        warn!(source = &*upstream.key, cursor, seq, "the stream does not reach back to the cursor");
+        source::owe_backfill(&indexer.door.pool, &upstream.key).await?;
+    } else if seq < cursor {
+        lanes.forget().await;
+        source::reset(&indexer.door.pool, &upstream.key).await?;
+        anyhow::bail!("the stream begins at {seq}, before our cursor {cursor}: it is another one");
+    }
+    Ok(())
+}
+
+/// Dispatches one message, or waits until there is room for it. Returns its seq.
+async fn take(
+    indexer: &Indexer,
+    upstream: &Upstream,
+    lanes: &Lanes,
+    message: Bytes,
+) -> anyhow::Result<Option<i64>> {
     let count = |kind: &'static str| {
         metrics::counter!("plyr_events_total", "source" => upstream.key.to_string(), "kind" => kind)
             .increment(1);
@@ -111,8 +146,9 @@ async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: By
                 detail,
                 bytes: message,
             };
+            let seq = problem.seq;
             lanes.unreadable(problem).await;
-            return Ok(());
+            return Ok(seq);
         }
     };
     let (kind, time) = match &frame {
@@ -126,7 +162,7 @@ async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: By
     };
     count(kind);
     if let Some(time) = time {
-        let lag_ms = (chrono::Utc::now() - time).num_milliseconds();
+        let lag_ms = (Utc::now() - time).num_milliseconds();
         metrics::gauge!("plyr_firehose_lag_seconds", "source" => upstream.key.to_string())
             .set(lag_ms as f64 / 1000.0);
     }
@@ -136,7 +172,7 @@ async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: By
             if info.name == "OutdatedCursor" {
                 source::owe_backfill(&indexer.door.pool, &upstream.key).await?;
             }
-            Ok(())
+            Ok(None)
         }
         Frame::Error(error) => {
             if error.error == "FutureCursor" {
@@ -146,15 +182,17 @@ async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: By
             anyhow::bail!("{}: {}", error.error, error.message.as_deref().unwrap_or("no message"))
         }
         frame => {
-            let (Some(seq), Some(did)) = (frame.seq(), frame.did().cloned()) else { return Ok(()) };
+            let (Some(seq), Some(did)) = (frame.seq(), frame.did().cloned()) else { return Ok(None) };
             if concerns_us(indexer, frame) {
-                // From now on, and not only once it is applied: the next commit may be here before that.
-                indexer.door.expect(&did);
+                if matches!(frame, Frame::Commit(_)) {
+                    // From now on, and not only once it is applied: the next commit may be here before that.
+                    indexer.door.expect(&did);
+                }
                 lanes.dispatch(seq, did, frame.clone(), message).await;
             } else {
                 lanes.pass(seq);
             }
-            Ok(())
+            Ok(Some(seq))
         }
     }
 }
@@ -164,9 +202,9 @@ async fn take(indexer: &Indexer, upstream: &Upstream, lanes: &Lanes, message: By
 fn concerns_us(indexer: &Indexer, frame: &Frame) -> bool {
     match frame {
         Frame::Commit(event) => indexer.door.is_tracked(&event.repo) || touches_ours(indexer, event),
-        Frame::Sync(_) | Frame::Identity(_) | Frame::Account(_) => {
-            frame.did().is_some_and(|did| indexer.door.is_tracked(did))
-        }
+        Frame::Sync(event) => indexer.door.is_tracked(&event.did),
+        // They are few, and another process may know somebody whom we do not know yet: the door ignores strangers.
+        Frame::Identity(_) | Frame::Account(_) => true,
         Frame::Info(_) | Frame::Error(_) | Frame::Unknown(_) => false,
     }
 }
@@ -183,45 +221,43 @@ async fn keep_backfilled(indexer: Indexer, upstream: Upstream, stop: Cancellatio
     let mut pause = Duration::from_secs(1);
     loop {
         let owed =
-            source::open(&indexer.door.pool, &upstream.key).await.is_ok_and(|source| !source.backfilled);
-        if owed {
-            let run = backfill::host(&indexer, &upstream.http_url, |progress| {
-                if progress.read.is_multiple_of(100) {
-                    info!(
-                        source = &*upstream.key,
-                        progress.listed, progress.read, progress.skipped, "backfill"
-                    );
-                }
-            });
+            source::open(&indexer.door.pool, &upstream.key).await.ok().and_then(|source| source.owed_at);
+        if let Some(owed_at) = owed {
             let ended = tokio::select! {
-                ended = run => ended,
+                ended = backfill_once(&indexer, &upstream, owed_at) => ended,
                 _ = stop.cancelled() => return,
             };
-            match ended {
-                Ok(progress) => {
-                    let backfill::Progress { listed, read, skipped, failed, .. } = progress;
-                    info!(source = &*upstream.key, listed, read, skipped, failed, "backfill done");
-                    for (did, why) in &progress.failures {
-                        warn!(%did, why, "a repo could not be had");
-                    }
-                    if failed == 0 {
-                        if let Err(error) = source::backfilled(&indexer.door.pool, &upstream.key).await {
-                            warn!(%error, "cannot note the backfill as done");
-                        }
-                        pause = Duration::from_secs(1);
-                    }
-                }
-                Err(error) => {
-                    warn!(source = &*upstream.key, error = %format!("{error:#}"), "backfill failed")
-                }
+            if let Err(error) = ended {
+                warn!(source = &*upstream.key, error = %format!("{error:#}"), "backfill failed");
+                pause = (pause * 2).min(Duration::from_secs(600));
             }
-            pause = (pause * 2).min(Duration::from_secs(600));
+        } else {
+            pause = Duration::from_secs(1);
         }
         tokio::select! {
-            _ = tokio::time::sleep(if owed { pause } else { Duration::from_secs(2) }) => {}
+            _ = tokio::time::sleep(if owed.is_some() { pause } else { Duration::from_secs(2) }) => {}
             _ = stop.cancelled() => return,
         }
     }
+}
+
+/// Reads the host's repos. Those that cannot be had now are left to jobs, which try for longer.
+async fn backfill_once(indexer: &Indexer, upstream: &Upstream, owed_at: DateTime<Utc>) -> anyhow::Result<()> {
+    let progress = backfill::host(indexer, &upstream.http_url, |progress| {
+        if progress.read > 0 && progress.read.is_multiple_of(100) {
+            info!(source = &*upstream.key, progress.listed, progress.read, progress.skipped, "backfill");
+        }
+    })
+    .await?;
+    let backfill::Progress { listed, read, skipped, failed, .. } = progress;
+    info!(source = &*upstream.key, listed, read, skipped, failed, "backfill done");
+    for (did, why) in &progress.failures {
+        warn!(%did, why, "a repo could not be had; a job will try again");
+    }
+    let dids: Vec<Did> = progress.failures.into_iter().map(|(did, _)| did).collect();
+    job::enqueue_resyncs(&indexer.door.pool, &dids).await?;
+    anyhow::ensure!(failed as usize == dids.len(), "{failed} repos could not be had");
+    Ok(source::backfilled(&indexer.door.pool, &upstream.key, owed_at).await?)
 }
 
 /// What an event says that needs no proof.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span, warn};
 
 use crate::apply::effects::CHANNEL;
+use crate::syntax::Did;
 
 /// Somebody appeared or changed their identity: look at their DID document, handle and profile. Key: DID.
 pub const MEET: &str = "meet";
@@ -29,7 +30,7 @@ pub const BLOB: &str = "blob";
 /// After so many claims a job is dead.
 pub const ATTEMPTS_MAX: i32 = 12;
 /// A worker that has not finished by then is taken for dead, and the job is claimed again.
-const LEASE: Duration = Duration::from_secs(600);
+const LEASE: Duration = Duration::from_secs(1200);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
@@ -50,6 +51,12 @@ pub async fn enqueue(db: &mut PgConnection, jobs: &BTreeSet<(&'static str, Strin
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Asks for these repos to be read, outside of any other transaction.
+pub async fn enqueue_resyncs(pool: &PgPool, dids: &[Did]) -> sqlx::Result<()> {
+    let jobs = dids.iter().map(|did| (RESYNC, did.to_string())).collect();
+    enqueue(&mut *pool.acquire().await?, &jobs).await
 }
 
 /// A job as its handler sees it.
@@ -85,66 +92,144 @@ pub type Handlers = BTreeMap<&'static str, Handler>;
 /// Every kind that anything enqueues.
 pub const KINDS: [&str; 4] = [MEET, ACCOUNT, RESYNC, BLOB];
 
+/// Asks again for all that is known to be owed and that no job waits for: jobs die when a host is away for too long, and
+/// what they were for is still missing. Returns how many were asked for.
+pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
+    let swept = sqlx::query!(
+        r#"insert into job (kind, key)
+           select 'resync', did from repo where state = 'desynchronized'
+           union all
+           select 'account', did from actor where pending_status is not null
+           union all
+           select 'meet', did from actor where resolved_at is null and status <> 'deleted'
+           union all
+           select distinct 'blob', r.cid from blob_ref r join actor a on a.did = r.did and a.active
+           where not exists (select from blob b where b.cid = r.cid)
+             and not exists (select from problem p where p.kind = 'UnfitBlob' and p.did = r.did
+                                                     and starts_with(p.detail, r.cid))
+           on conflict (kind, key) where state = 'queued' do nothing"#
+    )
+    .execute(pool)
+    .await?;
+    sqlx::query!("delete from job where state = 'dead' and created_at < now() - interval '30 days'")
+        .execute(pool)
+        .await?;
+    Ok(swept.rows_affected())
+}
+
+/// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
+const SLOTS: [(&str, usize); 4] = [(ACCOUNT, 4), (MEET, 6), (RESYNC, 3), (BLOB, 6)];
+
 /// Works until told to stop; then lets the running jobs finish for a while and gives the rest back.
-pub async fn run(
-    pool: PgPool,
-    handlers: Handlers,
-    at_once: usize,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    for kind in KINDS {
+pub async fn run(pool: PgPool, handlers: Handlers, stop: CancellationToken) -> anyhow::Result<()> {
+    for (kind, _) in SLOTS {
         anyhow::ensure!(handlers.contains_key(kind), "no handler for jobs of kind {kind:?}");
     }
     let handlers = Arc::new(handlers);
     let mut bell = PgListener::connect_with(&pool).await?;
     bell.listen(CHANNEL).await?;
-    let mut running = JoinSet::new();
+    let mut running: JoinSet<i64> = JoinSet::new();
+    let mut held: BTreeMap<i64, String> = BTreeMap::new();
     while !stop.is_cancelled() {
-        let free = at_once.saturating_sub(running.len());
-        let claimed = if free == 0 {
-            Vec::new()
-        } else {
-            claim(&pool, free as i64).await.unwrap_or_else(give_up_round)
-        };
-        let idle = claimed.len() < free;
-        for job in claimed {
-            running.spawn(work(pool.clone(), handlers.clone(), job));
-        }
-        if free > 0 && !idle {
-            continue;
+        match claim_all(&pool, &held).await {
+            Ok(jobs) => {
+                for job in jobs {
+                    held.insert(job.id, job.kind.clone());
+                    let (pool, handlers, id) = (pool.clone(), handlers.clone(), job.id);
+                    running.spawn(async move {
+                        work(pool, handlers, job).await;
+                        id
+                    });
+                }
+            }
+            Err(error) => {
+                warn!(%error, "cannot claim jobs");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
         }
         tokio::select! {
-            // Nothing may be waiting, or not yet be due: the clock looks again when no bell rings.
-            _ = tokio::time::sleep(Duration::from_secs(1)), if free > 0 => {}
-            _ = bell.recv(), if free > 0 => {}
-            Some(_) = running.join_next() => {}
+            // Something may have become due without a bell.
+            _ = tokio::time::sleep(Duration::from_secs(1)) => {}
+            heard = bell.recv() => {
+                if let Err(error) = heard {
+                    warn!(%error, "cannot hear of new jobs");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+            Some(ended) = running.join_next() => {
+                match ended {
+                    Ok(id) => drop(held.remove(&id)),
+                    // Its lease tells the next worker; which job it was, nobody can say any more.
+                    Err(error) => warn!(%error, "a job's task ended badly"),
+                }
+            }
             _ = stop.cancelled() => {}
         }
     }
-    let finish = async { while running.join_next().await.is_some() {} };
+    let finish = async {
+        while let Some(ended) = running.join_next().await {
+            if let Ok(id) = ended {
+                held.remove(&id);
+            }
+        }
+    };
     if tokio::time::timeout(Duration::from_secs(10), finish).await.is_err() {
         running.shutdown().await;
+        give_back(&pool, held.keys().copied()).await?;
     }
     Ok(())
 }
 
-fn give_up_round(error: sqlx::Error) -> Vec<Job> {
-    warn!(%error, "cannot claim jobs");
-    Vec::new()
+/// Interrupted by our own end: another worker shall not wait for the lease, nor count the attempt.
+async fn give_back(pool: &PgPool, ids: impl Iterator<Item = i64>) -> sqlx::Result<()> {
+    for id in ids {
+        sqlx::query!(
+            "update job set state = 'queued', attempts = attempts - 1, locked_until = null
+             where id = $1 and state = 'running'
+               and not exists (select from job other where other.kind = job.kind and other.key = job.key
+                                                       and other.state = 'queued')",
+            id
+        )
+        .execute(pool)
+        .await?;
+    }
+    Ok(())
 }
 
-/// Takes due jobs, and those whose worker died.
-async fn claim(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Job>> {
+/// Claims for every kind with a free slot.
+async fn claim_all(pool: &PgPool, held: &BTreeMap<i64, String>) -> sqlx::Result<Vec<Job>> {
+    sqlx::query!(
+        "update job set state = 'queued', locked_until = null where state = 'running' and locked_until < now()
+           and not exists (select from job other where other.kind = job.kind and other.key = job.key
+                                                   and other.state = 'queued')"
+    )
+    .execute(pool)
+    .await?;
+    let mut jobs = Vec::new();
+    for (kind, slots) in SLOTS {
+        let free = slots.saturating_sub(held.values().filter(|held| held.as_str() == kind).count());
+        if free > 0 {
+            jobs.extend(claim(pool, kind, free as i64).await?);
+        }
+    }
+    Ok(jobs)
+}
+
+/// Takes the oldest due jobs of a kind. One that already runs is left alone: its second run would only race the first.
+async fn claim(pool: &PgPool, kind: &str, limit: i64) -> sqlx::Result<Vec<Job>> {
     sqlx::query_as!(
         Job,
         "with due as (
            select id from job
-           where (state = 'queued' and run_at <= now()) or (state = 'running' and locked_until < now())
-           order by run_at limit $1 for update skip locked
+           where kind = $1 and state = 'queued' and run_at <= now()
+             and not exists (select from job other where other.kind = job.kind and other.key = job.key
+                                                     and other.state = 'running')
+           order by run_at limit $2 for update skip locked
          )
-         update job set state = 'running', attempts = attempts + 1, locked_until = now() + make_interval(secs => $2)
+         update job set state = 'running', attempts = attempts + 1, locked_until = now() + make_interval(secs => $3)
          from due where job.id = due.id
-         returning job.id, kind, key, attempts",
+         returning job.id, job.kind, job.key, job.attempts",
+        kind,
         limit,
         LEASE.as_secs_f64()
     )

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::Indexer;
-use crate::apply::account;
+use crate::apply::account::{self, HandleNow};
 use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;
@@ -43,17 +43,31 @@ async fn meet(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
         // Nobody to meet; their records, if any, speak for themselves.
         Err(error @ (IdentityError::NotFound | IdentityError::Tombstoned | IdentityError::Unusable(_))) => {
             tracing::info!(%did, %error, "no identity");
-            account::identify(&indexer.door, did, None, None).await?;
+            account::identify(&indexer.door, did, HandleNow::Is(None), None).await?;
             return Ok(Outcome::Done);
         }
         Err(error) => return Err(error.into()),
     };
-    let handle = match indexer.identity.verified_handle(&document).await {
-        Err(error) if error.is_transient() => return Err(error).context("handle"),
-        other => other.ok().flatten(),
+    let handle = indexer.identity.verified_handle(&document).await;
+    let now = match &handle {
+        Ok(handle) => HandleNow::Is(handle.as_ref()),
+        Err(error) if error.is_transient() => HandleNow::Unknown,
+        Err(_) => HandleNow::Is(None),
     };
     let origin = document.pds.as_ref().map(|pds| pds.origin().ascii_serialization());
-    account::identify(&indexer.door, did, handle.as_ref(), origin.as_deref()).await?;
+    account::identify(&indexer.door, did, now, origin.as_deref()).await?;
+    if document.pds.is_some() && document.signing_key.is_some() {
+        fetch_profile(indexer, did).await.context("profile")?;
+    }
+    match handle {
+        // Their own web server may be away: the rest of them is known, and the handle asked for again.
+        Err(error) if error.is_transient() => Err(error).context("handle"),
+        _ => Ok(Outcome::Done),
+    }
+}
+
+/// Proves and applies the Bluesky profile of a person whose profile we hold nothing of.
+async fn fetch_profile(indexer: &Indexer, did: &Did) -> anyhow::Result<()> {
     let (collection, rkey): (Nsid, Rkey) = (BSKY_PROFILE.parse()?, "self".parse()?);
     let known = sqlx::query_scalar!(
         r#"select exists (select from record where did = $1 and collection = $2) as "known!""#,
@@ -62,44 +76,38 @@ async fn meet(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     )
     .fetch_one(&indexer.door.pool)
     .await?;
-    if known || document.pds.is_none() || document.signing_key.is_none() {
-        return Ok(Outcome::Done);
+    if known {
+        return Ok(());
     }
     match pds::get_record(indexer, did, &collection, &rkey).await {
-        Ok(proof) => apply_all(&indexer.door, vec![Input::Proof(proof)], None).await,
+        Ok(proof) => {
+            apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
+            Ok(())
+        }
         // An account that is switched off shows no profile; its status is another job's.
-        Err(error) if error.status().is_some() => {}
-        Err(error) => return Err(error).context("profile"),
+        Err(error) if error.status().is_some() => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    Ok(Outcome::Done)
 }
 
 /// Asks the account's current PDS for its standing, and believes no other host. Unknown is not gone: without an answer
 /// nothing changes, and the question is asked again.
 async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
-    let pending = sqlx::query_scalar!("select pending_status from actor where did = $1", did.as_str())
-        .fetch_optional(&indexer.door.pool)
-        .await?
-        .flatten()
-        .and_then(|word| Status::from_word(&word));
-    let Some(pending) = pending else { return Ok(Outcome::Done) };
+    let Some(pending) = account::pending(&indexer.door, did).await? else { return Ok(Outcome::Done) };
     let status = match indexer.identity.refresh(did).await {
         Err(IdentityError::Tombstoned) => Some(Status::Deleted),
         Err(error) => return Err(error.into()),
         Ok(document) => match pds::get_repo_status(indexer, &document).await {
             Ok(status) => status,
             // A host that lost its data says so too: only together with the account's own event is it a deletion.
-            Err(error) if error.status() == Some(Status::Deleted) && pending == Status::Deleted => {
+            Err(error) if error.status() == Some(Status::Deleted) && pending.status == Status::Deleted => {
                 Some(Status::Deleted)
             }
             Err(error) => return Err(error.into()),
         },
     };
-    match status {
-        Some(status) => account::confirm(&indexer.door, did, status).await?,
-        None => return Ok(Outcome::Later(Duration::from_secs(60))),
-    }
-    Ok(Outcome::Done)
+    let settled = account::confirm(&indexer.door, did, pending, status).await?;
+    Ok(if settled { Outcome::Done } else { Outcome::Later(Duration::ZERO) })
 }
 
 /// Reads a repo from the account's PDS and settles every record against it. When the PDS refuses because of the account's
@@ -109,12 +117,13 @@ pub async fn read_repo(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
     let outcome = if read.is_ok() { "done" } else { "failed" };
     metrics::counter!("plyr_resyncs_total", "outcome" => outcome).increment(1);
     match read {
-        Ok(snapshot) => {
-            apply_all(&indexer.door, vec![Input::Snapshot(snapshot)], None).await;
-            Ok(())
-        }
+        Ok(snapshot) => match apply_all(&indexer.door, vec![Input::Snapshot(snapshot)], None).await {
+            0 => Ok(()),
+            refused => Err(PdsError::Refused(refused)),
+        },
         Err(error) => {
-            if let Some(status) = error.status() {
+            // That a host knows no such repo says less than the account's own event would: it may have lost its data.
+            if let Some(status) = error.status().filter(|status| *status != Status::Deleted) {
                 apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
             }
             Err(error)
@@ -125,7 +134,7 @@ pub async fn read_repo(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
 async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     match read_repo(indexer, did).await {
         Ok(()) => Ok(Outcome::Done),
-        // Its standing is another job's; should it come back, its events or its next commit say so.
+        // Its standing is another job's, and once that is active again the repo is read.
         Err(error) if error.status().is_some() => Ok(Outcome::Done),
         Err(PdsError::Identity(IdentityError::NotFound | IdentityError::Tombstoned)) => Ok(Outcome::Done),
         Err(error) => Err(error.into()),

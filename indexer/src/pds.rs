@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::Indexer;
@@ -17,9 +18,11 @@ use crate::proto::verify::{self, CommitProblem};
 use crate::syntax::{AtUri, Did, Nsid, Rkey, Tid};
 
 /// A repo as a CAR file may have this many bytes.
-const REPO_BYTES_MAX: u64 = 512 << 20;
+const REPO_BYTES_MAX: u64 = 256 << 20;
 /// A record and the path to it.
 const RECORD_BYTES_MAX: u64 = 8 << 20;
+/// Repos in memory at once.
+static REPOS_AT_ONCE: Semaphore = Semaphore::const_new(3);
 /// Answers in JSON.
 const JSON_BYTES_MAX: u64 = 2 << 20;
 
@@ -41,6 +44,9 @@ pub enum PdsError {
     /// The answer's rev lies in the future.
     #[error("FutureRev: rev {0} is more than five minutes ahead")]
     FutureRev(Tid),
+    /// The database refused some of it; each is kept aside.
+    #[error("{0} of its records were refused by the database and kept aside")]
+    Refused(usize),
     /// What we know already could not be read.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -103,11 +109,15 @@ async fn verified<T>(
     verify: impl Fn(&[u8], &PublicKey) -> Result<T, CommitProblem>,
 ) -> Result<T, PdsError> {
     let document = indexer.identity.document(did).await?;
-    let bytes = indexer.net.get_bytes(&endpoint(&document, method, query)?, cap_bytes).await?;
-    match verify(&bytes, &signing_key(&document)?) {
+    // A large repo takes its time: the limit is that of streams.
+    let (_, body) = indexer.net.get_stream(&endpoint(&document, method, query)?, cap_bytes).await?;
+    let bytes = body.collect().await?;
+    // Hashing megabytes must not hold up what else this thread would do.
+    match tokio::task::block_in_place(|| Ok::<_, PdsError>(verify(&bytes, &signing_key(&document)?)))? {
         Err(CommitProblem::BadSignature(_)) => {
             let document = indexer.identity.refresh(did).await?;
-            Ok(verify(&bytes, &signing_key(&document)?)?)
+            let key = signing_key(&document)?;
+            Ok(tokio::task::block_in_place(|| verify(&bytes, &key))?)
         }
         other => Ok(other?),
     }
@@ -115,6 +125,8 @@ async fn verified<T>(
 
 /// Reads a whole repo: the records of indexed collections in it.
 pub async fn get_repo(indexer: &Indexer, did: &Did) -> Result<RepoSnapshot, PdsError> {
+    // A whole repo is held in memory while it is read: few at once, whoever asks.
+    let _turn = REPOS_AT_ONCE.acquire().await;
     let asked = asked(indexer, did).await?;
     let registry = &indexer.door.registry;
     let query = [("did", did.as_str())];
@@ -196,6 +208,8 @@ pub struct ListedRepo {
     /// Whether that host shows it.
     #[serde(default = "yes")]
     pub active: bool,
+    /// Why not.
+    pub status: Option<String>,
 }
 
 fn yes() -> bool {

@@ -138,8 +138,15 @@ pub(crate) struct StrongRef {
 }
 
 fn canonical<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    AtUri::deserialize(deserializer).map(String::from)
+    let uri = AtUri::deserialize(deserializer)?;
+    if uri.as_str().len() > URI_MAX_BYTES {
+        return Err(serde::de::Error::custom(format!("a URI of more than {URI_MAX_BYTES} bytes")));
+    }
+    Ok(uri.into())
 }
+
+/// A URI longer than this names nothing of ours, and no index could hold it.
+pub const URI_MAX_BYTES: usize = 1024;
 
 impl Registry {
     /// The collections under `namespace` (normally `fm.plyr`) and those of others that we read. `public_url` is where our
@@ -182,6 +189,9 @@ impl Registry {
 
     /// The track of ours that a URI names: its at-uri, or its page on this server.
     pub fn track_named_by(&self, uri: &str) -> Option<AtUri> {
+        if uri.len() > URI_MAX_BYTES {
+            return None;
+        }
         let at_uri =
             |text: &str| text.parse::<AtUri>().ok().filter(|uri| uri.collection() == self.track_collection);
         if uri.starts_with("at://") {

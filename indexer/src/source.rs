@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use crate::change::Cursor;
@@ -11,20 +12,20 @@ use crate::change::Cursor;
 pub struct Source {
     /// Highest sequence number with nothing unfinished before it; none before the first event.
     pub cursor: Option<i64>,
-    /// Its repos have been read as a whole once since it was first connected, or since its stream had a hole.
-    pub backfilled: bool,
+    /// Since when its repos are to be read as a whole: first contact, or a hole in its stream. None once that is done.
+    pub owed_at: Option<DateTime<Utc>>,
 }
 
 /// Makes a source known and reads what is stored of it.
 pub async fn open(pool: &PgPool, key: &str) -> sqlx::Result<Source> {
     let row = sqlx::query!(
         r#"insert into source (key) values ($1) on conflict (key) do update set updated_at = now()
-           returning cursor, backfilled_at is not null as "backfilled!""#,
+           returning cursor, case when backfilled_at is null then owed_at end as "owed_at?""#,
         key
     )
     .fetch_one(pool)
     .await?;
-    Ok(Source { cursor: row.cursor, backfilled: row.backfilled })
+    Ok(Source { cursor: row.cursor, owed_at: row.owed_at })
 }
 
 /// Saves how far a source's stream is accounted for. Never moves back: parallel transactions finish in any order.
@@ -42,8 +43,14 @@ pub async fn advance(db: &mut PgConnection, cursor: &Cursor) -> sqlx::Result<()>
 
 /// Forgets the cursor, because the source does not know it: its sequence numbers began anew. All its repos are to be read.
 pub async fn reset(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+    sqlx::query!("update source set cursor = null where key = $1", key).execute(pool).await?;
+    owe_backfill(pool, key).await
+}
+
+/// Notes that the source's stream had a hole: all its repos are to be read.
+pub async fn owe_backfill(pool: &PgPool, key: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "update source set cursor = null, backfilled_at = null, updated_at = now() where key = $1",
+        "update source set backfilled_at = null, owed_at = clock_timestamp(), updated_at = now() where key = $1",
         key
     )
     .execute(pool)
@@ -51,19 +58,15 @@ pub async fn reset(pool: &PgPool, key: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Notes that the source's stream had a hole: all its repos are to be read.
-pub async fn owe_backfill(pool: &PgPool, key: &str) -> sqlx::Result<()> {
-    sqlx::query!("update source set backfilled_at = null, updated_at = now() where key = $1", key)
-        .execute(pool)
-        .await?;
-    Ok(())
-}
-
-/// Notes that all its repos have been read.
-pub async fn backfilled(pool: &PgPool, key: &str) -> sqlx::Result<()> {
-    sqlx::query!("update source set backfilled_at = now(), updated_at = now() where key = $1", key)
-        .execute(pool)
-        .await?;
+/// Notes that all its repos have been read, as was owed since `owed_at`; a hole that showed meanwhile is still owed.
+pub async fn backfilled(pool: &PgPool, key: &str, owed_at: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update source set backfilled_at = now(), updated_at = now() where key = $1 and owed_at = $2",
+        key,
+        owed_at
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }
 

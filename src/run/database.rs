@@ -38,7 +38,11 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(Duration::from_secs(10))
-            .connect_with(connect.clone().application_name("plyr"))
+            .connect_with(connect.clone().application_name("plyr").options([
+                // A lock is held for a transaction; whoever waits longer tries again, whoever dawdles is cut off.
+                ("lock_timeout", "30s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+            ]))
             .await
             .context(if server.is_some() { "the embedded Postgres" } else { "DATABASE_URL" })?;
         Ok((config, Database { pool, connect, server }))

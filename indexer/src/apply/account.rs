@@ -4,42 +4,53 @@
 //! its return is exact. The status and the numbers that it moves change in one transaction. Only a deleted account's rows
 //! are erased; its repo row stays as a marker, so that a slow source cannot bring them back.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::Door;
 use super::effects::{Count, Effects};
 use crate::change::Status;
+use crate::job;
 use crate::record::{self, KINDS, Kind};
 use crate::syntax::{Did, Handle};
 
+/// What a look at a handle brought.
+#[derive(Debug, Clone, Copy)]
+pub enum HandleNow<'a> {
+    /// It resolves to the person both ways, or there is none.
+    Is(Option<&'a Handle>),
+    /// It could not be asked: what was known stands.
+    Unknown,
+}
+
 /// Writes what a DID document and its handle say now.
-pub async fn identify(
-    door: &Door,
-    did: &Did,
-    handle: Option<&Handle>,
-    pds: Option<&str>,
-) -> sqlx::Result<()> {
+pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option<&str>) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
+    sqlx::query!("insert into repo (did) values ($1) on conflict do nothing", did.as_str())
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query!("select did from repo where did = $1 for update", did.as_str()).fetch_one(&mut *tx).await?;
+    let (known, handle) = match handle {
+        HandleNow::Is(handle) => (true, handle.map(Handle::as_str)),
+        HandleNow::Unknown => (false, None),
+    };
     let moved = sqlx::query_scalar!(
         r#"insert into actor (did, handle, pds, resolved_at) values ($1, $2, $3, now())
-           on conflict (did) do update set handle = excluded.handle, pds = excluded.pds, resolved_at = now()
+           on conflict (did) do update set handle = case when $4 then excluded.handle else actor.handle end,
+                                           pds = excluded.pds, resolved_at = now()
            returning (select old.handle is distinct from $2 from actor old where old.did = $1) as "moved""#,
         did.as_str(),
-        handle.map(Handle::as_str),
-        pds
+        handle,
+        pds,
+        known
     )
     .fetch_one(&mut *tx)
     .await?;
     if let Some(handle) = handle {
         // A handle has one holder: whoever had it before will be told by their own DID document.
-        sqlx::query!(
-            "update actor set handle = null where handle = $1 and did <> $2",
-            handle.as_str(),
-            did.as_str()
-        )
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query!("update actor set handle = null where handle = $1 and did <> $2", handle, did.as_str())
+            .execute(&mut *tx)
+            .await?;
     }
     let mut effects = Effects::default();
     if moved != Some(false) {
@@ -49,40 +60,91 @@ pub async fn identify(
     tx.commit().await
 }
 
-/// Writes a status that the account's current PDS confirmed, and moves the numbers that depend on it.
-pub async fn confirm(door: &Door, did: &Did, status: Status) -> sqlx::Result<()> {
+/// What some host said of an account, waiting to be confirmed.
+#[derive(Debug, Clone, Copy)]
+pub struct Pending {
+    /// What it said.
+    pub status: Status,
+    /// When, to tell it from what is said later.
+    pub since: DateTime<Utc>,
+}
+
+/// What waits to be confirmed of an account.
+pub async fn pending(door: &Door, did: &Did) -> sqlx::Result<Option<Pending>> {
+    let row = sqlx::query!("select pending_status, pending_since from actor where did = $1", did.as_str())
+        .fetch_optional(&door.pool)
+        .await?;
+    Ok(row.and_then(|row| {
+        let status = Status::from_word(&row.pending_status?)?;
+        Some(Pending { status, since: row.pending_since? })
+    }))
+}
+
+/// Writes what the account's current PDS answered about `asked`, and moves the numbers that depend on it; none leaves the
+/// status as it is. Returns false, and changes nothing, when something else has been said meanwhile: ask again.
+pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Status>) -> sqlx::Result<bool> {
     let mut tx = door.pool.begin().await?;
-    sqlx::query!("select did from repo where did = $1 for update", did.as_str())
+    let repo = sqlx::query!("select state from repo where did = $1 for update", did.as_str())
         .fetch_optional(&mut *tx)
         .await?;
-    let Some(before) = sqlx::query_scalar!("select status from actor where did = $1", did.as_str())
+    let row = sqlx::query!("select status, pending_since from actor where did = $1", did.as_str())
         .fetch_optional(&mut *tx)
-        .await?
-    else {
-        return Ok(());
-    };
-    let before = Status::from_word(&before).unwrap_or(Status::Active);
+        .await?;
+    let Some(row) = row else { return Ok(true) };
+    if row.pending_since.is_some_and(|since| since != asked.since) {
+        return Ok(false);
+    }
+    let before = Status::from_word(&row.status).unwrap_or(Status::Active);
+    let now = answer.unwrap_or(before);
     sqlx::query!(
         "update actor set status = $2, pending_status = null, pending_since = null where did = $1",
         did.as_str(),
-        status.as_str()
+        now.as_str()
     )
     .execute(&mut *tx)
     .await?;
     let mut effects = Effects::default();
-    match (before == Status::Active, status == Status::Active) {
+    match (before == Status::Active, now == Status::Active) {
         (true, false) => weigh(&mut tx, did, -1, &mut effects).await?,
-        (false, true) => weigh(&mut tx, did, 1, &mut effects).await?,
+        (false, true) => {
+            weigh(&mut tx, did, 1, &mut effects).await?;
+            welcome_back(&mut tx, did, repo.is_some_and(|repo| repo.state != "synchronized"), &mut effects)
+                .await?;
+        }
         _ => {}
     }
-    if status == Status::Deleted && before != Status::Deleted {
+    if now == Status::Deleted {
         erase(&mut tx, did, &mut effects).await?;
     }
-    if before != status {
-        tracing::info!(%did, before = before.as_str(), now = status.as_str(), "account status confirmed");
+    if before != now {
+        tracing::info!(%did, before = before.as_str(), now = now.as_str(), "account status confirmed");
     }
     effects.carry_out(&mut tx).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Asks for what was not fetched while the person was away.
+async fn welcome_back(
+    db: &mut PgConnection,
+    did: &Did,
+    behind: bool,
+    effects: &mut Effects,
+) -> sqlx::Result<()> {
+    effects.job(job::MEET, did.as_str());
+    if behind {
+        effects.job(job::RESYNC, did.as_str());
+    }
+    let missing = sqlx::query_scalar!(
+        "select distinct r.cid from blob_ref r where r.did = $1 and not exists (select from blob b where b.cid = r.cid)",
+        did.as_str()
+    )
+    .fetch_all(db)
+    .await?;
+    for cid in missing {
+        effects.fetch_blob(&cid);
+    }
+    Ok(())
 }
 
 /// Adds or takes away all that a person counts for.
@@ -129,6 +191,7 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
         }
     }
     sqlx::query!("delete from record where did = $1", did.as_str()).execute(&mut *db).await?;
+    sqlx::query!("delete from problem where did = $1", did.as_str()).execute(&mut *db).await?;
     sqlx::query!(
         r#"update repo set synced_rev = greatest(rev, seen_rev, synced_rev), state = 'unknown', trail = '{}',
                            verified_at = $2

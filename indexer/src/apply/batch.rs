@@ -1,23 +1,25 @@
-//! Applying a batch come what may: a database that is away is waited for, and a change that it refuses is kept aside
-//! alone, so that it costs no other change its place.
+//! Applying a batch come what may: a database that is away is waited for, and a record that it refuses is kept aside alone,
+//! so that it costs no other record its place.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand::Rng;
 use tracing::warn;
 
-use super::{Door, apply};
-use crate::change::{Cursor, Input, Problem};
+use super::{Door, apply, rehearse};
+use crate::change::{Cursor, Input, Op, Problem};
+use crate::syntax::AtUri;
 
-/// Applies inputs in order and then saves the cursor. Returns only when all is applied or kept aside; dropping the future
-/// leaves whole transactions behind.
-pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>) {
-    let mut parts = vec![inputs];
+/// Applies inputs in order and then saves the cursor. Returns only when all is applied or kept aside, and how many were
+/// kept aside; dropping the future leaves whole transactions behind.
+pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>) -> usize {
+    let (mut parts, mut refused) = (vec![inputs], 0);
     while let Some(part) = parts.pop() {
         // The cursor accounts for every part, so it goes with the last.
         let cursor = cursor.filter(|_| parts.is_empty());
-        match persist(door, &part, cursor).await {
+        match patiently(|| apply(door, &part, cursor)).await {
             Ok(()) => {}
             Err(error) if part.len() > 1 => {
                 warn!(%error, inputs = part.len(), "a batch was refused; halving it");
@@ -27,22 +29,83 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
                 parts.push(first);
             }
             Err(error) => {
-                let aside: Vec<Input> =
-                    part.iter().map(|input| Input::Problem(refused(input, &error))).collect();
-                if let Err(error) = persist(door, &aside, cursor).await {
+                let rest = without_poison(door, part, &error).await;
+                refused += rest.iter().filter(|input| matches!(input, Input::Problem(_))).count();
+                if let Err(error) = patiently(|| apply(door, &rest, cursor)).await {
                     // Its own note is refused: the log is the last place left.
-                    tracing::error!(%error, ?aside, "cannot keep aside what the database refused");
+                    tracing::error!(%error, ?rest, "cannot keep aside what the database refused");
                 }
             }
         }
     }
+    refused
 }
 
-/// Tries until the database takes the inputs or refuses them for what they are.
-async fn persist(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> Result<(), sqlx::Error> {
+/// Finds the records for which the database refuses an input. Returns the input without them, and a problem for each.
+async fn without_poison(door: &Door, part: Vec<Input>, error: &sqlx::Error) -> Vec<Input> {
+    let mut rest = Vec::with_capacity(part.len() + 1);
+    for input in part {
+        let mut poison = HashSet::new();
+        let mut ranges = vec![(0, records(&input))];
+        while let Some((from, to)) = ranges.pop() {
+            let some = keep(&input, |index, _| (from..to).contains(&index));
+            if from == to || patiently(|| rehearse(door, std::slice::from_ref(&some))).await.is_ok() {
+                continue;
+            }
+            if to - from == 1 {
+                poison.insert(from);
+            } else {
+                ranges.extend([(from, (from + to) / 2), ((from + to) / 2, to)]);
+            }
+        }
+        if poison.is_empty() {
+            rest.push(Input::Problem(refused(&input, None, error)));
+            continue;
+        }
+        let mut found = Vec::new();
+        rest.push(keep(&input, |index, record| {
+            let good = !poison.contains(&index);
+            if !good {
+                found.push((record.0.clone(), record.1));
+            }
+            good
+        }));
+        rest.extend(found.into_iter().map(|record| Input::Problem(refused(&input, Some(record), error))));
+    }
+    rest
+}
+
+fn records(input: &Input) -> usize {
+    match input {
+        Input::Commit(commit) => commit.ops.len(),
+        Input::Snapshot(snapshot) => snapshot.records.len(),
+        _ => 0,
+    }
+}
+
+/// The input with only some of its records.
+fn keep(input: &Input, mut wanted: impl FnMut(usize, (&AtUri, Bytes)) -> bool) -> Input {
+    let mut index = 0;
+    let mut next = |uri: &AtUri, value: Bytes| {
+        index += 1;
+        wanted(index - 1, (uri, value))
+    };
+    let mut input = input.clone();
+    match &mut input {
+        Input::Commit(commit) => commit.ops.retain(|(uri, op)| {
+            next(uri, if let Op::Put { value, .. } = op { value.clone() } else { Bytes::new() })
+        }),
+        Input::Snapshot(snapshot) => snapshot.records.retain(|(uri, _, value)| next(uri, value.clone())),
+        _ => {}
+    }
+    input
+}
+
+/// Tries until the database takes something or refuses it for what it is.
+async fn patiently<F: Future<Output = sqlx::Result<()>>>(mut attempt: impl FnMut() -> F) -> sqlx::Result<()> {
     let mut pause = Duration::from_millis(50);
     loop {
-        match apply(door, inputs, cursor).await {
+        match attempt().await {
             Err(error) if is_transient(&error) => {
                 metrics::counter!("plyr_apply_retries_total").increment(1);
                 warn!(%error, "the database is away or busy; trying again");
@@ -67,12 +130,9 @@ fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
-fn refused(input: &Input, error: &sqlx::Error) -> Problem {
+fn refused(input: &Input, record: Option<(AtUri, Bytes)>, error: &sqlx::Error) -> Problem {
     let detail = format!("the database refused it: {error}");
-    let (uri, bytes) = match input {
-        Input::Commit(commit) => (None, Bytes::from(format!("{commit:?}"))),
-        Input::Proof(proof) => (Some(proof.uri.clone()), Bytes::from(format!("{proof:?}"))),
-        _ => (None, Bytes::new()),
-    };
-    Problem { kind: "Refused", did: input.did().cloned(), uri, detail, bytes, ..Problem::default() }
+    let (uri, bytes) = record.unzip();
+    let did = input.did().cloned().or_else(|| uri.as_ref().map(AtUri::did));
+    Problem { kind: "Refused", did, uri, detail, bytes: bytes.unwrap_or_default(), ..Problem::default() }
 }

@@ -1,6 +1,6 @@
 //! Locking the repos that a transaction concerns, and reading what is stored of them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
@@ -33,7 +33,9 @@ impl<'a> World<'a> {
                     uris.extend(commit.ops.iter().map(|(uri, _)| uri.to_string()));
                 }
                 Input::Snapshot(snapshot) => {
-                    if !snapshot.records.is_empty() {
+                    let tracks =
+                        |uri: &AtUri| door.registry.get(uri.collection()).is_some_and(|known| known.tracks);
+                    if snapshot.records.iter().any(|(uri, ..)| tracks(uri)) {
                         new.insert(did.to_string());
                     }
                     whole.push(did.to_string());
@@ -54,14 +56,18 @@ impl<'a> World<'a> {
 
     async fn lock(&mut self, db: &mut PgConnection, dids: &[String]) -> sqlx::Result<()> {
         let rows = sqlx::query!(
-            "select r.did, r.epoch, r.rev, r.seen_rev, r.trail, r.data_root, r.state, r.synced_rev,
-                    a.status, a.pending_status
-             from repo r join actor a on a.did = r.did
-             where r.did = any($1) order by r.did for update of r",
+            "select did, epoch, rev, seen_rev, trail, data_root, state, synced_rev from repo
+             where did = any($1) order by did for update",
             dids
         )
-        .fetch_all(db)
+        .fetch_all(&mut *db)
         .await?;
+        // A statement of its own, after the wait for the locks: whoever held them may have changed a status.
+        let people = sqlx::query!("select did, status, pending_status from actor where did = any($1)", dids)
+            .fetch_all(db)
+            .await?;
+        let mut people: HashMap<String, (String, Option<String>)> =
+            people.into_iter().map(|row| (row.did, (row.status, row.pending_status))).collect();
         for row in rows {
             let tid = |text: Option<String>| text.and_then(|text| text.parse::<Tid>().ok());
             let repo = Repo {
@@ -73,8 +79,9 @@ impl<'a> World<'a> {
                 state: RepoState::from_word(&row.state),
                 synced_rev: tid(row.synced_rev),
             };
-            let status = Status::from_word(&row.status);
-            let pending = row.pending_status.as_deref().and_then(Status::from_word);
+            let Some((status, pending)) = people.remove(&row.did) else { continue };
+            let status = Status::from_word(&status);
+            let pending = pending.as_deref().and_then(Status::from_word);
             if let Ok(did) = row.did.parse::<Did>() {
                 self.repos.insert(did, Held { repo, status, pending, ..Held::default() });
             }

@@ -233,7 +233,11 @@ pub fn see(repo: &mut Repo, rev: &Tid) {
 pub fn announce(repo: &mut Repo, rev: &Tid, data: &Cid) -> Chain {
     match &repo.rev {
         Some(held) if rev < held => return Chain::Replay,
-        Some(held) if rev == held && repo.data.as_ref() == Some(data) => return Chain::Replay,
+        Some(held)
+            if rev == held && repo.data.as_ref() == Some(data) && repo.state == RepoState::Synchronized =>
+        {
+            return Chain::Replay;
+        }
         // Nothing changed but the rev: an account that came back re-announces itself so.
         Some(_) if repo.data.as_ref() == Some(data) && repo.state == RepoState::Synchronized => {
             repo.rev = Some(rev.clone());

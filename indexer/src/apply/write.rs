@@ -110,7 +110,7 @@ impl World<'_> {
         for (did, status) in &self.pending {
             let status: &change::Status = status;
             sqlx::query!(
-                "update actor set pending_status = $2, pending_since = coalesce(pending_since, $3) where did = $1",
+                "update actor set pending_status = $2, pending_since = $3 where did = $1",
                 did.as_str(),
                 status.as_str(),
                 self.now

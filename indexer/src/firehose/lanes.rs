@@ -5,12 +5,15 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::verify;
 use super::watermark::Watermark;
@@ -28,14 +31,20 @@ const BATCH_MAX: usize = 256;
 /// What may be in flight, in units of [`UNIT_BYTES`].
 const IN_FLIGHT_UNITS: usize = 64 * 1024;
 const UNIT_BYTES: usize = 1024;
+/// What one lane may hold: an account whose key cannot be had must not take everybody's room.
+const LANE_BYTES_MAX: usize = 4 << 20;
 /// How often a cursor that moved without transactions (events of no concern) is saved.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the end waits for what is in flight, and then for the cursor.
+const GRACE: Duration = Duration::from_secs(8);
 
 /// An event on its way, with the room it takes.
 struct Event {
     place: u64,
     seq: i64,
-    frame: Frame,
+    /// None when the lane was full: the event is not looked at, and its repo read as a whole instead.
+    frame: Option<Frame>,
     message: Bytes,
     _room: OwnedSemaphorePermit,
 }
@@ -52,6 +61,8 @@ pub(super) struct Lanes {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
     saver: tokio::task::AbortHandle,
+    /// Cancelled when a shard ends, which it does only by a panic: nothing of its DIDs would ever be applied again.
+    pub broken: CancellationToken,
 }
 
 struct Shared {
@@ -79,15 +90,28 @@ impl Lanes {
             shards,
         });
         let mut tasks = JoinSet::new();
+        let broken = CancellationToken::new();
         for receiver in receivers {
-            tasks.spawn(shard(shared.clone(), receiver));
+            let (shared, ended) = (shared.clone(), broken.clone().drop_guard());
+            tasks.spawn(async move {
+                let _ended = ended;
+                shard(shared, receiver).await;
+            });
         }
         let saver = tasks.spawn(save_now_and_then(shared.clone()));
-        Lanes { shared, tasks, saver }
+        Lanes { shared, tasks, saver, broken }
     }
 
     /// Puts an event into its lane; waits while too much is in flight.
-    pub async fn dispatch(&self, seq: i64, did: Did, frame: Frame, message: Bytes) {
+    pub async fn dispatch(&self, seq: i64, did: Did, frame: Frame, mut message: Bytes) {
+        let waiting = lock(&self.shared.queues)
+            .get(&did)
+            .map_or(0, |queue| queue.iter().map(|event| event.message.len()).sum());
+        let fits = waiting + message.len() <= LANE_BYTES_MAX.max(message.len());
+        let frame = Some(frame).filter(|frame| fits || !matches!(frame, Frame::Commit(_) | Frame::Sync(_)));
+        if frame.is_none() {
+            message = Bytes::new();
+        }
         let Some(room) = self.shared.make_room(message.len()).await else { return };
         let place = lock(&self.shared.watermark).begin(seq);
         let event = Event { place, seq, frame, message, _room: room };
@@ -110,9 +134,14 @@ impl Lanes {
     /// An event that could not be read is kept aside in its turn.
     pub async fn unreadable(&self, problem: Problem) {
         let Some(room) = self.shared.make_room(problem.bytes.len()).await else { return };
-        // Without a seq it has no place in the line; it is written all the same.
-        let place = problem.seq.map_or(u64::MAX, |seq| lock(&self.shared.watermark).begin(seq));
-        let missed = problem.did.clone().map(|did| Input::Missed { did });
+        let place = {
+            let mut watermark = lock(&self.shared.watermark);
+            // Without a seq of its own it goes with the event before it, so that the cursor waits for it too.
+            let seq = problem.seq.or(watermark.newest()).unwrap_or(0);
+            watermark.begin(seq)
+        };
+        let door = &self.shared.indexer.door;
+        let missed = problem.did.clone().filter(|did| door.is_tracked(did)).map(|did| Input::Missed { did });
         let inputs = std::iter::once(Input::Problem(problem)).chain(missed).collect();
         self.shared.shards[0].send(Verified { place, inputs, _room: room }).await.ok();
     }
@@ -127,11 +156,13 @@ impl Lanes {
     /// Waits until everything in flight is applied and the cursor saved.
     pub async fn finish(mut self) {
         let all = self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32);
-        if tokio::time::timeout(Duration::from_secs(30), all).await.is_err() {
+        if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!("events still in flight at the end; they will be read again");
         }
         self.saver.abort();
-        self.shared.save().await;
+        if tokio::time::timeout(GRACE, self.shared.save()).await.is_err() {
+            tracing::warn!("the cursor could not be saved; some events will be read again");
+        }
         self.tasks.shutdown().await;
     }
 }
@@ -174,7 +205,17 @@ async fn lane(shared: Arc<Shared>, did: Did) {
                 }
             }
         };
-        let inputs = verify::verify(&shared.indexer, event.seq, &event.frame, &event.message).await;
+        let inputs = match &event.frame {
+            Some(frame) => {
+                let verifying = verify::verify(&shared.indexer, event.seq, frame, &event.message);
+                let verified = AssertUnwindSafe(verifying).catch_unwind().await;
+                // One event that breaks our own code must not cost its account all that follow.
+                verified.unwrap_or_else(|_| {
+                    verify::aside(event.seq, &did, "Panicked", "see the log".into(), &event.message)
+                })
+            }
+            None => vec![Input::Missed { did: did.clone() }],
+        };
         if shard.send(Verified { place: event.place, inputs, _room: event._room }).await.is_err() {
             return;
         }

@@ -19,9 +19,24 @@ use crate::syntax::{AtUri, Did, Tid};
 /// the stream for everybody: the repo is read as a whole later.
 const IDENTITY_ATTEMPTS: u32 = 5;
 
+/// A host name has at most 253 characters; a longer DID could not be indexed.
+const DID_MAX_BYTES: usize = 512;
+
 /// Verifies an event. What cannot be verified is kept aside, and its repo is read as a whole.
 pub(super) async fn verify(indexer: &Indexer, seq: i64, frame: &Frame, message: &Bytes) -> Vec<Input> {
     let Some(did) = frame.did() else { return Vec::new() };
+    if did.as_str().len() > DID_MAX_BYTES {
+        let detail = format!("a DID of more than {DID_MAX_BYTES} bytes");
+        let bytes = message.clone();
+        return vec![Input::Problem(Problem {
+            kind: "DidTooLong",
+            seq: Some(seq),
+            did: None,
+            uri: None,
+            detail,
+            bytes,
+        })];
+    }
     let rev = match frame {
         Frame::Commit(event) => Some(&event.rev),
         Frame::Sync(event) => Some(&event.rev),
@@ -34,19 +49,15 @@ pub(super) async fn verify(indexer: &Indexer, seq: i64, frame: &Frame, message: 
     let Some(rev) = rev else { return unproven(frame).into_iter().collect() };
     match prove(indexer, did, rev, frame).await {
         Ok(input) => vec![input],
-        Err(error) => {
-            let (kind, detail) = (name(&error), error.to_string());
-            let problem = Problem {
-                kind,
-                seq: Some(seq),
-                did: Some(did.clone()),
-                uri: None,
-                detail,
-                bytes: message.clone(),
-            };
-            vec![Input::Problem(problem), Input::Missed { did: did.clone() }]
-        }
+        Err(error) => aside(seq, did, name(&error), error.to_string(), message),
     }
+}
+
+/// An event is kept aside, and its repo is to be read as a whole.
+pub(super) fn aside(seq: i64, did: &Did, kind: &'static str, detail: String, message: &Bytes) -> Vec<Input> {
+    let problem =
+        Problem { kind, seq: Some(seq), did: Some(did.clone()), uri: None, detail, bytes: message.clone() };
+    vec![Input::Problem(problem), Input::Missed { did: did.clone() }]
 }
 
 fn name(error: &PdsError) -> &'static str {
@@ -54,7 +65,9 @@ fn name(error: &PdsError) -> &'static str {
         PdsError::Unproven(problem) => problem.name(),
         PdsError::FutureRev(_) => "FutureRev",
         PdsError::Document(_) => "NoSigningKey",
-        PdsError::Identity(_) | PdsError::Net(_) | PdsError::Database(_) => "IdentityUnknown",
+        PdsError::Identity(_) | PdsError::Net(_) | PdsError::Database(_) | PdsError::Refused(_) => {
+            "IdentityUnknown"
+        }
     }
 }
 

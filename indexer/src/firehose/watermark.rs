@@ -33,6 +33,11 @@ impl Watermark {
         }
     }
 
+    /// The event received last, finished or not.
+    pub fn newest(&self) -> Option<i64> {
+        self.events.back().map(|(seq, _)| *seq).or(self.mark)
+    }
+
     /// The highest seq with nothing unfinished before it.
     pub fn mark(&self) -> Option<i64> {
         self.mark

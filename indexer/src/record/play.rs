@@ -78,7 +78,7 @@ pub struct Row {
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let mut heard: Heard = checked.typed()?;
     // A player's clock may run ahead, and old scrobbles lack the time: then the record key, a clock reading, tells it.
-    let claimed = heard.played_time.as_deref().and_then(lexicon::parse_datetime);
+    let claimed = heard.played_time.as_deref().and_then(lexicon::parse_datetime_or_unix);
     let keyed = || {
         checked
             .uri
@@ -141,31 +141,42 @@ pub(super) async fn project(
         effects.count(did, subject, Count::Plays, 1);
         effects.touch(subject, false);
     }
-    for row in rows {
-        insert(db, row).await?;
-    }
-    Ok(())
+    insert(db, &rows).await
 }
 
-async fn insert(db: &mut PgConnection, row: Row) -> sqlx::Result<()> {
+async fn insert(db: &mut PgConnection, rows: &[Row]) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let text = |of: fn(&Row) -> &String| rows.iter().map(|row| of(row).clone()).collect::<Vec<String>>();
+    let maybe = |of: fn(&Row) -> &Option<String>| {
+        rows.iter().map(|row| of(row).clone()).collect::<Vec<Option<String>>>()
+    };
+    // An array of arrays must be rectangular, and people have any number of artists: so they travel as JSON.
+    let artists: Vec<serde_json::Value> = rows.iter().map(|row| row.artist_names.clone().into()).collect();
     sqlx::query!(
         "insert into play (uri, did, play_key, track_name, artist_names, release_name, recording_mbid, release_mbid,
                            isrc, duration_s, origin_uri, service_uri, subject_uri, played_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        row.uri,
-        row.did,
-        row.play_key,
-        row.heard.track_name,
-        &row.artist_names,
-        row.heard.release_name,
-        row.heard.recording_mb_id,
-        row.heard.release_mb_id,
-        row.heard.isrc,
-        duration_s(row.heard.duration),
-        row.origin_uri,
-        row.service_uri,
-        row.subject_uri,
-        row.played_at
+         select uri, did, play_key, track_name, array(select jsonb_array_elements_text(artists)), release_name,
+                recording_mbid, release_mbid, isrc, duration_s, origin_uri, service_uri, subject_uri, played_at
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[],
+                     $9::text[], $10::integer[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
+           as r (uri, did, play_key, track_name, artists, release_name, recording_mbid, release_mbid, isrc, duration_s,
+                 origin_uri, service_uri, subject_uri, played_at)",
+        &text(|row| &row.uri),
+        &text(|row| &row.did),
+        &text(|row| &row.play_key),
+        &text(|row| &row.heard.track_name),
+        &artists,
+        &maybe(|row| &row.heard.release_name) as &[Option<String>],
+        &maybe(|row| &row.heard.recording_mb_id) as &[Option<String>],
+        &maybe(|row| &row.heard.release_mb_id) as &[Option<String>],
+        &maybe(|row| &row.heard.isrc) as &[Option<String>],
+        &rows.iter().map(|row| duration_s(row.heard.duration)).collect::<Vec<_>>() as &[Option<i32>],
+        &maybe(|row| &row.origin_uri) as &[Option<String>],
+        &maybe(|row| &row.service_uri) as &[Option<String>],
+        &maybe(|row| &row.subject_uri) as &[Option<String>],
+        &rows.iter().map(|row| row.played_at).collect::<Vec<_>>()
     )
     .execute(db)
     .await?;
