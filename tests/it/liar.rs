@@ -21,6 +21,7 @@ async fn lie_about(network: &Network, fate: Fate) -> u16 {
         while let Ok((stream, _)) = listener.accept().await {
             connections.spawn(async move {
                 let mut path = String::new();
+                #[allow(clippy::result_large_err, reason = "the signature is tungstenite's")]
                 let keep = |request: &tokio_tungstenite::tungstenite::handshake::server::Request,
                             response| {
                     path = request.uri().to_string();

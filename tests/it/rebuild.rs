@@ -1,7 +1,7 @@
 //! `plyr rebuild`: from the records alone, the same rows.
 
 use crate::oddities;
-use crate::world::{Account, Plyr, eventually, network, pds, run, same};
+use crate::world::{Account, Plyr, eventually, network::Network, pds, run, same};
 
 /// Every projection, as text in a fixed order.
 async fn projections(plyr: &Plyr) -> Vec<String> {
@@ -29,7 +29,7 @@ async fn projections(plyr: &Plyr) -> Vec<String> {
 #[test]
 fn rebuild_ends_in_the_same_rows() {
     run(async {
-        let net = network();
+        let net = &Network::start(&[]);
         let plyr = Plyr::up(net).await;
         let (artist, fan) = (Account::create(net, "artist").await, Account::create(net, "fan").await);
         let track = artist.create_track("again").await;
