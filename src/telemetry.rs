@@ -52,6 +52,10 @@ fn describe() {
     describe_counter!("plyr_chain_broken_total", "Commit chains found broken, by what showed it");
     describe_counter!("plyr_problems_total", "Events kept aside since the start, by kind");
     describe_counter!("plyr_record_problems_total", "Records without projection since the start, by problem");
+    describe_counter!(
+        "plyr_repo_collapses_total",
+        "Whole reads of a repo that found most of its records gone"
+    );
     describe_gauge!("plyr_problems", "Events kept aside in the database");
     describe_gauge!("plyr_repos_desynchronized", "Repos that wait to be read as a whole");
     describe_gauge!("plyr_jobs", "Jobs, by kind and state");

@@ -14,22 +14,19 @@ mod load;
 mod model;
 pub mod rebuild;
 pub mod table;
+mod world;
 mod write;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::PgPool;
 
-use crate::change::{Asked, Commit, Cursor, Input, Op, Problem, Proof, RepoSnapshot, Status};
-use crate::job;
+use crate::change::{Cursor, Input};
 use crate::record::Registry;
-use crate::syntax::{AtUri, Did, Tid};
-use effects::Effects;
-use table::{Chain, Repo, RepoState, Row, Scope, Verdict};
+use crate::syntax::Did;
+use world::World;
 
 /// What the door needs: a database, the collections, and which repos it follows.
 #[derive(Debug)]
@@ -92,38 +89,6 @@ impl Door {
     }
 }
 
-/// What a transaction holds of one repo while it decides.
-#[derive(Debug, Default)]
-struct Held {
-    repo: Repo,
-    status: Option<Status>,
-    pending: Option<Status>,
-    changed: bool,
-    verified: bool,
-}
-
-/// A record row to write.
-#[derive(Debug)]
-struct Write {
-    row: Row,
-    value: Option<Bytes>,
-}
-
-/// Everything a transaction decides in memory, under the locks of the repos it concerns.
-#[derive(Debug)]
-struct World<'a> {
-    door: &'a Door,
-    now: DateTime<Utc>,
-    repos: BTreeMap<Did, Held>,
-    rows: HashMap<AtUri, Row>,
-    first_seen: HashMap<AtUri, DateTime<Utc>>,
-    writes: BTreeMap<AtUri, Write>,
-    raised: Vec<AtUri>,
-    pending: BTreeMap<Did, Status>,
-    problems: Vec<Problem>,
-    effects: Effects,
-}
-
 /// Applies what a source says and saves how far it has come, or nothing of both.
 pub async fn apply(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> sqlx::Result<()> {
     transact(door, inputs, cursor, true).await
@@ -152,198 +117,4 @@ async fn transact(door: &Door, inputs: &[Input], cursor: Option<&Cursor>, commit
         tx.rollback().await?;
     }
     Ok(())
-}
-
-impl<'a> World<'a> {
-    fn new(door: &'a Door) -> Self {
-        World {
-            door,
-            // Postgres keeps microseconds: what we compare later must be what we stored.
-            now: Utc::now().trunc_subsecs(6),
-            repos: BTreeMap::new(),
-            rows: HashMap::new(),
-            first_seen: HashMap::new(),
-            writes: BTreeMap::new(),
-            raised: Vec::new(),
-            pending: BTreeMap::new(),
-            problems: Vec::new(),
-            effects: Effects::default(),
-        }
-    }
-
-    fn take(&mut self, input: &Input) {
-        match input {
-            Input::Commit(commit) => self.commit(commit),
-            Input::Sync { did, rev, data } => {
-                if let Some(held) =
-                    self.repos.get_mut(did).filter(|held| held.repo.state != RepoState::Unknown)
-                {
-                    let chain = table::announce(&mut held.repo, rev, data);
-                    held.changed |= chain != Chain::Replay;
-                    if chain == Chain::Broken {
-                        self.broken(did, "sync");
-                    }
-                }
-            }
-            Input::Snapshot(snapshot) => self.snapshot(snapshot),
-            Input::Proof(proof) => self.proof(proof),
-            Input::Account { did, status } => self.account(did, *status),
-            Input::Identity { did } => {
-                if self.repos.contains_key(did) {
-                    self.effects.job(job::MEET, did.as_str());
-                }
-            }
-            Input::Missed { did } => {
-                if let Some(held) =
-                    self.repos.get_mut(did).filter(|held| held.repo.state == RepoState::Synchronized)
-                {
-                    held.repo.state = RepoState::Desynchronized;
-                    held.changed = true;
-                }
-                self.broken(did, "missed");
-            }
-            Input::Problem(problem) => self.problems.push(problem.clone()),
-        }
-    }
-
-    fn commit(&mut self, commit: &Commit) {
-        let Commit { did, rev, since, prev_data, data, ops } = commit;
-        // What a deleted account once wrote stays erased; one that returns is read as a whole when its return is confirmed.
-        let Some(held) = self.repos.get_mut(did).filter(|held| held.status != Some(Status::Deleted)) else {
-            return;
-        };
-        let tracks = |uri: &AtUri| {
-            self.door.registry.get(uri.collection()).is_some_and(|collection| collection.tracks)
-        };
-        if held.repo.state != RepoState::Unknown || ops.iter().any(|(uri, _)| tracks(uri)) {
-            let chain = table::follow(&mut held.repo, rev, since.as_ref(), prev_data.as_ref(), data);
-            if chain == Chain::Replay {
-                metrics::counter!("plyr_changes_total", "verdict" => "replay")
-                    .increment(ops.len().max(1) as u64);
-                return;
-            }
-            held.changed = true;
-            held.verified = true;
-            if chain == Chain::Broken {
-                self.broken(did, "commit");
-            }
-        }
-        for (uri, op) in ops {
-            let Some(held) = self.repos.get(did) else { return };
-            let verdict = table::decide(&held.repo, self.rows.get(uri), rev, true, op.cid());
-            self.carry_out(verdict, did, uri, rev, op);
-        }
-    }
-
-    fn snapshot(&mut self, snapshot: &RepoSnapshot) {
-        let RepoSnapshot { did, rev, data, records, authoritative, asked } = snapshot;
-        let Some(held) = self.repos.get_mut(did).filter(|held| held.status != Some(Status::Deleted)) else {
-            return;
-        };
-        held.changed = true;
-        let scope = table::scope(&mut held.repo, rev, *authoritative, asked);
-        metrics::counter!("plyr_snapshots_total", "scope" => format!("{scope:?}")).increment(1);
-        if scope == Scope::Discard {
-            if held.repo.state != RepoState::Synchronized {
-                self.effects.job(job::RESYNC, did.as_str());
-            }
-            return;
-        }
-        let live: HashMap<&AtUri, Op> = records
-            .iter()
-            .map(|(uri, cid, value)| (uri, Op::Put { cid: *cid, value: value.clone() }))
-            .collect();
-        let absent: Vec<AtUri> =
-            self.rows.keys().filter(|uri| uri.did() == *did && !live.contains_key(uri)).cloned().collect();
-        let authority = authoritative.then_some(asked);
-        for (uri, op) in
-            absent.iter().map(|uri| (uri, &Op::Delete)).chain(live.iter().map(|(uri, op)| (*uri, op)))
-        {
-            self.settle(did, uri, rev, op, authority);
-        }
-        if let Some(held) = self.repos.get_mut(did) {
-            table::complete(&mut held.repo, rev, data);
-            held.verified = true;
-        }
-    }
-
-    fn proof(&mut self, proof: &Proof) {
-        let Proof { uri, rev, op, asked } = proof;
-        let did = uri.did();
-        let Some(held) = self.repos.get_mut(&did).filter(|held| held.status != Some(Status::Deleted)) else {
-            return;
-        };
-        if asked.epoch != held.repo.epoch || held.repo.rev.as_ref().is_some_and(|head| rev < head) {
-            self.effects.job(job::MEET, did.as_str());
-            return;
-        }
-        table::see(&mut held.repo, rev);
-        held.changed = true;
-        self.settle(&did, uri, rev, op, Some(asked));
-    }
-
-    fn settle(&mut self, did: &Did, uri: &AtUri, rev: &Tid, op: &Op, authority: Option<&Asked>) {
-        let Some(held) = self.repos.get(did) else { return };
-        let verdict = table::settle(&held.repo, self.rows.get(uri), rev, op.cid(), authority);
-        self.carry_out(verdict, did, uri, rev, op);
-    }
-
-    fn carry_out(&mut self, verdict: Verdict, did: &Did, uri: &AtUri, rev: &Tid, op: &Op) {
-        metrics::counter!("plyr_changes_total", "verdict" => verdict.as_str()).increment(1);
-        match verdict {
-            Verdict::Stale => {}
-            Verdict::Apply | Verdict::Refute => {
-                let epoch = self.repos.get(did).map_or(0, |held| held.repo.epoch);
-                let (cid, value) = match op {
-                    Op::Put { cid, value } => (Some(*cid), Some(value.clone())),
-                    Op::Delete => (None, None),
-                };
-                let row = Row { epoch, rev: rev.clone(), proven: true, cid, indexed_at: self.now };
-                self.rows.insert(uri.clone(), row.clone());
-                self.writes.insert(uri.clone(), Write { row, value });
-            }
-            Verdict::RaiseTrust => {
-                if let Some(row) = self.rows.get_mut(uri) {
-                    row.proven = true;
-                }
-                match self.writes.get_mut(uri) {
-                    Some(write) => write.row.proven = true,
-                    None => self.raised.push(uri.clone()),
-                }
-            }
-            Verdict::Conflict => {
-                let detail =
-                    format!("two records at rev {rev}; the one stored is kept and the repo read again");
-                self.problems.push(Problem {
-                    kind: "RevConflict",
-                    did: Some(did.clone()),
-                    uri: Some(uri.clone()),
-                    detail,
-                    ..Problem::default()
-                });
-                if let Some(held) = self.repos.get_mut(did) {
-                    held.repo.state = RepoState::Desynchronized;
-                    held.changed = true;
-                }
-                self.broken(did, "conflict");
-            }
-            Verdict::Provisional => self.effects.job(job::RESYNC, did.as_str()),
-        }
-    }
-
-    /// One host's opinion of an account is stored as pending and confirmed at the account's own PDS; see [`account`].
-    fn account(&mut self, did: &Did, status: Status) {
-        let Some(held) = self.repos.get_mut(did) else { return };
-        if held.status == Some(status) && held.pending.is_none() {
-            return;
-        }
-        held.pending = Some(status);
-        self.pending.insert(did.clone(), status);
-        self.effects.job(job::ACCOUNT, did.as_str());
-    }
-
-    fn broken(&mut self, did: &Did, by: &'static str) {
-        metrics::counter!("plyr_chain_broken_total", "by" => by).increment(1);
-        self.effects.job(job::RESYNC, did.as_str());
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{Account, Plyr, eventually, network, pds, run, same};
+use crate::world::{Account, Plyr, eventually, network, network::Network, pds, run, same};
 
 /// The key of the record that is replaced: any TID.
 const ODD_KEY: &str = "3jzfcijpj2z2a";
@@ -80,5 +80,33 @@ fn each_is_kept_and_none_does_harm() {
             plyr.db.texts("select kind from problem where did is not null and kind <> 'UnfitBlob'").await,
             Vec::<String>::new()
         );
+    });
+}
+
+/// A record that the database refuses, for whatever reason, costs its neighbours in the commit and in the batch nothing.
+#[test]
+fn what_the_database_refuses_stands_alone() {
+    run(async {
+        let net = Network::start(&[]);
+        let plyr = Plyr::up(&net).await;
+        sqlx::query("alter table comment add constraint no_poison check (body <> 'poison')")
+            .execute(&plyr.db.pool)
+            .await
+            .expect("a constraint");
+        let account = Account::create(&net, "odd").await;
+        let subject = account.create_track("a cup").await;
+        let write = |text: &str| {
+            let value = pds::comment(&subject, text, 0);
+            json!({"$type": "com.atproto.repo.applyWrites#create", "collection": "fm.plyr.comment", "value": value})
+        };
+        let answer = account.apply_writes(vec![write("water"), write("poison"), write("wine")]).await;
+        let refused = answer["results"][1]["uri"].as_str().expect("a uri").to_owned();
+        account.create_record("fm.plyr.comment", pds::comment(&subject, "tea", 0)).await;
+        plyr.await_counts(&subject.0, Some([0, 3, 0])).await;
+        let aside = plyr
+            .db
+            .texts("select distinct uri from problem where kind = 'Refused' and length(bytes) > 0")
+            .await;
+        assert_eq!(aside, [refused]);
     });
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
+use super::Door;
 use super::effects::Effects;
 use super::table::{Repo, RepoState, Row};
-use super::{Door, Held, World};
+use super::world::{Held, World};
 use crate::change::{Input, Status};
 use crate::job;
 use crate::syntax::{AtUri, Did, Tid};

@@ -171,6 +171,10 @@ impl Door {
         }
         let keys: std::collections::BTreeSet<u8> = self.rows.keys().chain(values.keys()).copied().collect();
         for key in keys {
+            let rests = |row: &Row| row.cid.is_none() && row.proven && row.epoch == self.repo.epoch;
+            if !values.contains_key(&key) && self.rows.get(&key).is_some_and(rests) {
+                continue;
+            }
             let authority = authoritative.then_some(asked);
             let verdict = settle(&self.repo, self.rows.get(&key), &at, values.get(&key), authority);
             self.carry_out(verdict, key, &at, true, values.get(&key).copied());
