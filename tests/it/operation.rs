@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::world::plyr::{binary, free_port};
+use crate::world::plyr::{binary, free_port, terminate};
 use crate::world::postgres::data_dir;
 use crate::world::{Account, Plyr, eventually, network, pds, run, same};
 
@@ -78,12 +78,16 @@ fn it_brings_its_own_postgres() {
         first.wait().expect("it ended");
         let mut second = spawn();
         eventually("the track again", &has_track).await;
-        let pid = second.id().to_string();
-        std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        terminate(second.id());
         assert!(second.wait().expect("it ends").success());
         // The last one to leave stops it.
-        let left =
-            std::process::Command::new("pgrep").args(["-f", &data.path().display().to_string()]).output();
-        assert_eq!(String::from_utf8_lossy(&left.expect("pgrep").stdout), "");
+        assert_eq!(processes_naming(&data.path().display().to_string()), Vec::<String>::new());
     });
+}
+
+/// Command lines of live processes that hold this text.
+fn processes_naming(text: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").expect("Linux").flatten();
+    let lines = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(text)).collect()
 }

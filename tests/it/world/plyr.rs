@@ -33,6 +33,12 @@ pub fn binary() -> Command {
     command
 }
 
+/// SIGTERM, by a shell: a small system has no other `kill`.
+pub fn terminate(pid: u32) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status();
+    assert!(sent.expect("a shell").success());
+}
+
 impl Plyr {
     /// `plyr up` on a network, with a database of its own, ready to answer.
     pub async fn up(network: &Network) -> Plyr {
@@ -123,8 +129,7 @@ impl Plyr {
     /// SIGTERM, and how it ended.
     pub async fn terminate(&mut self) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("it runs");
-        let pid = child.id();
-        Command::new("kill").arg("-TERM").arg(pid.to_string()).status().expect("kill");
+        terminate(child.id());
         tokio::task::spawn_blocking(move || child.wait().expect("it ends")).await.expect("it ends")
     }
 
