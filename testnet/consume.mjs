@@ -47,12 +47,15 @@ async function writeMarker(pds, credentials) {
 /** What the events say, taken together: the records, and the last status of every account. */
 function makeFold(wanted) {
   const fold = { records: new Map(), accounts: {}, events: {}, seenUris: new Map() };
+  const forget = (did) => {
+    for (const uri of fold.records.keys()) if (uri.startsWith(`at://${did}/`)) fold.records.delete(uri);
+  };
   const handle = (event) => {
     fold.events[event.event] = (fold.events[event.event] ?? 0) + 1;
     if (event.event === 'account') {
       fold.accounts[event.did] = event.active ? 'active' : (event.status ?? 'inactive');
       // Only a deletion takes records away; another status hides them for a while.
-      if (event.status === 'deleted') for (const uri of fold.records.keys()) if (uri.startsWith(`at://${event.did}/`)) fold.records.delete(uri);
+      if (event.status === 'deleted') forget(event.did);
       return;
     }
     if (!['create', 'update', 'delete'].includes(event.event)) return;

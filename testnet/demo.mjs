@@ -56,7 +56,10 @@ async function checkPorts({ ports }) {
   const taken = [];
   for (const [name, port] of Object.entries(ports)) if (!(await isFree(port))) taken.push([name, port]);
   if (taken.length === 0) return;
-  for (const [name, port] of taken) console.error(`port ${port} is taken; choose another with ${name}, as in: make demo ${name}=${port < 50000 ? port + 10000 : port - 10000}`);
+  for (const [name, port] of taken) {
+    const other = port < 50_000 ? port + 10_000 : port - 10_000;
+    console.error(`port ${port} is taken; choose another with ${name}, as in: make demo ${name}=${other}`);
+  }
   process.exit(3);
 }
 
@@ -102,7 +105,8 @@ function prepareDirectory(dir) {
 async function startNetwork({ dir, ports }) {
   const began = performance.now();
   const env = { ...process.env, PLC_PORT: String(ports.PLC_PORT), PDS_PORT: String(ports.PDS_PORT) };
-  const proc = start('network', node('network.mjs', path.join(dir, 'network'), '--with-parent'), { env, read: true, log: path.join(dir, 'network.log') });
+  const command = node('network.mjs', path.join(dir, 'network'), '--with-parent');
+  const proc = start('network', command, { env, read: true, log: path.join(dir, 'network.log') });
   const lines = readline.createInterface({ input: proc.child.stdout });
   await new Promise((resolve) => lines.once('line', resolve));
   say(`  PLC directory on 127.0.0.1:${ports.PLC_PORT}, PDS on 127.0.0.1:${ports.PDS_PORT} (${seconds(began)})`);

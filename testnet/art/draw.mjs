@@ -18,7 +18,8 @@ function orb(rng, [dark, mid, light, accent]) {
   const noise = makeNoise(rng);
   const turn = rng.float() * 6.28;
   const blobs = Array.from({ length: 4 }, (_, i) => ({
-    x: 0.5 + 0.3 * Math.cos(turn + i * 1.9), y: 0.5 + 0.3 * Math.sin(turn + i * 1.9), r: rng.between(0.16, 0.34), colour: [light, accent, mid, accent][i],
+    x: 0.5 + 0.3 * Math.cos(turn + i * 1.9), y: 0.5 + 0.3 * Math.sin(turn + i * 1.9),
+    r: rng.between(0.16, 0.34), colour: [light, accent, mid, accent][i],
   }));
   return (x, y, out) => {
     gradient(out, [mid, dark], y + 0.25 * noise(x * 2, y * 2));

@@ -42,7 +42,8 @@ export function tiles(rng, palette) {
 export function shards(rng, palette) {
   const [dark, mid, light, accent] = palette;
   const points = Array.from({ length: rng.pick([18, 32, 52]) }, () => ({
-    x: rng.between(-0.05, 1.05), y: rng.between(-0.05, 1.05), colour: rng.pick([dark, dark, mid, mid, accent, light]), lift: rng.between(0, 0.3),
+    x: rng.between(-0.05, 1.05), y: rng.between(-0.05, 1.05),
+    colour: rng.pick([dark, dark, mid, mid, accent, light]), lift: rng.between(0, 0.3),
   }));
   const sx = rng.between(0.7, 1.4);
   return (x, y, out) => {
@@ -81,7 +82,8 @@ export function contours(rng, [dark, mid, light, accent]) {
 /** A creature of a few pixels, the same on both sides, over a block of flats. */
 export function pixels(rng, [dark, mid, light, accent]) {
   const count = 20;
-  const body = Array.from({ length: 8 }, (_, row) => Array.from({ length: 4 }, (_, col) => rng.chance(0.62 - 0.07 * Math.abs(row - 3.5) + 0.06 * col)));
+  const filled = (row, col) => rng.chance(0.62 - 0.07 * Math.abs(row - 3.5) + 0.06 * col);
+  const body = Array.from({ length: 8 }, (_, row) => Array.from({ length: 4 }, (_, col) => filled(row, col)));
   const eye = rng.int(2, 3);
   const flats = Array.from({ length: count }, () => rng.int(14, 17));
   const lamps = Array.from({ length: count * count }, () => rng.chance(0.4));

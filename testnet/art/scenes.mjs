@@ -67,7 +67,8 @@ export function neon(rng, [dark, mid, light, accent]) {
   const sun = { x: rng.between(0.3, 0.7), y: horizonY - rng.between(0.06, 0.2), r: rng.between(0.15, 0.28) };
   const noise = makeNoise(rng);
   const hill = curve((x) => horizonY - 0.1 * Math.max(0, noise(x * 5, 2) + 0.15));
-  const stars = byRow(Array.from({ length: 70 }, () => ({ x: rng.float(), y: rng.float() * horizonY, r: rng.between(0.0008, 0.0022) })), 0.003);
+  const star = () => ({ x: rng.float(), y: rng.float() * horizonY, r: rng.between(0.0008, 0.0022) });
+  const stars = byRow(Array.from({ length: 70 }, star), 0.003);
   return (x, y, out) => {
     if (y < horizonY) {
       gradient(out, [dark, mid, accent], (y / horizonY) ** 1.6);
@@ -96,7 +97,8 @@ export function neon(rng, [dark, mid, light, accent]) {
 export function night(rng, [dark, mid, light, accent]) {
   const phase = rng.between(-0.7, 0.7);
   const moon = { x: rng.between(0.32, 0.68), y: rng.between(0.36, 0.62), r: rng.between(0.11, 0.2) };
-  const stars = byRow(Array.from({ length: 130 }, () => ({ x: rng.float(), y: rng.float(), r: rng.between(0.001, 0.004), warm: rng.chance(0.2) })), 0.006);
+  const star = () => ({ x: rng.float(), y: rng.float(), r: rng.between(0.001, 0.004), warm: rng.chance(0.2) });
+  const stars = byRow(Array.from({ length: 130 }, star), 0.006);
   const rings = [0.27, 0.335, 0.42].map((r) => ({ r, marks: rng.pick([12, 24, 36, 60]), turn: rng.float() }));
   const noise = makeNoise(rng);
   return (x, y, out) => {
@@ -125,7 +127,8 @@ export function night(rng, [dark, mid, light, accent]) {
 export function rain(rng, [dark, mid, light, accent]) {
   const noise = makeNoise(rng);
   const lamps = Array.from({ length: 26 }, () => ({
-    x: rng.float(), y: rng.between(0.3, 0.95), r: rng.between(0.025, 0.085), colour: rng.pick([light, accent, accent, mid]), a: rng.between(0.25, 0.7),
+    x: rng.float(), y: rng.between(0.3, 0.95), r: rng.between(0.025, 0.085),
+    colour: rng.pick([light, accent, accent, mid]), a: rng.between(0.25, 0.7),
   }));
   const drops = byRow(Array.from({ length: 150 }, () => ({ x: rng.float(), y: rng.float(), r: rng.between(0.003, 0.011) })), 0.014);
   const panes = rng.pick([2, 3]);
@@ -182,7 +185,10 @@ export function leaves(rng, [dark, mid, light, accent]) {
     for (let i = 0; i < 9; i++) {
       const t = i / 9;
       const side = i % 2 ? 1 : -1;
-      blades.push({ x: x0 + lean * t * t, y: 0.88 - t * 0.72, angle: side * (0.9 - 0.35 * t) - lean, length: 0.17 * (1 - 0.5 * t), colour: rng.pick([dark, mid, mid, accent]) });
+      blades.push({
+        x: x0 + lean * t * t, y: 0.88 - t * 0.72, angle: side * (0.9 - 0.35 * t) - lean,
+        length: 0.17 * (1 - 0.5 * t), colour: rng.pick([dark, mid, mid, accent]),
+      });
     }
   }
   return (x, y, out) => {

@@ -64,7 +64,8 @@ export function planCommunity(seed, nowMs) {
   const fame = new Map(tracks.map((track) => [track.key, 0.35 + 1.1 * rng.fork(`fame/${track.key}`).float() ** 2]));
   const social = { likes: [], comments: [], plays: [] };
   for (const person of people) addListening(rng.fork(`ears/${person.handle}`), person, tracks, fame, after, social);
-  return { people, tracks, ...social, lists: planLists(rng.fork('lists'), tracks, social.likes, nowMs), statuses: planStatuses(rng.fork('now'), tracks) };
+  const lists = planLists(rng.fork('lists'), tracks, social.likes, nowMs);
+  return { people, tracks, ...social, lists, statuses: planStatuses(rng.fork('now'), tracks) };
 }
 
 function addListening(rng, person, tracks, fame, after, { likes, comments, plays }) {

@@ -89,7 +89,8 @@ export function musicbox(s) {
     }
     if (energy > 0.9) {
       notes.forEach((note, i) => {
-        const string = s.once(`st${note}`, () => synth(hz(note), s.barSeconds, { layers: 3, spread: 8, attack: 0.5, release: 0.8, cutoff: 1400 }));
+        const string = s.once(`st${note}`, () =>
+          synth(hz(note), s.barSeconds, { layers: 3, spread: 8, attack: 0.5, release: 0.8, cutoff: 1400 }));
         s.hit(string, bar, 0, { gain: 0.06, pan: -0.4 + 0.4 * i, room: 0.5 });
       });
     }

@@ -52,7 +52,8 @@ export function synthwave(s) {
     const bass = s.once(`b${low}`, () => synth(hz(low), s.step * 0.8, { wave: 'saw', cutoff: 380, sweep: 1300, q: 1.3, release: 0.08 }));
     for (let at = 0; at < 16; at++) if (at % 4) s.hit(bass, bar, at, { gain: 0.27, duck: true });
     voicing(chord(s.song, s.root(bar), 3), 60).forEach((note, i) => {
-      const pad = s.once(`p${note}`, () => synth(hz(note), s.barSeconds * 0.95, { wave: 'saw', layers: 5, spread: 14, attack: 0.2, release: 0.6, cutoff: 2100 }));
+      const pad = s.once(`p${note}`, () =>
+        synth(hz(note), s.barSeconds * 0.95, { layers: 5, spread: 14, attack: 0.2, release: 0.6, cutoff: 2100 }));
       s.hit(pad, bar, 0, { gain: 0.1, pan: -0.5 + 0.5 * i, room: 0.35, duck: true });
     });
     if (energy > 0.4) {
@@ -71,7 +72,7 @@ export function synthwave(s) {
     for (const n of notesOf(tune, s, bar)) {
       const note = degree(s.song, n.degree, 1);
       const lead = s.once(`l${note}/${n.length}`, () =>
-        synth(hz(note), n.length * s.step, { wave: 'saw', layers: 2, spread: 8, cutoff: 3400, attack: 0.02, release: 0.25, vibrato: 0.004 }));
+        synth(hz(note), n.length * s.step, { layers: 2, spread: 8, cutoff: 3400, attack: 0.02, release: 0.25, vibrato: 0.004 }));
       s.hit(lead, bar, n.step, { gain: 0.17 * n.accent, echo: 0.35, room: 0.4 });
     }
   }
@@ -87,7 +88,8 @@ export function jungle(s) {
   for (let bar = 0; bar < s.song.bars; bar++) {
     const energy = s.energy(bar);
     voicing(chord(s.song, s.root(bar), 5), 63).forEach((note, i) => {
-      const pad = s.once(`p${note}`, () => synth(hz(note), s.barSeconds, { wave: 'saw', layers: 3, spread: 10, attack: 0.4, release: 1.2, cutoff: 1500 }));
+      const pad = s.once(`p${note}`, () =>
+        synth(hz(note), s.barSeconds, { layers: 3, spread: 10, attack: 0.4, release: 1.2, cutoff: 1500 }));
       s.hit(pad, bar, 0, { gain: 0.085, pan: -0.6 + 0.3 * i, room: 0.6, duck: true });
     });
     if (bar % 2 === 0) {
@@ -149,7 +151,9 @@ export function chip(s) {
       s.hit(tone('pulse', notes[at % 3] + (at % 6 > 2 ? 12 : 0), s.step * 0.7), bar, at, { gain: 0.1, pan: -0.35, tight: true });
     }
     const low = degree(s.song, s.root(bar), -2);
-    for (const at of [0, 3, 6, 8, 11, 14]) s.hit(tone('triangle', low + (at % 8 ? 0 : 12), s.step * 1.4), bar, at, { gain: 0.36, tight: true });
+    for (const at of [0, 3, 6, 8, 11, 14]) {
+      s.hit(tone('triangle', low + (at % 8 ? 0 : 12), s.step * 1.4), bar, at, { gain: 0.36, tight: true });
+    }
     if (energy > 0.4) {
       for (const at of [0, 6, 8]) s.kick(kick, bar, at, { gain: 0.5 });
       for (const at of [4, 12]) s.hit(snare, bar, at, { gain: 0.16, tight: true });
@@ -174,7 +178,8 @@ export function glitch(s) {
   for (let bar = 0; bar < s.song.bars; bar++) {
     const energy = s.energy(bar);
     voicing(chord(s.song, s.root(bar), 4), 60).forEach((note, i) => {
-      const pad = s.once(`p${note}`, () => fm(hz(note), s.barSeconds * 0.9, { ratio: 0.5, depth: 0.7, attack: 0.5, decay: 4, release: 1, bright: 3 }));
+      const pad = s.once(`p${note}`, () =>
+        fm(hz(note), s.barSeconds * 0.9, { ratio: 0.5, depth: 0.7, attack: 0.5, decay: 4, release: 1, bright: 3 }));
       s.hit(pad, bar, 0, { gain: 0.1, pan: -0.5 + 0.33 * i, room: 0.6, duck: true });
     });
     for (let at = 0; at < 16; at++, count++) {
