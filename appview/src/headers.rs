@@ -21,11 +21,6 @@ pub(crate) fn open_cors() -> CorsLayer {
         ACCEPT_RANGES,
         CONTENT_LENGTH,
         CONTENT_RANGE,
-        HeaderName::from_static("atproto-repo-rev"),
-        HeaderName::from_static("ratelimit-limit"),
-        HeaderName::from_static("ratelimit-remaining"),
-        HeaderName::from_static("ratelimit-reset"),
-        HeaderName::from_static("ratelimit-policy"),
         HeaderName::from_static("x-request-id"),
     ];
     CorsLayer::new()

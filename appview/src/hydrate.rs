@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use crate::Options;
 use crate::actor::ProfileViewBasic;
 use crate::error::{Error, stored};
+use crate::media::Kind;
 
 /// No page of views is larger than this, whatever the records in it hold. Leaves room for the envelope within
 /// 2 MiB.
@@ -149,22 +150,23 @@ pub(crate) async fn counts(db: &mut PgConnection, uris: &[String]) -> Result<Has
         .collect())
 }
 
-/// Where to fetch the bytes of blobs that we hold, by CID: `/audio/…` for sound, `/media/…` for images.
+/// Where to fetch the bytes of blobs that we hold, by CID and what they are: `/audio/…` for sound, `/media/…` for images.
 pub(crate) async fn media(
     options: &Options,
     db: &mut PgConnection,
     cids: &[String],
-) -> Result<HashMap<String, String>, Error> {
+) -> Result<HashMap<(String, Kind), String>, Error> {
     let rows =
         sqlx::query!("select cid, file_id, mime from blob where cid = any($1)", cids).fetch_all(db).await?;
     Ok(rows
         .into_iter()
         .filter_map(|row| {
-            let url = match crate::media::kind(&row.mime)? {
-                crate::media::Kind::Audio => options.audio_url(&row.file_id),
-                crate::media::Kind::Image => options.image_url(&row.cid),
+            let kind = crate::media::kind(&row.mime)?;
+            let url = match kind {
+                Kind::Audio => options.audio_url(&row.file_id),
+                Kind::Image => options.image_url(&row.cid),
             };
-            Some((row.cid, url))
+            Some(((row.cid, kind), url))
         })
         .collect())
 }

@@ -181,7 +181,13 @@ async fn try_listen(
 async fn next(listener: &mut PgListener) -> Result<PgNotification, sqlx::Error> {
     loop {
         match timeout(QUIET, listener.try_recv()).await {
-            Ok(received) => return received?.ok_or_else(lost),
+            Ok(received) => {
+                let notification = received?.ok_or_else(lost)?;
+                // Without a generation it is a word to the workers: nothing moved.
+                if !notification.payload().is_empty() {
+                    return Ok(notification);
+                }
+            }
             Err(_) => {
                 let ping = sqlx::query("select 1").execute(&mut *listener);
                 timeout(Duration::from_secs(5), ping).await.map_err(|_| lost())??;
@@ -200,7 +206,7 @@ async fn collect(
     let mut generations = vec![first.payload().parse::<i64>().ok()];
     while let Ok(received) = timeout_at(until, listener.try_recv()).await {
         let notification = received?.ok_or_else(lost)?;
-        if generations.len() <= CHANGED_MAX {
+        if !notification.payload().is_empty() && generations.len() <= CHANGED_MAX {
             generations.push(notification.payload().parse().ok());
         }
     }

@@ -28,7 +28,7 @@ const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=86400, immu
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What a blob is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// A sound, or a film whose sound can be played.
     Audio,

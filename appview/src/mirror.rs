@@ -56,9 +56,14 @@ enum Unfit {
 
 async fn mirror(indexer: &Indexer, store: &BlobStore, key: &str) -> anyhow::Result<Outcome> {
     let cid: Cid = key.parse().context("the job's key")?;
-    let held = sqlx::query_scalar!(r#"select exists (select from blob where cid = $1) as "held!""#, key)
-        .fetch_one(&indexer.door.pool)
+    let held = sqlx::query_scalar!("select storage_key from blob where cid = $1", key)
+        .fetch_optional(&indexer.door.pool)
         .await?;
+    // A row says only that we had it once.
+    let held = match held.and_then(|key| key.parse::<StorageKey>().ok()) {
+        Some(key) => store.open(&key).await.is_ok(),
+        None => false,
+    };
     // Whoever is switched off now may be back later, with a record that asks again.
     let owners = sqlx::query!(
         "select distinct r.did, r.role from blob_ref r join actor a on a.did = r.did and a.active where r.cid = $1 limit 8",

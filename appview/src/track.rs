@@ -15,6 +15,7 @@ use crate::actor::ProfileViewBasic;
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
 use crate::hydrate::{self, Counts, PAGE_MAX_BYTES, Record};
+use crate::media::Kind;
 use crate::{App, Options};
 
 /// `fm.plyr.feed.defs#trackView`.
@@ -209,12 +210,13 @@ fn view(
     record: Record,
     people: &HashMap<Did, ProfileViewBasic>,
     counts: Counts,
-    media: &HashMap<String, String>,
+    media: &HashMap<(String, Kind), String>,
 ) -> Option<TrackView> {
     let author = people.get(&row.did)?.clone();
-    let held = |cid: &Option<String>| cid.as_ref().and_then(|cid| media.get(cid)).cloned();
+    // What the bytes are decides, not what the record takes them for.
+    let held = |cid: &Option<String>, kind| media.get(&(cid.clone()?, kind)).cloned();
     let audio = match &row.audio_cid {
-        Some(_) => held(&row.audio_cid),
+        Some(_) => held(&row.audio_cid, Kind::Audio),
         None => row.audio_url.filter(|url| is_playable(options, url)),
     };
     Some(TrackView {
@@ -224,7 +226,7 @@ fn view(
         author,
         record: record.json,
         audio,
-        cover: held(&row.image_cid),
+        cover: held(&row.image_cid, Kind::Image),
         features: row.features.iter().filter_map(|did| people.get(did)).cloned().collect(),
         tags: row.tags,
         like_count: counts.likes,

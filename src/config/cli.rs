@@ -140,11 +140,12 @@ pub(super) struct Settings {
     /// The address and port to serve on. [default: 127.0.0.1:3000]
     #[arg(long, env = "PLYR_LISTEN", value_name = "ADDR:PORT", help_heading = "Serving")]
     pub(super) listen: Option<String>,
-    /// The origin at which people reach this server; links and sign-in lead there. [default: http:// and the listening
-    /// address]
+    /// The origin at which people reach this server: URLs in answers begin with it, and a play that names a track page
+    /// there counts for that track, so all processes must be told the same. [default: http:// and the listening address]
     #[arg(long, env = "PLYR_PUBLIC_URL", value_name = "URL", help_heading = "Serving")]
     pub(super) public_url: Option<String>,
-    /// Further origins of web apps, separated by commas, that may call this server with credentials. [default: none]
+    /// Further origins of web apps, separated by commas, that may call this server with credentials. Checked, and without
+    /// effect as long as nothing here takes credentials. [default: none]
     #[arg(long, env = "PLYR_WEB_ORIGINS", value_name = "LIST", help_heading = "Serving")]
     pub(super) web_origins: Option<String>,
     /// The permanent address of media, where audio and images are served by another host. [default: none; this server
@@ -152,7 +153,8 @@ pub(super) struct Settings {
     #[arg(long, env = "PLYR_MEDIA_URL", value_name = "URL", help_heading = "Serving")]
     pub(super) media_url: Option<String>,
 
-    /// Where Prometheus may read metrics, or `off`. Keep it private. [default: 127.0.0.1:9464]
+    /// Where Prometheus may read metrics, or `off`. Keep it private. Each process on a machine needs a port of its own.
+    /// [default: 127.0.0.1:9464]
     #[arg(long, env = "PLYR_METRICS_LISTEN", value_name = "ADDR:PORT", help_heading = "Operation")]
     pub(super) metrics_listen: Option<String>,
     /// What to log: a level (error, warn, info, debug, trace) or a list such as `info,indexer=debug`. [default: info]
@@ -164,8 +166,9 @@ pub(super) struct Settings {
 }
 
 const STORAGE: &[&str] = &["database_url", "data_dir", "pg_bin_dir"];
-const NETWORK: &[&str] = &["upstreams", "plc_url", "handle_resolver_url", "private_hosts", "namespace"];
-const IDENTITY: &[&str] = &["plc_url", "handle_resolver_url", "private_hosts", "namespace"];
+const NETWORK: &[&str] =
+    &["upstreams", "plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
+const IDENTITY: &[&str] = &["plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
 const SERVING: &[&str] = &["listen", "public_url", "web_origins", "media_url"];
 const METRICS: &[&str] = &["metrics_listen"];
 const LOG: &[&str] = &["log", "log_format"];
@@ -178,7 +181,7 @@ fn listed(command: &str) -> Vec<&'static str> {
         "index" => &[STORAGE, NETWORK, METRICS, LOG],
         "serve" => &[STORAGE, IDENTITY, SERVING, METRICS, LOG],
         "work" => &[STORAGE, IDENTITY, METRICS, LOG],
-        "rebuild" => &[STORAGE, &["namespace"], LOG],
+        "rebuild" => &[STORAGE, &["namespace", "public_url"], LOG],
         "backfill" => &[STORAGE, NETWORK, LOG],
         _ => &[STORAGE, LOG],
     };

@@ -73,15 +73,20 @@ fn lies_are_kept_aside_and_losses_made_good() {
         let plyr = Plyr::up_with(&net, &[("PLYR_UPSTREAMS", &upstream)]).await;
         let artist = Account::create(&net, "artist").await;
         let track = artist.create_track("through the liar").await;
-        let mut likes = Vec::new();
+        let mut fans = Vec::new();
         for _ in 0..6 {
             let fan = Account::create(&net, "fan").await;
-            likes.push(fan.like(&track).await);
+            fan.like(&track).await;
             fan.create_record("fm.plyr.comment", pds::comment(&track, "I was here", 1)).await;
             fan.create_record("fm.plyr.comment", pds::comment(&track, "and here", 2)).await;
+            fans.push(fan);
         }
-        // Everybody writes once more: a gap shows at the latest when the next commit does not follow.
-        plyr.await_counts(&track.0, Some([6, 12, 0])).await;
+        // Everybody writes once more, twice: a gap shows at the latest when the next commit does not follow.
+        for fan in &fans {
+            fan.create_record("fm.plyr.comment", pds::comment(&track, "and once more", 3)).await;
+            fan.create_record("fm.plyr.comment", pds::comment(&track, "and again", 4)).await;
+        }
+        plyr.await_counts(&track.0, Some([6, 24, 0])).await;
         eventually("problems of both kinds", || async {
             let kinds = plyr.db.texts("select distinct kind from problem order by 1").await;
             let has = |name: &str| kinds.iter().any(|kind| kind == name);

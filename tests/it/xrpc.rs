@@ -42,7 +42,7 @@ fn pages_skip_nothing_when_many_share_a_moment() {
         let blob = artist.upload("audio/wav", pds::wav(1, 1)).await;
         for number in 0..23 {
             let mut record = pds::track(&format!("track {number}"), &blob);
-            // In the future, where nothing of another test is; all at one moment but two.
+            // All at one moment.
             record["createdAt"] = json!("2020-02-02T02:02:02Z");
             wanted.push(artist.create_record("fm.plyr.track", record).await.0);
         }

@@ -6,7 +6,8 @@ use sqlx::PgConnection;
 
 use crate::job;
 
-/// Channel on which a transaction announces the generation of its `live_change` rows, and that jobs may wait.
+/// Channel on which a transaction announces the generation of its `live_change` rows, or, by an empty payload, only that jobs
+/// wait.
 pub const CHANNEL: &str = "plyr";
 
 /// Which number.
@@ -128,6 +129,11 @@ async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; 3]>)
 }
 
 async fn announce(db: &mut PgConnection, touched: &BTreeMap<String, bool>) -> sqlx::Result<()> {
+    if touched.is_empty() {
+        // Only the workers need to hear of it.
+        sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(db).await?;
+        return Ok(());
+    }
     let generation = sqlx::query_scalar!(r#"select nextval('live_generation') as "generation!""#)
         .fetch_one(&mut *db)
         .await?;

@@ -1,6 +1,7 @@
 //! `fm.plyr.track` → `track`, `blob_ref`.
 
 use chrono::{DateTime, Utc};
+use ipld_core::ipld::Ipld;
 use serde::Deserialize;
 use sqlx::PgConnection;
 
@@ -26,6 +27,7 @@ struct Record {
     description: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
+    support_gate: Option<Ipld>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +62,8 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
         return Err("audioBlob: neither it nor audioUrl is there, so nothing can be played".into());
     }
     let created_at = datetime("createdAt", &record.created_at)?;
+    // For supporters only, and we know of nobody that they are one: its sound is neither fetched nor handed out.
+    let open = record.support_gate.is_none();
     Ok(Row {
         uri: checked.uri.to_string(),
         did: checked.uri.did().into(),
@@ -69,8 +73,8 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
         description: record.description.filter(|text| !text.trim().is_empty()),
         file_type: record.file_type,
         duration_s: duration_s(record.duration),
-        audio_cid: record.audio_blob.map(|blob| blob.cid.to_string()),
-        audio_url: record.audio_url,
+        audio_cid: record.audio_blob.filter(|_| open).map(|blob| blob.cid.to_string()),
+        audio_url: record.audio_url.filter(|_| open),
         image_cid: record.image.map(|blob| blob.cid.to_string()),
         image_url: record.image_url,
         tags: normalize_tags(record.tags),

@@ -175,7 +175,7 @@ impl Plyr {
             .await;
     }
 
-    /// Waits until a record written now has come through: everything written before it has, too, up to its jobs.
+    /// Waits until no job is waiting or running.
     pub async fn await_quiet(&self) {
         eventually("no job to be waiting", || async {
             super::same(self.db.number("select count(*) from job where state <> 'dead'").await, 0)
