@@ -1,11 +1,11 @@
 //! The commands: which parts of plyr run in this process, and how they end.
 
 mod database;
+mod house;
 mod progress;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use appview::store::BlobStore;
@@ -209,7 +209,7 @@ impl<'a> Parts<'a> {
         handlers.insert(job::BLOB, mirror::handler(self.indexer.clone(), self.store.clone()));
         let pool = self.indexer.door.pool.clone();
         self.tasks.spawn(job::run(pool.clone(), handlers, self.stop.clone()));
-        self.tasks.spawn(keep_house(pool, self.store.clone(), self.stop.clone()));
+        self.tasks.spawn(house::keep(pool, self.store.clone(), self.stop.clone()));
     }
 
     async fn serve(&mut self) -> anyhow::Result<()> {
@@ -253,42 +253,6 @@ impl<'a> Parts<'a> {
         database.close().await;
         tracing::info!("stopped");
         failure.map_or(Ok(()), Err)
-    }
-}
-
-/// How often the house is kept.
-const HOUSE_EVERY: Duration = Duration::from_secs(600);
-
-/// Asks again for what is owed and forgotten, and sweeps what nobody needs any more: staging files of crashes,
-/// announcements of changes long seen, the bytes of old problems.
-async fn keep_house(pool: sqlx::PgPool, store: BlobStore, stop: CancellationToken) -> anyhow::Result<()> {
-    loop {
-        match job::sweep(&pool).await {
-            Ok(0) => {}
-            Ok(jobs) => tracing::info!(jobs, "asked again for what was still missing"),
-            Err(error) => tracing::warn!(%error, "cannot ask again for what is missing"),
-        }
-        if let Err(error) = store.sweep_staging(mirror::STAGING_AGE).await {
-            tracing::warn!(%error, "cannot sweep the staging area");
-        }
-        let swept = sqlx::query!("delete from live_change where created_at < now() - interval '1 hour'")
-            .execute(&pool)
-            .await;
-        if let Err(error) = swept {
-            tracing::warn!(%error, "cannot sweep old announcements");
-        }
-        let aged = sqlx::query!(
-            "update problem set bytes = null where bytes is not null and created_at < now() - interval '30 days'"
-        )
-        .execute(&pool)
-        .await;
-        if let Err(error) = aged {
-            tracing::warn!(%error, "cannot let go of the bytes of old problems");
-        }
-        tokio::select! {
-            _ = tokio::time::sleep(HOUSE_EVERY) => {}
-            _ = stop.cancelled() => return Ok(()),
-        }
     }
 }
 

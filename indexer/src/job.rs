@@ -3,6 +3,8 @@
 //! A job is enqueued inside the transaction that causes it, claimed with `for update skip locked`, counted when claimed
 //! (a crash counts too), retried with growing pauses and, after [`ATTEMPTS_MAX`], kept as `dead` for an operator to see.
 
+mod claim;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +19,8 @@ use tracing::{Instrument, info_span, warn};
 
 use crate::apply::effects::CHANNEL;
 use crate::syntax::Did;
+pub use claim::sweep;
+use claim::{claim_all, give_back};
 
 /// Somebody appeared or changed their identity: look at their DID document, handle and profile. Key: DID.
 pub const MEET: &str = "meet";
@@ -92,31 +96,6 @@ pub type Handlers = BTreeMap<&'static str, Handler>;
 /// Every kind that anything enqueues.
 pub const KINDS: [&str; 4] = [MEET, ACCOUNT, RESYNC, BLOB];
 
-/// Asks again for all that is known to be owed and that no job waits for: jobs die when a host is away for too long, and
-/// what they were for is still missing. Returns how many were asked for.
-pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
-    let swept = sqlx::query!(
-        r#"insert into job (kind, key)
-           select 'resync', did from repo where state = 'desynchronized'
-           union all
-           select 'account', did from actor where pending_status is not null
-           union all
-           select 'meet', did from actor where resolved_at is null and status <> 'deleted'
-           union all
-           select distinct 'blob', r.cid from blob_ref r join actor a on a.did = r.did and a.active
-           where not exists (select from blob b where b.cid = r.cid)
-             and not exists (select from problem p where p.kind = 'UnfitBlob' and p.did = r.did
-                                                     and starts_with(p.detail, r.cid))
-           on conflict (kind, key) where state = 'queued' do nothing"#
-    )
-    .execute(pool)
-    .await?;
-    sqlx::query!("delete from job where state = 'dead' and created_at < now() - interval '30 days'")
-        .execute(pool)
-        .await?;
-    Ok(swept.rows_affected())
-}
-
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
 const SLOTS: [(&str, usize); 4] = [(ACCOUNT, 4), (MEET, 6), (RESYNC, 3), (BLOB, 6)];
 
@@ -178,63 +157,6 @@ pub async fn run(pool: PgPool, handlers: Handlers, stop: CancellationToken) -> a
         give_back(&pool, held.keys().copied()).await?;
     }
     Ok(())
-}
-
-/// Interrupted by our own end: another worker shall not wait for the lease, nor count the attempt.
-async fn give_back(pool: &PgPool, ids: impl Iterator<Item = i64>) -> sqlx::Result<()> {
-    for id in ids {
-        sqlx::query!(
-            "update job set state = 'queued', attempts = attempts - 1, locked_until = null
-             where id = $1 and state = 'running'
-               and not exists (select from job other where other.kind = job.kind and other.key = job.key
-                                                       and other.state = 'queued')",
-            id
-        )
-        .execute(pool)
-        .await?;
-    }
-    Ok(())
-}
-
-/// Claims for every kind with a free slot.
-async fn claim_all(pool: &PgPool, held: &BTreeMap<i64, String>) -> sqlx::Result<Vec<Job>> {
-    sqlx::query!(
-        "update job set state = 'queued', locked_until = null where state = 'running' and locked_until < now()
-           and not exists (select from job other where other.kind = job.kind and other.key = job.key
-                                                   and other.state = 'queued')"
-    )
-    .execute(pool)
-    .await?;
-    let mut jobs = Vec::new();
-    for (kind, slots) in SLOTS {
-        let free = slots.saturating_sub(held.values().filter(|held| held.as_str() == kind).count());
-        if free > 0 {
-            jobs.extend(claim(pool, kind, free as i64).await?);
-        }
-    }
-    Ok(jobs)
-}
-
-/// Takes the oldest due jobs of a kind. One that already runs is left alone: its second run would only race the first.
-async fn claim(pool: &PgPool, kind: &str, limit: i64) -> sqlx::Result<Vec<Job>> {
-    sqlx::query_as!(
-        Job,
-        "with due as (
-           select id from job
-           where kind = $1 and state = 'queued' and run_at <= now()
-             and not exists (select from job other where other.kind = job.kind and other.key = job.key
-                                                     and other.state = 'running')
-           order by run_at limit $2 for update skip locked
-         )
-         update job set state = 'running', attempts = attempts + 1, locked_until = now() + make_interval(secs => $3)
-         from due where job.id = due.id
-         returning job.id, job.kind, job.key, job.attempts",
-        kind,
-        limit,
-        LEASE.as_secs_f64()
-    )
-    .fetch_all(pool)
-    .await
 }
 
 async fn work(pool: PgPool, handlers: Arc<Handlers>, job: Job) {
