@@ -44,7 +44,7 @@ test: setup $(web_built)
 
 soak: setup-demo
 	PLYR_MODEL_HISTORIES=400000 cargo test -p indexer --lib every_history_ends_in_the_truth -- --nocapture
-	PROPTEST_CASES=5000 cargo test -p indexer --lib
+	PROPTEST_CASES=1000 cargo test -p indexer --lib
 
 check: setup $(web_built)
 	cargo fmt --all --check
