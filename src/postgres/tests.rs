@@ -242,24 +242,24 @@ async fn a_postmaster_started_by_hand_on_our_cluster_is_left_alone() {
         std::fs::read_link(format!("/proc/{}/exe", pid(dir.path()).expect("running"))).expect("readable");
     server.stop().await;
     let layout = Layout::create(dir.path()).expect("a layout");
+    // Postgres ends at once where it has no socket to listen on.
+    let sockets = dir.path().join("by-hand");
+    std::fs::create_dir(&sockets).expect("created");
     let mut command = Command::new(program);
-    command.arg("-D").arg(layout.cluster()).args([
-        "-c",
-        "listen_addresses=",
-        "-c",
-        "unix_socket_directories=",
-    ]);
+    command.arg("-D").arg(layout.cluster()).args(["-c", "listen_addresses=", "-k"]).arg(&sockets);
     if account::is_root() {
         let account = account::Account::for_cluster(&layout.cluster()).expect("an account");
+        std::os::unix::fs::chown(&sockets, Some(account.uid), Some(account.gid)).expect("given");
         command.uid(account.uid).gid(account.gid);
     }
-    let mut by_hand =
-        command.current_dir("/").stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("spawned");
+    let mut by_hand = command.current_dir("/").stdout(Stdio::null()).spawn().expect("spawned");
     let by_hand_pid = by_hand.id() as i32;
-    while pid(dir.path()) != Some(by_hand_pid) {
+    // Its socket is the last thing that it makes.
+    while !sockets.join(".s.PGSQL.5432").exists() {
         assert!(is_alive(by_hand_pid), "it ended");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert_eq!(pid(dir.path()), Some(by_hand_pid));
     let error = start(&options(dir.path())).await.expect_err("not ours");
     assert!(matches!(error, Error::Foreign { pid, .. } if pid == by_hand_pid), "{error}");
     assert!(is_alive(by_hand_pid));
