@@ -1,5 +1,5 @@
-# The player and the binary. Postgres and bytes live outside: set DATABASE_URL, PLYR_UPSTREAMS and PLYR_PUBLIC_URL, and mount
-# a volume at /data.
+# The player and the binary. Postgres and bytes live outside: set DATABASE_URL, PLYR_UPSTREAMS, PLYR_PUBLIC_URL and
+# PLYR_SECRET_KEY, and mount a volume at /data.
 FROM rust:1.95-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends nodejs npm && rm -rf /var/lib/apt/lists/*
 WORKDIR /plyr

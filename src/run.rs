@@ -3,12 +3,17 @@
 mod database;
 mod house;
 mod progress;
+mod secret;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use appview::publish::Publisher;
+use appview::session::Sessions;
 use appview::store::BlobStore;
+use appview::upload::{self, Workshop};
 use appview::{App, mirror};
 use indexer::apply::Door;
 use indexer::apply::rebuild as rebuilding;
@@ -27,6 +32,9 @@ use crate::config::Config;
 use crate::telemetry;
 use database::Database;
 use progress::Progress;
+
+/// At the end, for what was asked of other servers and cannot be asked twice.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// Runs a command on the runtime that all of plyr shares.
 pub fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
@@ -57,7 +65,7 @@ pub async fn up(config: Config) -> anyhow::Result<()> {
     database.migrate().await?;
     let mut parts = Parts::begin(&config, &database).await?;
     parts.index()?;
-    parts.work();
+    parts.work()?;
     parts.serve().await?;
     parts.until_stopped(database).await
 }
@@ -77,7 +85,7 @@ pub async fn serve(config: Config, work: bool) -> anyhow::Result<()> {
     database.expect_migrated().await?;
     let mut parts = Parts::begin(&config, &database).await?;
     if work {
-        parts.work();
+        parts.work()?;
     }
     parts.serve().await?;
     parts.until_stopped(database).await
@@ -88,7 +96,7 @@ pub async fn work(config: Config) -> anyhow::Result<()> {
     let (config, database) = Database::open(config).await?;
     database.expect_migrated().await?;
     let mut parts = Parts::begin(&config, &database).await?;
-    parts.work();
+    parts.work()?;
     parts.until_stopped(database).await
 }
 
@@ -169,11 +177,28 @@ async fn indexer(config: &Config, database: &Database) -> anyhow::Result<Indexer
     Ok(Indexer { door: Arc::new(door), identity, net })
 }
 
+fn options(config: &Config) -> appview::Options {
+    appview::Options {
+        media_url: config.media_url.clone(),
+        web_origins: config.web_origins.clone(),
+        namespace: config.namespace.clone(),
+        schema_version: database::schema_version(),
+        upload_max_mb: config.max_upload_mb,
+        upload_day_mb: config.upload_day_mb,
+        free_min_mb: config.free_min_mb,
+        rates: config.rates,
+        client_address_header: config.client_address_header.clone(),
+        ..appview::Options::new(config.public_url.clone())
+    }
+}
+
 /// The parts that run in this process. They stop together: told to, or because one failed.
 struct Parts<'a> {
     config: &'a Config,
     indexer: Indexer,
     store: BlobStore,
+    /// Made when the first part needs them: reading the network needs no key.
+    sessions: Option<Sessions>,
     connect: sqlx::postgres::PgConnectOptions,
     stop: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
@@ -189,7 +214,7 @@ impl<'a> Parts<'a> {
             tasks.spawn(telemetry::serve(listen, telemetry::metrics()?, pools, stop.clone()));
         }
         let store = BlobStore::new(config.data_dir.join("media"));
-        Ok(Parts { config, indexer, store, connect: database.connect.clone(), stop, tasks })
+        Ok(Parts { config, indexer, store, sessions: None, connect: database.connect.clone(), stop, tasks })
     }
 
     fn index(&mut self) -> anyhow::Result<()> {
@@ -204,26 +229,44 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    fn work(&mut self) {
+    fn work(&mut self) -> anyhow::Result<()> {
+        let sessions = self.sessions()?;
+        let publisher = Publisher::new(sessions.clone());
+        let workshop = Workshop::new(self.store.clone(), sessions.clone(), options(self.config));
         let mut handlers = jobs::handlers(&self.indexer);
+        handlers.insert(job::INTENT, publisher.handler());
         handlers.insert(job::BLOB, mirror::handler(self.indexer.clone(), self.store.clone()));
+        handlers.insert(job::UPLOAD, upload::handler(workshop));
         let pool = self.indexer.door.pool.clone();
         self.tasks.spawn(job::run(pool.clone(), handlers, self.stop.clone()));
-        self.tasks.spawn(house::keep(pool, self.store.clone(), self.stop.clone()));
+        self.tasks.spawn(house::keep(pool, self.store.clone(), sessions, self.stop.clone()));
+        Ok(())
+    }
+
+    fn sessions(&mut self) -> anyhow::Result<Sessions> {
+        if let Some(sessions) = &self.sessions {
+            return Ok(sessions.clone());
+        }
+        let config = self.config;
+        let key = secret::key(config)?;
+        let sessions = Sessions::new(self.indexer.clone(), &config.public_url, &config.namespace, &key);
+        self.sessions = Some(sessions.clone());
+        Ok(sessions)
     }
 
     async fn serve(&mut self) -> anyhow::Result<()> {
         let config = self.config;
+        let sessions = self.sessions()?;
+        if !sessions.are_possible() {
+            tracing::warn!(
+                url = %config.public_url,
+                "nobody can sign in: PLYR_PUBLIC_URL is neither https nor http on a loopback address such as 127.0.0.1"
+            );
+        }
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!("PLYR_LISTEN: cannot listen on {}; choose another address", config.listen)
         })?;
-        let options = appview::Options {
-            media_url: config.media_url.clone(),
-            namespace: config.namespace.clone(),
-            schema_version: database::schema_version(),
-            ..appview::Options::new(config.public_url.clone())
-        };
-        let app = App::new(options, self.connect.clone(), self.store.clone());
+        let app = App::new(options(config), self.connect.clone(), self.store.clone(), sessions);
         tracing::info!(listen = %config.listen, url = %config.public_url, "serving");
         self.tasks.spawn(appview::serve(listener, app, self.stop.clone()));
         Ok(())
@@ -249,6 +292,9 @@ impl<'a> Parts<'a> {
         });
         while let Some(ended) = self.tasks.join_next().await {
             failure = failure.or(ended.map_err(anyhow::Error::from).and_then(|ended| ended).err());
+        }
+        if let Some(sessions) = &self.sessions {
+            sessions.settle(SETTLING).await;
         }
         database.close().await;
         tracing::info!("stopped");

@@ -46,7 +46,7 @@ pub(crate) async fn audio(
 }
 
 /// The first 16 hex digits of a SHA-256.
-fn is_file_id(text: &str) -> bool {
+pub(crate) fn is_file_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 

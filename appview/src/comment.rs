@@ -1,5 +1,7 @@
 //! Comments: what people say at a moment of a track.
 
+pub(crate) mod http;
+
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -10,7 +12,7 @@ use sqlx::PgConnection;
 use crate::actor::ProfileViewBasic;
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
-use crate::{App, hydrate, track};
+use crate::{App, hydrate, public_id, track};
 
 /// `fm.plyr.feed.defs#commentView`.
 #[derive(Debug, Serialize)]
@@ -18,6 +20,8 @@ use crate::{App, hydrate, track};
 pub struct CommentView {
     /// The record's name.
     pub uri: AtUri,
+    /// This server's number for it, by which its HTTP API knows it.
+    pub id: i64,
     /// Its version.
     pub cid: String,
     /// The commit that brought this version.
@@ -120,11 +124,13 @@ async fn views(app: &App, db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<C
     let dids: Vec<Did> = rows.iter().map(|row| row.did.clone()).collect();
     let mut versions = hydrate::versions(db, &uris).await?;
     let people = hydrate::people(&app.options, db, &dids).await?;
+    let ids = public_id::of(db, "comment", &uris).await?;
     Ok(rows
         .into_iter()
         .filter_map(|row| {
             let version = versions.remove(row.uri.as_str())?;
             Some(CommentView {
+                id: ids.get(row.uri.as_str()).copied()?,
                 author: people.get(&row.did)?.clone(),
                 uri: row.uri,
                 cid: version.cid,

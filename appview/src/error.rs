@@ -58,6 +58,11 @@ impl Error {
         }
     }
 
+    /// For the HTTP API, whose errors have another form.
+    pub(crate) fn into_parts(self) -> (StatusCode, String, Option<anyhow::Error>) {
+        (self.status, self.message, self.cause)
+    }
+
     /// The HTTP status it is answered with.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -75,7 +80,7 @@ impl From<sqlx::Error> for Error {
 }
 
 /// Whether the same statement may well succeed in a moment.
-fn is_passing(error: &sqlx::Error) -> bool {
+pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
         // 53: out of resources. 57: cancelled by the statement timeout, or the server stops. 08: connection.

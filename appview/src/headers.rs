@@ -7,7 +7,7 @@ use axum::http::header::{
     RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
-use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use url::Url;
 
@@ -31,14 +31,27 @@ pub(crate) fn open_cors() -> CorsLayer {
         .max_age(Duration::from_secs(7200))
 }
 
+/// Pages of listed web apps may act with credentials, and read refusals too.
+pub(crate) fn app_cors(options: &Options) -> CorsLayer {
+    let origin = |url: &Url| HeaderValue::from_str(&url.origin().ascii_serialization()).ok();
+    let origins = [&options.public_url].into_iter().chain(&options.web_origins).filter_map(origin);
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([RETRY_AFTER, ETAG, HeaderName::from_static("x-request-id")])
+        .max_age(Duration::from_secs(7200))
+}
+
 /// Content is what its type says.
 pub(crate) fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
 }
 
-/// Other hosts do not learn what somebody listens to.
+/// Other hosts do not learn what somebody listens to, unless the answer says otherwise itself.
 pub(crate) fn no_referrer() -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::overriding(REFERRER_POLICY, HeaderValue::from_static("same-origin"))
+    SetResponseHeaderLayer::if_not_present(REFERRER_POLICY, HeaderValue::from_static("same-origin"))
 }
 
 /// What is not a page may do nothing as one, unless it says otherwise itself.

@@ -3,7 +3,7 @@
 //! Every function takes the connection of the request, so that one request holds one connection, and returns
 //! a map in which what is unknown or hidden is simply absent: the views leave it out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use indexer::syntax::{AtUri, Did};
@@ -150,6 +150,22 @@ pub(crate) async fn counts(db: &mut PgConnection, uris: &[String]) -> Result<Has
         .collect())
 }
 
+/// Somebody's own likes of some things, by what they like; the oldest where there are several.
+pub(crate) async fn likes_of(
+    db: &mut PgConnection,
+    did: &Did,
+    subjects: &[String],
+) -> Result<HashMap<String, AtUri>, Error> {
+    let rows = sqlx::query!(
+        "select subject_uri, uri from plyr_like where subject_uri = any($1) and did = $2 order by sort_at desc, uri desc",
+        subjects,
+        did.as_str()
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.subject_uri, stored(&row.uri)?))).collect()
+}
+
 /// Where to fetch the bytes of blobs that we hold, by CID and what they are: `/audio/…` for sound, `/media/…` for images.
 pub(crate) async fn media(
     options: &Options,
@@ -169,4 +185,41 @@ pub(crate) async fn media(
             Some(((row.cid, kind), url))
         })
         .collect())
+}
+
+/// Where to fetch the small forms of covers, by the CID of the cover.
+pub(crate) async fn thumbnails(
+    options: &Options,
+    db: &mut PgConnection,
+    covers: &[String],
+) -> Result<HashMap<String, String>, Error> {
+    let rows = sqlx::query!(
+        "select cover_cid, blob.cid
+           from cover_size
+           join blob on blob.cid = cover_size.cid
+          where cover_cid = any($1) and width_px = $2",
+        covers,
+        crate::cover::THUMBNAIL_PX as i32
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.cover_cid, options.image_url(&row.cid))).collect())
+}
+
+/// Which of these file ids `/audio/{file_id}` answers.
+pub(crate) async fn sounds(db: &mut PgConnection, file_ids: &[String]) -> Result<HashSet<String>, Error> {
+    let rows = sqlx::query!(
+        "select file_id, mime
+           from blob
+          where file_id = any($1)
+            and exists (select
+                          from blob_ref
+                          join actor on actor.did = blob_ref.did and actor.active
+                         where blob_ref.cid = blob.cid and role = 'audio')",
+        file_ids
+    )
+    .fetch_all(db)
+    .await?;
+    let sounds = rows.into_iter().filter(|row| crate::media::kind(&row.mime) == Some(Kind::Audio));
+    Ok(sounds.map(|row| row.file_id).collect())
 }

@@ -6,24 +6,37 @@
 
 mod actor;
 mod audio;
+mod auth;
+mod blob;
+pub mod collector;
 mod comment;
+mod cover;
 mod cursor;
+pub mod detail;
 mod error;
 mod headers;
 mod health;
 mod hydrate;
 mod like;
+pub mod limit;
 mod live;
 mod media;
 pub mod mirror;
+mod oauth;
 mod observe;
 mod options;
+mod own;
 mod pool;
+mod probe;
+mod public_id;
+pub mod publish;
 mod range;
 pub mod router;
 mod server;
+pub mod session;
 pub mod store;
 mod track;
+pub mod upload;
 mod web;
 mod xrpc;
 
@@ -50,19 +63,32 @@ pub struct App {
     database: PgConnectOptions,
     pool: PgPool,
     store: store::BlobStore,
+    publisher: publish::Publisher,
+    limits: Arc<limit::Limits>,
+    sessions: session::Sessions,
     live: live::Live,
+    upload_places: upload::Places,
     stop: CancellationToken,
 }
 
 impl App {
     /// Connects to nothing yet: a server answers, if only 503, while its database is away.
-    pub fn new(options: Options, database: PgConnectOptions, store: store::BlobStore) -> Self {
+    pub fn new(
+        options: Options,
+        database: PgConnectOptions,
+        store: store::BlobStore,
+        sessions: session::Sessions,
+    ) -> Self {
         App {
+            limits: Arc::new(limit::Limits::new(options.rates)),
+            publisher: publish::Publisher::new(sessions.clone()),
             pool: pool::read_only(database.clone(), options.pool_connections_max),
             live: live::Live::new(options.live_streams_max),
+            upload_places: upload::Places::default(),
             options: Arc::new(options),
             database,
             store,
+            sessions,
             stop: CancellationToken::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! Likes: who likes a track.
 
+pub(crate) mod http;
+
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};

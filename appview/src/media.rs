@@ -71,7 +71,10 @@ pub(crate) async fn image(
             and exists (select
                           from blob_ref
                           join actor on actor.did = blob_ref.did and actor.active
-                         where blob_ref.cid = blob.cid and role in ('cover', 'avatar'))",
+                         where blob_ref.cid in (select blob.cid
+                                                union all
+                                                select cover_cid from cover_size where cover_size.cid = blob.cid)
+                           and role in ('cover', 'avatar'))",
         cid
     )
     .fetch_optional(&app.pool)

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use cid::Cid;
 use indexer::Indexer;
 use indexer::apply::batch::apply_all;
@@ -19,7 +19,8 @@ use indexer::pds;
 use indexer::syntax::Did;
 use tokio::io::AsyncReadExt;
 
-use crate::store::{BlobStore, PublishError, StorageKey};
+use crate::blob;
+use crate::store::{BlobStore, PublishError, StagingFile, StorageKey};
 
 /// What `fm.plyr.track` allows an `audioBlob`.
 const AUDIO_BYTES_MAX: u64 = 104_857_600;
@@ -38,8 +39,10 @@ pub fn handler(indexer: Indexer, store: BlobStore) -> Handler {
 
 /// What a blob is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(crate) enum Role {
+    /// To be heard.
     Sound,
+    /// To be seen.
     Picture,
 }
 
@@ -79,8 +82,8 @@ async fn mirror(indexer: &Indexer, store: &BlobStore, key: &str) -> anyhow::Resu
         let did: Did = owner.did.parse()?;
         let role = if owner.role == "audio" { Role::Sound } else { Role::Picture };
         match fetch(indexer, store, &did, &cid, role).await {
-            Ok(Ok((storage_key, mime, size_bytes))) => {
-                note(indexer, &cid, &storage_key, mime, size_bytes).await?;
+            Ok(Ok((file, mime))) => {
+                note(indexer, &cid, file, mime).await?;
                 metrics::counter!("plyr_blobs_total", "outcome" => "mirrored").increment(1);
                 return Ok(Outcome::Done);
             }
@@ -102,9 +105,9 @@ async fn mirror(indexer: &Indexer, store: &BlobStore, key: &str) -> anyhow::Resu
     }
 }
 
-type Fetched = Result<(StorageKey, &'static str, u64), Unfit>;
+type Fetched = Result<(StagingFile, &'static str), Unfit>;
 
-/// Streams a blob from its owner's PDS into the store.
+/// Streams a blob from its owner's PDS into the store's staging area.
 async fn fetch(
     indexer: &Indexer,
     store: &BlobStore,
@@ -137,32 +140,28 @@ async fn fetch(
         (Some((mime, _)), _) => return Ok(Err(Unfit::WrongKind(mime.to_owned()))),
         (None, _) => return Ok(Err(Unfit::WrongKind("of no kind that is played or shown here".to_owned()))),
     };
-    let size_bytes = staging.size_bytes();
-    match staging.publish(&digest(cid)?).await {
-        Ok(key) => Ok(Ok((key, mime, size_bytes))),
-        Err(error @ PublishError::Mismatch { .. }) => Ok(Err(Unfit::Mismatch(error.to_string()))),
-        Err(PublishError::Io(error)) => Err(error.into()),
+    let (expected, found) = (blob::digest_of(cid)?, staging.digest());
+    if found != expected {
+        let mismatch = PublishError::Mismatch { expected: hex::encode(expected), found: hex::encode(found) };
+        return Ok(Err(Unfit::Mismatch(mismatch.to_string())));
     }
+    staging.sync().await?;
+    Ok(Ok((staging, mime)))
 }
 
-async fn head_of(path: &std::path::Path) -> io::Result<Vec<u8>> {
+/// The first bytes of a file.
+pub(crate) async fn head_of(path: &std::path::Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     tokio::fs::File::open(path).await?.take(HEAD_BYTES as u64).read_to_end(&mut head).await?;
     Ok(head)
 }
 
-/// The SHA-256 inside a blob's CID.
-fn digest(cid: &Cid) -> anyhow::Result<[u8; 32]> {
-    let hash = cid.hash();
-    if hash.code() != 0x12 {
-        bail!("the CID is not a SHA-256");
-    }
-    Ok(hash.digest().try_into()?)
-}
-
 /// What the bytes are, among what a browser plays and shows. Never by what the record or the PDS says; pictures that can
 /// carry scripts are not among them.
-fn sniff(head: &[u8]) -> Option<(&'static str, Role)> {
+pub(crate) fn sniff(head: &[u8]) -> Option<(&'static str, Role)> {
+    if is_layer_three(head) {
+        return Some(("audio/mpeg", Role::Sound));
+    }
     Some(match infer::get(head)?.mime_type() {
         "audio/mpeg" => ("audio/mpeg", Role::Sound),
         // One container, however its file was named.
@@ -182,28 +181,16 @@ fn sniff(head: &[u8]) -> Option<(&'static str, Role)> {
     })
 }
 
+/// A frame of MPEG audio, layer III, of any version and with or without a checksum.
+fn is_layer_three(head: &[u8]) -> bool {
+    matches!(head, [0xff, second, ..] if second & 0xe6 == 0xe2)
+}
+
 /// Notes that we hold a blob, and tells the pages that show what it belongs to.
-async fn note(
-    indexer: &Indexer,
-    cid: &Cid,
-    key: &StorageKey,
-    mime: &str,
-    size_bytes: u64,
-) -> anyhow::Result<()> {
+async fn note(indexer: &Indexer, cid: &Cid, file: StagingFile, mime: &str) -> anyhow::Result<()> {
     let text = cid.to_string();
-    let file_id = hex::encode(&digest(cid)?[..8]);
     let mut tx = indexer.door.pool.begin().await?;
-    sqlx::query!(
-        "insert into blob (cid, file_id, size_bytes, mime, storage_key) values ($1, $2, $3, $4, $5)
-         on conflict (cid) do update set storage_key = excluded.storage_key, mime = excluded.mime, stored_at = now()",
-        text,
-        file_id,
-        i64::try_from(size_bytes)?,
-        mime,
-        key.as_str()
-    )
-    .execute(&mut *tx)
-    .await?;
+    blob::keep(&mut tx, file, cid, mime, true).await??;
     let shown =
         sqlx::query!("select uri, did, role from blob_ref where cid = $1", text).fetch_all(&mut *tx).await?;
     let mut effects = Effects::default();
@@ -218,8 +205,9 @@ async fn note(
     Ok(())
 }
 
-/// How long what crashes left in the staging area must have lain there to be swept.
-pub const STAGING_AGE: Duration = Duration::from_secs(3600);
+/// How long what crashes left in the staging area must have lain there to be swept: longer than an upload may take, whose
+/// cover may have come first.
+pub const STAGING_AGE: Duration = Duration::from_secs(12 * 3600);
 
 #[cfg(test)]
 mod tests {
@@ -228,7 +216,10 @@ mod tests {
     #[test]
     fn bytes_say_what_they_are() {
         assert_eq!(sniff(b"ID3\x04\0\0\0\0\0\0"), Some(("audio/mpeg", Role::Sound)));
-        assert_eq!(sniff(b"\xff\xfb\x90\x00").map(|found| found.0), Some("audio/mpeg"));
+        for frame in [b"\xff\xfb\x90\x00", b"\xff\xfa\x90\x00", b"\xff\xe3\x18\xc4"] {
+            assert_eq!(sniff(frame), Some(("audio/mpeg", Role::Sound)));
+        }
+        assert_eq!(sniff(b"\xff\xf1\x50\x80").map(|found| found.0), Some("audio/aac"));
         assert_eq!(sniff(b"\0\0\0\x1cftypM4A \0\0\0\0M4A mp42isom"), Some(("audio/mp4", Role::Sound)));
         assert_eq!(sniff(b"RIFF\0\0\0\0WAVEfmt "), Some(("audio/wav", Role::Sound)));
         assert_eq!(sniff(b"\x89PNG\r\n\x1a\n"), Some(("image/png", Role::Picture)));

@@ -5,15 +5,25 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use crate::detail::Detail;
 use crate::error::Error;
 
 /// How long an answer may take to begin. What follows the headers (sound, events) may last.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// The same for what waits for somebody's PDS: longer than one that we wait for at most, with what went before it.
+const ACTION_DEADLINE: Duration = Duration::from_secs(75);
+
+/// Why a handler gave no answer.
+enum Silence {
+    Panicked(String),
+    Late,
+}
 
 /// Names the metrics of this crate for an exporter's help lines. Call once, after the recorder is installed.
 pub fn describe_metrics() {
@@ -27,12 +37,40 @@ pub fn describe_metrics() {
     describe_gauge!("plyr_http_connections", "Open connections");
     describe_gauge!("plyr_read_pool_connections", "Connections of the readers' pool, by state");
     describe_gauge!("plyr_live_streams", "Open pages that listen to changes");
+    describe_counter!("plyr_token_refreshes_total", "Refresh tokens used, by outcome");
     describe_counter!("plyr_live_listener_failures_total", "Times that listening to changes failed");
     describe_counter!("plyr_blob_unreadable_total", "Blobs that a row promises and the store does not have");
 }
 
 /// The layer. Stands inside CORS, so that its own refusals can be read by any page too.
 pub(crate) async fn request(request: Request, next: Next) -> Response {
+    let refuse = |silence| match silence {
+        Silence::Panicked(text) => Error::internal(anyhow::Error::msg(text)).into_response(),
+        Silence::Late => Error::overloaded("no answer within ten seconds").into_response(),
+    };
+    observe(request, next, Some(DEADLINE), refuse).await
+}
+
+/// The layer of the HTTP API, whose errors are `{"detail": …}`. What changes something or signs somebody in may take as
+/// long as the server of theirs that it asks; and a form as long as its sender, for its reader has limits of its own.
+pub(crate) async fn action(request: Request, next: Next) -> Response {
+    let is_form =
+        request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+    let waits = !request.method().is_safe() || request.uri().path().starts_with("/auth/");
+    let deadline = if waits { ACTION_DEADLINE } else { DEADLINE };
+    let refuse = |silence| match silence {
+        Silence::Panicked(text) => Detail::internal(anyhow::Error::msg(text)).into_response(),
+        Silence::Late => Detail::unavailable("no answer in time").into_response(),
+    };
+    observe(request, next, (!is_form).then_some(deadline), refuse).await
+}
+
+async fn observe(
+    request: Request,
+    next: Next,
+    deadline: Option<Duration>,
+    refuse: impl FnOnce(Silence) -> Response,
+) -> Response {
     let id = format!("{:016x}", rand::random::<u64>());
     let matched = request.extensions().get::<MatchedPath>();
     // Never the path itself: a metric per guess would be a gift to whoever guesses.
@@ -43,7 +81,7 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
         let started = Instant::now();
         let mut response = {
             let _in_flight = InFlight::new();
-            answer(request, next).await
+            answer(request, next, deadline).await.unwrap_or_else(refuse)
         };
         let latency = started.elapsed();
         let status = response.status().as_u16();
@@ -63,18 +101,18 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     .await
 }
 
-async fn answer(request: Request, next: Next) -> Response {
+async fn answer(request: Request, next: Next, deadline: Option<Duration>) -> Result<Response, Silence> {
     // Handlers share nothing that a panic could leave half-changed.
     let caught = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, caught).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-            Error::internal(anyhow::Error::msg(text.to_owned())).into_response()
-        }
-        Err(_) => Error::overloaded("no answer within ten seconds").into_response(),
-    }
+    let answered = match deadline {
+        Some(deadline) => tokio::time::timeout(deadline, caught).await.map_err(|_| Silence::Late)?,
+        None => caught.await,
+    };
+    answered.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        Silence::Panicked(text.to_owned())
+    })
 }
 
 /// Counts, also when the caller goes away half-way.

@@ -1,6 +1,9 @@
 //! What an operator decides about serving.
 
+use axum::http::HeaderName;
 use url::Url;
+
+use crate::limit::Rates;
 
 /// How to serve. [`Options::new`] gives what most want.
 #[derive(Debug, Clone)]
@@ -11,16 +14,28 @@ pub struct Options {
     /// for bytes that come in under any other name are redirected there. It answers the same paths, `audio/…`
     /// and `media/…`.
     pub media_url: Option<Url>,
+    /// Origins of web apps, besides our own, that may call with credentials.
+    pub web_origins: Vec<Url>,
     /// Prefix of the records' NSIDs, e.g. `fm.plyr`.
     pub namespace: String,
     /// The newest migration in this binary: an older database is not ready to be read.
     pub schema_version: i64,
+    /// The largest audio that may be uploaded, in MiB.
+    pub upload_max_mb: u64,
+    /// What one person may upload within 24 hours, in MiB.
+    pub upload_day_mb: u64,
+    /// What uploads leave free on the disk of the store, in MiB.
+    pub free_min_mb: u64,
     /// Connections to the database for readers.
     pub pool_connections_max: u32,
     /// Pages that may listen to `/live` at once.
     pub live_streams_max: usize,
     /// TCP connections at once; more wait to be accepted.
     pub connections_max: usize,
+    /// How often somebody may do something.
+    pub rates: Rates,
+    /// The header in which a proxy in front of us says who calls; only where there is one, or anybody could say anything.
+    pub client_address_header: Option<HeaderName>,
 }
 
 impl Options {
@@ -29,11 +44,17 @@ impl Options {
         Options {
             public_url,
             media_url: None,
+            web_origins: Vec::new(),
             namespace: "fm.plyr".to_owned(),
             schema_version: 0,
+            upload_max_mb: 1536,
+            upload_day_mb: 10_240,
+            free_min_mb: 2048,
             pool_connections_max: 16,
             live_streams_max: 1000,
             connections_max: 2000,
+            rates: Rates::default(),
+            client_address_header: None,
         }
     }
 
@@ -50,6 +71,15 @@ impl Options {
     /// Where a sound can be fetched.
     pub(crate) fn audio_url(&self, file_id: &str) -> String {
         self.media_address(&format!("audio/{file_id}"))
+    }
+
+    /// The file id in an address that [`Options::audio_url`] gives, or gave when another host served the bytes.
+    pub(crate) fn file_id_in(&self, url: &Url) -> Option<String> {
+        if !self.is_ours(url) || url.query().is_some() {
+            return None;
+        }
+        let (rest, file_id) = url.path().rsplit_once('/')?;
+        (rest.ends_with("/audio") && crate::audio::is_file_id(file_id)).then(|| file_id.to_owned())
     }
 
     /// Where an image can be fetched.
@@ -82,5 +112,18 @@ mod tests {
         assert_eq!(options.address("track/x"), "http://127.0.0.1:3000/track/x");
         assert!(options.is_ours(&"http://127.0.0.1:3000/x".parse().expect("a URL")));
         assert!(!options.is_ours(&"http://127.0.0.1:3001/x".parse().expect("a URL")));
+        let file_id = |url: &str| options.file_id_in(&url.parse().expect("a URL"));
+        assert_eq!(file_id(&options.audio_url("0123456789abcdef")).as_deref(), Some("0123456789abcdef"));
+        assert_eq!(
+            file_id("http://127.0.0.1:3000/audio/0123456789abcdef").as_deref(),
+            Some("0123456789abcdef")
+        );
+        for foreign in [
+            "https://elsewhere.example/audio/0123456789abcdef",
+            "http://127.0.0.1:3000/audio/x",
+            "http://127.0.0.1:3000/",
+        ] {
+            assert_eq!(file_id(foreign), None, "{foreign}");
+        }
     }
 }

@@ -1,24 +1,31 @@
 //! The table of contents: every path this server answers.
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
-use axum::routing::{any, get};
+use axum::http::{HeaderValue, StatusCode};
+use axum::routing::{any, delete, get, patch, post};
 use axum::{Router, middleware};
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::detail::Detail;
 use crate::error::Error;
-use crate::{App, actor, audio, comment, headers, health, like, live, media, observe, track, web, xrpc};
+use crate::{
+    App, Options, actor, audio, auth, comment, headers, health, like, live, media, observe, own, track,
+    upload, web, xrpc,
+};
 
-/// No method here takes a body; nobody shall send us a long one.
+/// What a form of ours needs; uploads have a limit of their own.
 const BODY_MAX_BYTES: usize = 64 * 1024;
 
 /// All routes with their layers.
 pub fn router(app: App) -> Router {
     Router::new()
         .merge(xrpc())
+        .merge(api(&app.options))
+        .merge(client())
         .merge(bytes())
+        .merge(uploads(&app.options))
         .merge(pages())
         .layer(headers::no_sniffing())
         .layer(headers::no_referrer())
@@ -39,9 +46,49 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/{*method}", any(xrpc::unknown_method))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))
-        // A like must show at once, so nobody may keep an answer.
-        .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-cache")))
+        // A like must show at once, and what one sees of oneself is nobody else's: no cache may keep an answer.
+        .layer(SetResponseHeaderLayer::if_not_present(
+            CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        ))
         .layer(CompressionLayer::new())
+        .layer(headers::open_cors())
+}
+
+/// The HTTP API: for the player, for web apps of listed origins with credentials, and for programs with a bearer token.
+fn api(options: &Options) -> Router<App> {
+    Router::new()
+        .route("/config", get(upload::config))
+        .route("/tracks/me", get(own::mine))
+        .route("/tracks/me/", get(own::mine))
+        .route("/tracks/{id}", delete(own::delete))
+        .route("/tracks/{id}/", delete(own::delete))
+        .route("/auth/start", get(auth::start))
+        .route("/auth/callback", get(auth::callback))
+        .route("/auth/exchange", post(auth::exchange))
+        .route("/auth/logout", post(auth::logout))
+        .route("/auth/me", get(auth::me))
+        .route("/auth/developer-token/start", post(auth::start_developer_token))
+        .route("/auth/developer-tokens", get(auth::developer_tokens))
+        .route("/auth/developer-tokens/{token_prefix}", delete(auth::revoke_developer_token))
+        .route("/tracks/{id}/like", post(like::http::like).delete(like::http::unlike))
+        .route("/tracks/{id}/likes", get(like::http::likers))
+        .route("/tracks/{id}/comments", get(comment::http::list).post(comment::http::create))
+        .route("/tracks/comments/{id}", patch(comment::http::edit).delete(comment::http::delete))
+        .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(middleware::from_fn(observe::action))
+        .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(CompressionLayer::new())
+        .layer(headers::app_cors(options))
+}
+
+/// For authorization servers.
+fn client() -> Router<App> {
+    Router::new()
+        .route("/oauth-client-metadata.json", get(auth::client_metadata))
+        .route("/.well-known/jwks.json", get(auth::jwks))
+        .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(middleware::from_fn(observe::request))
         .layer(headers::open_cors())
 }
 
@@ -56,10 +103,24 @@ fn bytes() -> Router<App> {
         .layer(headers::open_cors())
 }
 
+/// Uploads. A form is as long as its music, and what reads it limits itself; events must leave at once.
+fn uploads(options: &Options) -> Router<App> {
+    let create = || post(upload::create).layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route("/tracks", create())
+        .route("/tracks/", create())
+        .route("/tracks/uploads/{upload_id}/progress", get(upload::progress))
+        .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(middleware::from_fn(observe::action))
+        .layer(headers::app_cors(options))
+}
+
 /// For people and their browsers, and for whoever watches over the process.
 fn pages() -> Router<App> {
     Router::new()
         .route("/", get(web::index))
+        .route("/upload", get(web::index))
+        .route("/portal", get(web::index))
         .route("/track/{did}/{rkey}", get(web::track))
         .route("/assets/{*path}", get(web::asset))
         .route("/robots.txt", get(health::robots))
@@ -75,24 +136,53 @@ async fn method_not_allowed() -> Error {
     Error::method_not_allowed()
 }
 
+async fn api_method_not_allowed() -> Detail {
+    Detail::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, Response, StatusCode};
+    use indexer::Indexer;
+    use indexer::apply::Door;
+    use indexer::identity::{Identity, IdentityOptions};
+    use indexer::net::{Net, NetOptions};
+    use indexer::record::Registry;
     use sqlx::postgres::PgConnectOptions;
     use tower::ServiceExt;
 
     use super::*;
-    use crate::Options;
+    use crate::session::{SecretKey, Sessions};
     use crate::store::BlobStore;
+
+    fn sessions(options: &Options, database: PgConnectOptions) -> Sessions {
+        let pool = crate::read_only(database, 1);
+        let registry = Registry::new(&options.namespace, options.public_url.clone());
+        let net = Net::new(NetOptions::default()).expect("a client");
+        let plc = "https://plc.example".parse().expect("a URL");
+        let identity = Identity::new(net.clone(), IdentityOptions::new(plc));
+        let indexer = Indexer { door: Door::unopened(pool, registry).into(), identity, net };
+        Sessions::new(indexer, &options.public_url, &options.namespace, &SecretKey::random())
+    }
 
     /// Asks a server whose database nobody needs to reach.
     async fn ask(method: &str, path: &str, accept: &str) -> (Response<()>, String) {
+        ask_with(method, path, &[("accept", accept), ("origin", "https://elsewhere.example")]).await
+    }
+
+    async fn ask_with(method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, String) {
         let options = Options::new("https://plyr.example".parse().expect("a URL"));
         let database = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(1);
-        let app = App::new(options, database, BlobStore::new("/nonexistent"));
-        let request = Request::builder().method(method).uri(path).header("accept", accept);
-        let request = request.header("origin", "https://elsewhere.example").body(Body::empty());
+        let app = App::new(
+            options.clone(),
+            database.clone(),
+            BlobStore::new("/nonexistent"),
+            sessions(&options, database),
+        );
+        let request = Request::builder().method(method).uri(path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(Body::empty());
         let answer = router(app).oneshot(request.expect("a request")).await.expect("infallible");
         let (head, body) = answer.into_parts();
         let bytes = to_bytes(body, 1 << 20).await.expect("a short body");
@@ -152,6 +242,11 @@ mod tests {
         assert_eq!(header(&response, "referrer-policy"), "same-origin");
         assert_eq!(header(&response, "access-control-allow-origin"), "");
         assert_eq!(header(&response, "x-request-id").len(), 16);
+        for path in ["/upload", "/portal"] {
+            let (response, body) = ask("GET", path, "text/html").await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            assert_eq!(body, ask("GET", "/", "text/html").await.1, "{path}");
+        }
 
         let (response, body) = ask("HEAD", "/health/live", "*/*").await;
         assert_eq!((response.status(), body.as_str()), (StatusCode::OK, ""));
@@ -163,6 +258,36 @@ mod tests {
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
             assert!(body.starts_with('{'), "{path}: {body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_foreign_page_can_only_have_a_sign_in_asked_about() {
+        let path = "/auth/start?handle=evil.example&return_to=/portal";
+        for site in ["cross-site", "same-site"] {
+            let headers =
+                [("accept", "text/html"), ("sec-fetch-site", site), ("referer", "https://evil.example/")];
+            let (response, _) = ask_with("GET", path, &headers).await;
+            assert_eq!(response.status(), StatusCode::SEE_OTHER, "{site}");
+            assert_eq!(header(&response, "location"), "https://plyr.example/?sign_in=evil.example");
+            assert_eq!(header(&response, "set-cookie"), "", "{site}");
+        }
+        // Ours gets as far as looking for the account, whose host cannot be reached here.
+        for site in ["same-origin", "none"] {
+            let (response, _) =
+                ask_with("GET", path, &[("accept", "text/html"), ("sec-fetch-site", site)]).await;
+            assert!(header(&response, "location").contains("/?auth_error="), "{site}: {response:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_foreign_form_signs_nobody_out() {
+        let (response, _) = ask_with("POST", "/auth/logout", &[("origin", "https://evil.example")]).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(header(&response, "set-cookie"), "");
+        // A cookie of nothing goes.
+        let (response, _) = ask_with("POST", "/auth/logout", &[("cookie", "session_id=stale")]).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert!(header(&response, "set-cookie").starts_with("session_id=;"));
     }
 
     #[tokio::test]

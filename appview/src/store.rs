@@ -45,6 +45,12 @@ pub enum PublishError {
 }
 
 impl StorageKey {
+    /// The digest that it was made of; none for a name that no digest gives.
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        let digest = hex::decode(self.0.rsplit('/').next()?).ok()?.try_into().ok()?;
+        (StorageKey::of_digest(&digest) == *self).then_some(digest)
+    }
+
     /// The one place where keys are made.
     pub fn of_digest(sha256: &[u8; 32]) -> Self {
         let name = hex::encode(sha256);
@@ -86,6 +92,52 @@ impl BlobStore {
         Ok((file, metadata.len()))
     }
 
+    /// Where a file lies, for those who read it by themselves.
+    pub fn path(&self, key: &StorageKey) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    /// Bytes that the store's file system still has for us.
+    pub async fn free_bytes(&self) -> io::Result<u64> {
+        let root = self.root.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            // Before the first bytes come, only the folder above it is there.
+            let standing = root.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+            let found = rustix::fs::statvfs(standing)?;
+            Ok(found.f_bavail.saturating_mul(found.f_frsize))
+        });
+        asked.await.map_err(io::Error::other)?
+    }
+
+    /// Removes a file. One that is gone already is removed.
+    pub async fn remove(&self, key: &StorageKey) -> io::Result<()> {
+        match fs::remove_file(self.path(key)).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Files untouched for `age` whose digests begin with this byte. All 256 make the whole store.
+    pub async fn keys(&self, first_byte: u8, age: Duration) -> io::Result<Vec<StorageKey>> {
+        let mut keys = Vec::new();
+        let name = format!("blobs/{first_byte:02x}");
+        let Some(mut folders) = entries(&self.root.join(&name)).await? else { return Ok(keys) };
+        while let Some(folder) = folders.next_entry().await? {
+            let Some(mut files) = entries(&folder.path()).await? else { continue };
+            while let Some(file) = files.next_entry().await? {
+                let text = format!(
+                    "{name}/{}/{}",
+                    folder.file_name().to_string_lossy(),
+                    file.file_name().to_string_lossy()
+                );
+                if let (Ok(key), true) = (text.parse(), is_old(&file, age).await) {
+                    keys.push(key);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
     /// An empty file to write to, gone again when dropped unpublished.
     pub async fn staging(&self) -> io::Result<StagingFile> {
         let folder = self.staging_folder();
@@ -98,17 +150,11 @@ impl BlobStore {
 
     /// Removes what crashes left behind: staging files untouched for `age`. Returns how many.
     pub async fn sweep_staging(&self, age: Duration) -> io::Result<usize> {
-        let mut entries = match fs::read_dir(self.staging_folder()).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            entries => entries?,
-        };
+        let Some(mut entries) = entries(&self.staging_folder()).await? else { return Ok(0) };
         let mut removed = 0;
         while let Some(entry) = entries.next_entry().await? {
-            let modified = entry.metadata().await.and_then(|metadata| metadata.modified());
             // Another process may have published it between the two calls.
-            let old = modified
-                .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|idle| idle > age));
-            if old && fs::remove_file(entry.path()).await.is_ok() {
+            if is_old(&entry, age).await && fs::remove_file(entry.path()).await.is_ok() {
                 removed += 1;
             }
         }
@@ -118,6 +164,21 @@ impl BlobStore {
     fn staging_folder(&self) -> PathBuf {
         self.root.join("staging")
     }
+}
+
+/// What a folder holds; nothing where there is no such folder.
+async fn entries(folder: &Path) -> io::Result<Option<fs::ReadDir>> {
+    match fs::read_dir(folder).await {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        entries => entries.map(Some),
+    }
+}
+
+async fn is_old(entry: &fs::DirEntry, age: Duration) -> bool {
+    let modified = entry.metadata().await.and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|idle| idle > age))
 }
 
 /// Bytes on their way in, hashed as they are written.
@@ -158,6 +219,12 @@ impl StagingFile {
     /// Makes what was written readable at [`StagingFile::path`].
     pub async fn flush(&mut self) -> io::Result<()> {
         self.file.flush().await
+    }
+
+    /// Waits until the disk has all of it, so that [`StagingFile::publish`] is quick.
+    pub async fn sync(&mut self) -> io::Result<()> {
+        self.file.flush().await?;
+        self.file.sync_all().await
     }
 
     /// Moves the bytes to where they are served from, if they are the ones that hash to `sha256`. Durable on
@@ -204,6 +271,19 @@ mod tests {
         std::fs::read_dir(folder).map_or(0, |entries| entries.count())
     }
 
+    /// As if nobody had touched it for two minutes.
+    fn age(path: &Path) {
+        let file = std::fs::File::options().write(true).open(path).expect("a file");
+        file.set_modified(SystemTime::now() - Duration::from_secs(120)).expect("its time");
+    }
+
+    #[tokio::test]
+    async fn free_space_is_known_before_the_first_bytes() {
+        let root = tempfile::tempdir().expect("a folder");
+        let store = BlobStore::new(root.path().join("not/yet"));
+        assert!(store.free_bytes().await.expect("a number") > 0);
+    }
+
     #[tokio::test]
     async fn bytes_stand_once_they_are_proven() {
         let root = tempfile::tempdir().expect("a folder");
@@ -243,13 +323,34 @@ mod tests {
         std::fs::create_dir_all(root.path().join("staging")).expect("made");
         std::fs::write(root.path().join("staging/left"), b"x").expect("written");
         assert_eq!(store.sweep_staging(Duration::from_secs(60)).await.expect("swept"), 0);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        assert_eq!(store.sweep_staging(Duration::from_millis(1)).await.expect("swept"), 1);
+        age(&root.path().join("staging/left"));
+        assert_eq!(store.sweep_staging(Duration::from_secs(60)).await.expect("swept"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_store_can_be_walked() {
+        let root = tempfile::tempdir().expect("a folder");
+        let store = BlobStore::new(root.path());
+        assert!(store.keys(7, Duration::ZERO).await.expect("walked").is_empty());
+        let digest: [u8; 32] = Sha256::digest(b"x").into();
+        let mut file = store.staging().await.expect("a staging file");
+        file.write(b"x").await.expect("written");
+        let key = file.publish(&digest).await.expect("published");
+        assert_eq!(key.digest(), Some(digest));
+        assert!(store.keys(digest[0], Duration::from_secs(60)).await.expect("walked").is_empty());
+        age(&store.path(&key));
+        let found = store.keys(digest[0], Duration::from_secs(60)).await.expect("walked");
+        assert_eq!(found, std::slice::from_ref(&key));
+        for _ in 0..2 {
+            store.remove(&key).await.expect("removed");
+        }
+        assert!(store.keys(digest[0], Duration::ZERO).await.expect("walked").is_empty());
     }
 
     #[test]
     fn keys_stay_inside() {
-        assert!("blobs/00/11/0011aa".parse::<StorageKey>().is_ok());
+        let odd = "blobs/00/11/0011aa".parse::<StorageKey>().expect("lawful");
+        assert_eq!(odd.digest(), None);
         let bad = [
             "",
             "/etc/passwd",

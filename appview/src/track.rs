@@ -1,6 +1,6 @@
 //! Tracks: the latest of them, some of them by name, and how one looks from outside.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +16,8 @@ use crate::cursor::Cursor;
 use crate::error::{Error, stored};
 use crate::hydrate::{self, Counts, PAGE_MAX_BYTES, Record};
 use crate::media::Kind;
-use crate::{App, Options};
+use crate::session::Viewer;
+use crate::{App, Options, public_id};
 
 /// `fm.plyr.feed.defs#trackView`.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,8 @@ use crate::{App, Options};
 pub struct TrackView {
     /// The record's name.
     pub uri: AtUri,
+    /// This server's number for it, by which its HTTP API knows it.
+    pub id: i64,
     /// Its version.
     pub cid: String,
     /// The commit that brought this version.
@@ -39,6 +42,9 @@ pub struct TrackView {
     /// Our copy of the cover.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cover: Option<String>,
+    /// A small form of it, where we made one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<String>,
     /// The featured people who can be seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<ProfileViewBasic>,
@@ -50,10 +56,21 @@ pub struct TrackView {
     pub comment_count: i64,
     /// Distinct plays of it.
     pub play_count: i64,
+    /// What the one who asks has to do with it; absent when nobody is signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub viewer: Option<ViewerState>,
     /// Where it stands in feeds.
     pub sort_at: DateTime<Utc>,
     /// When this version was indexed.
     pub indexed_at: DateTime<Utc>,
+}
+
+/// `fm.plyr.feed.defs#viewerState`.
+#[derive(Debug, Serialize)]
+pub struct ViewerState {
+    /// The viewer's own like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub like: Option<AtUri>,
 }
 
 /// Marks the cursors of lists of tracks by feed order.
@@ -75,6 +92,7 @@ pub(crate) struct Latest {
 /// `fm.plyr.feed.getLatest`: all tracks, newest first.
 pub(crate) async fn get_latest(
     State(app): State<App>,
+    viewer: Option<Viewer>,
     params: crate::xrpc::Params<GetLatest>,
 ) -> Result<Json<Latest>, Error> {
     let GetLatest { limit, cursor } = params.0;
@@ -84,7 +102,7 @@ pub(crate) async fn get_latest(
     let more = skeleton.len() > limit;
     skeleton.truncate(limit);
     let uris: Vec<AtUri> = skeleton.iter().map(|(uri, _)| uri.clone()).collect();
-    let (tracks, covered) = views(&app.options, &mut db, &uris).await?;
+    let (tracks, covered) = views(&app.options, &mut db, viewer.as_ref(), &uris).await?;
     let last = skeleton.into_iter().take(covered).next_back().filter(|_| more || covered < uris.len());
     Ok(Json(Latest { tracks, cursor: last.map(|(uri, sort_at)| Cursor::at_time(sort_at, uri)) }))
 }
@@ -129,11 +147,12 @@ pub(crate) struct Tracks {
 /// `fm.plyr.feed.getTracks`: these tracks, in the order asked for. Unknown and hidden ones are left out.
 pub(crate) async fn get_tracks(
     State(app): State<App>,
+    viewer: Option<Viewer>,
     params: crate::xrpc::Params<GetTracks>,
 ) -> Result<Json<Tracks>, Error> {
     let uris = params.0.uris;
     let mut db = app.pool.acquire().await?;
-    let (tracks, covered) = views(&app.options, &mut db, &uris).await?;
+    let (tracks, covered) = views(&app.options, &mut db, viewer.as_ref(), &uris).await?;
     // Absent means unknown or hidden, so a page that is cut short must not look like one.
     if covered < uris.len() {
         let problem =
@@ -171,6 +190,7 @@ struct Row {
 pub(crate) async fn views(
     options: &Options,
     db: &mut PgConnection,
+    viewer: Option<&Viewer>,
     uris: &[AtUri],
 ) -> Result<(Vec<TrackView>, usize), Error> {
     let (mut records, covered) = hydrate::records(db, uris).await?;
@@ -182,7 +202,16 @@ pub(crate) async fn views(
     let counts = hydrate::counts(db, &found).await?;
     let cids: Vec<String> =
         rows.values().flat_map(|row| [&row.audio_cid, &row.image_cid]).flatten().cloned().collect();
-    let media = hydrate::media(options, db, &cids).await?;
+    let bytes = Bytes {
+        media: hydrate::media(options, db, &cids).await?,
+        thumbnails: hydrate::thumbnails(options, db, &cids).await?,
+        sounds: hydrate::sounds(db, &own_sounds(options, rows.values())).await?,
+    };
+    let ids = public_id::of(db, "track", &found).await?;
+    let mut likes = match viewer {
+        Some(viewer) => Some(hydrate::likes_of(db, &viewer.did, &found).await?),
+        None => None,
+    };
 
     let mut views = Vec::with_capacity(found.len());
     let mut size_bytes = 0;
@@ -191,7 +220,9 @@ pub(crate) async fn views(
             continue;
         };
         let counts = counts.get(uri.as_str()).copied().unwrap_or_default();
-        let Some(view) = view(options, uri, row, record, &people, counts, &media) else { continue };
+        let Some(mut view) = view(options, uri, row, record, &people, counts, &bytes) else { continue };
+        view.id = ids.get(uri.as_str()).copied().unwrap_or_default();
+        view.viewer = likes.as_mut().map(|likes| ViewerState { like: likes.remove(uri.as_str()) });
         // Its JSON may be six times as long as the bytes that the query limited.
         size_bytes += json_size_bytes(&view)?;
         if size_bytes > PAGE_MAX_BYTES && !views.is_empty() {
@@ -210,23 +241,27 @@ fn view(
     record: Record,
     people: &HashMap<Did, ProfileViewBasic>,
     counts: Counts,
-    media: &HashMap<(String, Kind), String>,
+    bytes: &Bytes,
 ) -> Option<TrackView> {
     let author = people.get(&row.did)?.clone();
     // What the bytes are decides, not what the record takes them for.
-    let held = |cid: &Option<String>, kind| media.get(&(cid.clone()?, kind)).cloned();
+    let held = |cid: &Option<String>, kind| bytes.media.get(&(cid.clone()?, kind)).cloned();
     let audio = match &row.audio_cid {
         Some(_) => held(&row.audio_cid, Kind::Audio),
-        None => row.audio_url.filter(|url| is_playable(options, url)),
+        None => row.audio_url.as_deref().and_then(|url| playable(options, url, &bytes.sounds)),
     };
+    let thumbnail = row.image_cid.as_ref().and_then(|cid| bytes.thumbnails.get(cid).cloned());
     Some(TrackView {
         uri: uri.clone(),
+        id: 0,
+        viewer: None,
         cid: record.version.cid,
         rev: record.version.rev,
         author,
         record: record.json,
         audio,
         cover: held(&row.image_cid, Kind::Image),
+        thumbnail,
         features: row.features.iter().filter_map(|did| people.get(did)).cloned().collect(),
         tags: row.tags,
         like_count: counts.likes,
@@ -237,11 +272,27 @@ fn view(
     })
 }
 
-/// Whether a page may play this address: encrypted, or ours (in development we are not).
-fn is_playable(options: &Options, text: &str) -> bool {
-    let Ok(url) = Url::parse(text) else { return false };
+/// What we hold of the bytes that a page of tracks names.
+struct Bytes {
+    media: HashMap<(String, Kind), String>,
+    thumbnails: HashMap<String, String>,
+    sounds: HashSet<String>,
+}
+
+/// The file ids in addresses of ours that records name.
+fn own_sounds<'a>(options: &Options, rows: impl Iterator<Item = &'a Row>) -> Vec<String> {
+    let urls = rows.filter_map(|row| Url::parse(row.audio_url.as_deref()?).ok());
+    urls.filter_map(|url| options.file_id_in(&url)).collect()
+}
+
+/// Where a page may play what a record gives only an address for: at a foreign host that encrypts, or at ours if we have it.
+fn playable(options: &Options, text: &str, sounds: &HashSet<String>) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    if options.is_ours(&url) {
+        return options.file_id_in(&url).filter(|id| sounds.contains(id)).map(|id| options.audio_url(&id));
+    }
     let plain = url.username().is_empty() && url.password().is_none() && text.len() <= 2048;
-    plain && url.has_host() && (url.scheme() == "https" || options.is_ours(&url))
+    (plain && url.has_host() && url.scheme() == "https").then(|| text.to_owned())
 }
 
 fn json_size_bytes(view: &TrackView) -> Result<usize, Error> {

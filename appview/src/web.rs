@@ -21,7 +21,7 @@ const INDEX: &str = "index.html";
 const UNBUILT: &str = include_str!("web/unbuilt.html");
 const MISSING: &str = include_str!("web/missing.html");
 
-/// `/`.
+/// `/`, and the pages of somebody signed in: `/upload`, `/portal`.
 pub(crate) async fn index(State(app): State<App>, headers: HeaderMap) -> Response {
     page(&app, &headers, StatusCode::OK, None)
 }

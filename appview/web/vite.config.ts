@@ -34,6 +34,8 @@ export default defineConfig({
   },
   server: {
     host: '127.0.0.1',
-    proxy: { '/xrpc': server, '/live': server, '/audio': server, '/media': server },
+    proxy: Object.fromEntries(
+      ['/xrpc', '/live', '/audio', '/media', '/auth', '/tracks', '/config'].map((path) => [path, server]),
+    ),
   },
 });

@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input};
 use crate::record::Registry;
@@ -45,10 +45,15 @@ const REFRESH_EVERY: Duration = Duration::from_secs(30);
 impl Door {
     /// Opens the door on a migrated database.
     pub async fn open(pool: PgPool, registry: Registry) -> sqlx::Result<Self> {
-        let refreshed_at = tokio::time::Instant::now().into();
-        let door = Door { pool, registry, tracked: RwLock::default(), refreshed_at };
+        let door = Door::unopened(pool, registry);
         door.refresh_tracked().await?;
         Ok(door)
+    }
+
+    /// A door that has not looked at its database, and so knows of no repo that it follows.
+    pub fn unopened(pool: PgPool, registry: Registry) -> Self {
+        let refreshed_at = tokio::time::Instant::now().into();
+        Door { pool, registry, tracked: RwLock::default(), refreshed_at }
     }
 
     /// Whether this repo is followed: all its commits matter, not only those that touch collections of ours.
@@ -94,6 +99,28 @@ pub async fn apply(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> sq
     transact(door, inputs, cursor, true).await
 }
 
+/// Applies inputs inside a transaction of the caller's, who commits it: what we wrote ourselves closes its intent in the
+/// same step. The caller's own locks come after those of the door.
+pub async fn apply_within(door: &Door, db: &mut PgConnection, inputs: &[Input]) -> sqlx::Result<()> {
+    let dids = write(door, db, inputs, None).await?;
+    // Followed a moment early where the transaction fails: that only asks for more than is needed.
+    door.track(dids.iter());
+    Ok(())
+}
+
+async fn write(
+    door: &Door,
+    db: &mut PgConnection,
+    inputs: &[Input],
+    source: Option<&str>,
+) -> sqlx::Result<Vec<Did>> {
+    let mut world = World::load(door, db, inputs).await?;
+    for input in inputs {
+        world.take(input);
+    }
+    world.write(db, source).await
+}
+
 /// Whether the database would take these inputs.
 async fn rehearse(door: &Door, inputs: &[Input]) -> sqlx::Result<()> {
     transact(door, inputs, None, false).await
@@ -101,12 +128,8 @@ async fn rehearse(door: &Door, inputs: &[Input]) -> sqlx::Result<()> {
 
 async fn transact(door: &Door, inputs: &[Input], cursor: Option<&Cursor>, commit: bool) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
-    let mut world = World::load(door, &mut tx, inputs).await?;
-    for input in inputs {
-        world.take(input);
-    }
     let source = cursor.map(|cursor| cursor.source.to_string());
-    let dids = world.write(&mut tx, source.as_deref()).await?;
+    let dids = write(door, &mut tx, inputs, source.as_deref()).await?;
     if let Some(cursor) = cursor {
         crate::source::advance(&mut tx, cursor).await?;
     }

@@ -90,6 +90,17 @@ pub struct Proof {
     pub asked: Asked,
 }
 
+/// A write of ours, as the account's PDS acknowledged it: believed at once, and proven when its echo comes.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Which record.
+    pub uri: AtUri,
+    /// The commit that the PDS answered.
+    pub rev: Tid,
+    /// What was written.
+    pub op: Op,
+}
+
 /// An account's standing as some host tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -172,6 +183,8 @@ pub enum Input {
     Snapshot(RepoSnapshot),
     /// One record proven.
     Proof(Proof),
+    /// One record written by us.
+    Local(Local),
     /// `#account`: one host's opinion, to be confirmed at the account's PDS.
     Account {
         /// Who.
@@ -203,7 +216,7 @@ impl Input {
             | Input::Account { did, .. }
             | Input::Identity { did }
             | Input::Missed { did } => Some(did),
-            Input::Proof(_) | Input::Problem(_) => None,
+            Input::Proof(_) | Input::Local(_) | Input::Problem(_) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod scan;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use cid::Cid;
 use ipld_core::ipld::Ipld;
 
 pub use json::{from_json, parse_cid, to_json};
@@ -69,6 +70,14 @@ pub fn decode(bytes: &[u8]) -> Result<Ipld, DagProblem> {
     // The decoder below recurses (to 128 containers) and holds floats and 128-bit integers; the scan does neither.
     scan::scan(bytes)?;
     serde_ipld_dagcbor::from_slice(bytes).map_err(|error| DagProblem::Malformed(error.to_string()))
+}
+
+/// Encodes a value in its one canonical form, with the CID that it has as a record.
+pub fn encode(value: &Ipld) -> Result<(Cid, Vec<u8>), DagProblem> {
+    let bytes =
+        serde_ipld_dagcbor::to_vec(value).map_err(|error| DagProblem::Malformed(error.to_string()))?;
+    scan::scan(&bytes)?;
+    Ok((crate::proto::car::cid_of(crate::proto::car::DAG_CBOR, &bytes), bytes))
 }
 
 /// Whether any string or key holds U+0000, which is legal in the data model and which Postgres refuses in text and jsonb.

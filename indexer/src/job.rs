@@ -3,24 +3,29 @@
 //! A job is enqueued inside the transaction that causes it, claimed with `for update skip locked`, counted when claimed
 //! (a crash counts too), retried with growing pauses and, after [`ATTEMPTS_MAX`], kept as `dead` for an operator to see.
 
+mod bench;
 mod claim;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use sqlx::postgres::PgListener;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{ConnectOptions, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info_span, warn};
 
 use crate::apply::effects::CHANNEL;
 use crate::syntax::Did;
+use bench::Bench;
 pub use claim::sweep;
-use claim::{claim_all, give_back};
+use claim::{claim_all, give_back, renew};
 
 /// Somebody appeared or changed their identity: look at their DID document, handle and profile. Key: DID.
 pub const MEET: &str = "meet";
@@ -31,10 +36,20 @@ pub const RESYNC: &str = "resync";
 /// A record names a blob: bring its bytes. Key: CID.
 pub const BLOB: &str = "blob";
 
+/// A record is believed and not proven: ask the account's PDS. Key: at-uri.
+pub const PROVE: &str = "prove";
+/// A write of ours may not have been brought to its end. Key: DID, a space, the action of the `intent` row.
+pub const INTENT: &str = "intent";
+
+/// Somebody gave us a track to publish: look at it, and bring it to their PDS. Key: `upload.id`.
+pub const UPLOAD: &str = "upload";
+
 /// After so many claims a job is dead.
 pub const ATTEMPTS_MAX: i32 = 12;
-/// A worker that has not finished by then is taken for dead, and the job is claimed again.
-const LEASE: Duration = Duration::from_secs(1200);
+/// A worker that has not renewed its claim by then is taken for dead, and the job is claimed again.
+const LEASE: Duration = Duration::from_secs(30);
+/// How often it is renewed.
+const BEAT: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
@@ -51,6 +66,25 @@ pub async fn enqueue(db: &mut PgConnection, jobs: &BTreeSet<(&'static str, Strin
            on conflict (kind, key) where state = 'queued' do update set run_at = least(job.run_at, excluded.run_at)"#,
         &kinds,
         &keys
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Adds a job that is not due before `pause` is over; one that already waits longer is pulled forward.
+pub async fn enqueue_after(
+    db: &mut PgConnection,
+    pause: Duration,
+    kind: &'static str,
+    key: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into job (kind, key, run_at) values ($1, $2, now() + make_interval(secs => $3))
+         on conflict (kind, key) where state = 'queued' do update set run_at = least(job.run_at, excluded.run_at)",
+        kind,
+        key,
+        pause.as_secs_f64()
     )
     .execute(db)
     .await?;
@@ -74,6 +108,8 @@ pub struct Job {
     pub key: String,
     /// How often it was claimed, this time included.
     pub attempts: i32,
+    /// Of this claim: whoever comes with another number is too late.
+    pub claim: i64,
 }
 
 /// What a handler answers.
@@ -94,10 +130,16 @@ pub type Handler = Arc<dyn Fn(Job) -> Handling + Send + Sync>;
 pub type Handlers = BTreeMap<&'static str, Handler>;
 
 /// Every kind that anything enqueues.
-pub const KINDS: [&str; 4] = [MEET, ACCOUNT, RESYNC, BLOB];
+pub const KINDS: [&str; 7] = [MEET, ACCOUNT, RESYNC, BLOB, PROVE, INTENT, UPLOAD];
 
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
-const SLOTS: [(&str, usize); 4] = [(ACCOUNT, 4), (MEET, 6), (RESYNC, 3), (BLOB, 6)];
+const SLOTS: [(&str, usize); 7] =
+    [(INTENT, 6), (ACCOUNT, 4), (MEET, 6), (PROVE, 4), (UPLOAD, 2), (RESYNC, 3), (BLOB, 6)];
+
+/// How long one attempt may take. Sending a long mix to a slow PDS takes its time; it watches its own progress.
+fn patience(kind: &str) -> Duration {
+    Duration::from_secs(if kind == UPLOAD { 3 * 3600 } else { 1200 })
+}
 
 /// Works until told to stop; then lets the running jobs finish for a while and gives the rest back.
 pub async fn run(pool: PgPool, handlers: Handlers, stop: CancellationToken) -> anyhow::Result<()> {
@@ -107,18 +149,20 @@ pub async fn run(pool: PgPool, handlers: Handlers, stop: CancellationToken) -> a
     let handlers = Arc::new(handlers);
     let mut bell = PgListener::connect_with(&pool).await?;
     bell.listen(CHANNEL).await?;
-    let mut running: JoinSet<i64> = JoinSet::new();
-    let mut held: BTreeMap<i64, String> = BTreeMap::new();
+    let mut running: JoinSet<()> = JoinSet::new();
+    let held = Bench::default();
+    let _beat = AbortOnDropHandle::new(tokio::spawn(beat(pool.clone(), held.clone())));
     while !stop.is_cancelled() {
-        match claim_all(&pool, &held).await {
+        match claim_all(&pool, &held.kinds()).await {
             Ok(jobs) => {
                 for job in jobs {
-                    held.insert(job.id, job.kind.clone());
-                    let (pool, handlers, id) = (pool.clone(), handlers.clone(), job.id);
-                    running.spawn(async move {
+                    let (pool, handlers) = (pool.clone(), handlers.clone());
+                    let (ticket, place) = ((job.id, job.claim), held.take_place(&job));
+                    let abort = running.spawn(async move {
+                        let _place = place;
                         work(pool, handlers, job).await;
-                        id
                     });
+                    held.set_abort(ticket, abort);
                 }
             }
             Err(error) => {
@@ -135,40 +179,55 @@ pub async fn run(pool: PgPool, handlers: Handlers, stop: CancellationToken) -> a
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
-            Some(ended) = running.join_next() => {
-                match ended {
-                    Ok(id) => drop(held.remove(&id)),
-                    // Its lease tells the next worker; which job it was, nobody can say any more.
-                    Err(error) => warn!(%error, "a job's task ended badly"),
-                }
-            }
+            Some(_) = running.join_next() => {}
             _ = stop.cancelled() => {}
         }
     }
-    let finish = async {
-        while let Some(ended) = running.join_next().await {
-            if let Ok(id) = ended {
-                held.remove(&id);
-            }
-        }
-    };
+    let finish = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(Duration::from_secs(10), finish).await.is_err() {
+        let left = held.claims();
         running.shutdown().await;
-        give_back(&pool, held.keys().copied()).await?;
+        give_back(&pool, &left).await?;
     }
     Ok(())
+}
+
+/// Says every few seconds of all that runs here that it does, on a connection of its own: a busy pool must not make us look
+/// dead. What another has taken up meanwhile is stopped here.
+async fn beat(pool: PgPool, held: Bench) {
+    let mut connection: Option<PgConnection> = None;
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let claims = held.claims();
+        if claims.is_empty() {
+            continue;
+        }
+        if connection.is_none() {
+            connection = pool.connect_options().connect().await.ok();
+        }
+        let Some(db) = &mut connection else { continue };
+        match renew(db, &claims).await {
+            Ok(ours) => held.stop_lost(&claims, &ours),
+            Err(error) => {
+                warn!(%error, "cannot renew the claims of running jobs");
+                connection = None;
+            }
+        }
+    }
 }
 
 async fn work(pool: PgPool, handlers: Arc<Handlers>, job: Job) {
     let span = info_span!("job", kind = job.kind, key = job.key, attempts = job.attempts);
     async {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let outcome = match handlers.get(job.kind.as_str()) {
             _ if job.attempts > ATTEMPTS_MAX => Err(anyhow::anyhow!("its workers died again and again")),
             Some(handler) => {
-                match tokio::time::timeout(LEASE - Duration::from_secs(30), handler(job.clone())).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => Err(anyhow::anyhow!("took longer than its lease")),
+                let handling = AssertUnwindSafe(handler(job.clone())).catch_unwind();
+                match tokio::time::timeout(patience(&job.kind), handling).await {
+                    Ok(Ok(outcome)) => outcome,
+                    Ok(Err(_)) => Err(anyhow::anyhow!("its handler panicked")),
+                    Err(_) => Err(anyhow::anyhow!("took too long")),
                 }
             }
             None => Err(anyhow::anyhow!("no handler for jobs of kind {:?}", job.kind)),
@@ -191,7 +250,9 @@ async fn work(pool: PgPool, handlers: Arc<Handlers>, job: Job) {
 async fn settle(pool: &PgPool, job: &Job, outcome: anyhow::Result<Outcome>) -> sqlx::Result<()> {
     match outcome {
         Ok(Outcome::Done) => {
-            sqlx::query!("delete from job where id = $1", job.id).execute(pool).await?;
+            sqlx::query!("delete from job where id = $1 and claim = $2", job.id, job.claim)
+                .execute(pool)
+                .await?;
         }
         Ok(Outcome::Later(pause)) => again(pool, job, pause, job.attempts - 1, None).await?,
         Err(error) => {
@@ -199,8 +260,9 @@ async fn settle(pool: &PgPool, job: &Job, outcome: anyhow::Result<Outcome>) -> s
             warn!(error, "job failed");
             if job.attempts >= ATTEMPTS_MAX {
                 sqlx::query!(
-                    "update job set state = 'dead', locked_until = null, last_error = $2 where id = $1",
+                    "update job set state = 'dead', locked_until = null, last_error = $3 where id = $1 and claim = $2",
                     job.id,
+                    job.claim,
                     error
                 )
                 .execute(pool)
@@ -223,7 +285,12 @@ async fn again(
     error: Option<String>,
 ) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    sqlx::query!("delete from job where id = $1", job.id).execute(&mut *tx).await?;
+    let ours = sqlx::query!("delete from job where id = $1 and claim = $2", job.id, job.claim)
+        .execute(&mut *tx)
+        .await?;
+    if ours.rows_affected() == 0 {
+        return Ok(());
+    }
     sqlx::query!(
         "insert into job (kind, key, attempts, run_at, last_error)
          values ($1, $2, $3, now() + make_interval(secs => $4), $5)

@@ -13,26 +13,27 @@ use crate::identity::IdentityError;
 use crate::job::{self, Handlers, Job, Outcome};
 use crate::pds::{self, PdsError};
 use crate::record::BSKY_PROFILE;
-use crate::syntax::{Did, Nsid, Rkey};
+use crate::syntax::{AtUri, Did, Nsid, Rkey};
 
 /// Handlers of this crate's kinds.
 pub fn handlers(indexer: &Indexer) -> Handlers {
     let mut handlers = Handlers::new();
     macro_rules! handle {
-        ($kind:expr, $function:path) => {
+        ($kind:expr, $key:ty, $function:path) => {
             let indexer = indexer.clone();
             handlers.insert(
                 $kind,
                 Arc::new(move |job: Job| {
                     let indexer = indexer.clone();
-                    Box::pin(async move { $function(&indexer, &job.key.parse::<Did>()?).await })
+                    Box::pin(async move { $function(&indexer, &job.key.parse::<$key>()?).await })
                 }),
             );
         };
     }
-    handle!(job::MEET, meet);
-    handle!(job::ACCOUNT, confirm_account);
-    handle!(job::RESYNC, resync);
+    handle!(job::MEET, Did, meet);
+    handle!(job::ACCOUNT, Did, confirm_account);
+    handle!(job::RESYNC, Did, resync);
+    handle!(job::PROVE, AtUri, prove);
     handlers
 }
 
@@ -137,6 +138,29 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
         // Its standing is another job's, and once that is active again the repo is read.
         Err(error) if error.status().is_some() => Ok(Outcome::Done),
         Err(PdsError::Identity(IdentityError::NotFound | IdentityError::Tombstoned)) => Ok(Outcome::Done),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Proves a record that somebody reported: what we wrote ourselves and whose echo does not come.
+async fn prove(indexer: &Indexer, uri: &AtUri) -> anyhow::Result<Outcome> {
+    let open = sqlx::query_scalar!(
+        r#"select exists (select from record where uri = $1 and not proven) as "open!""#,
+        uri.as_str()
+    )
+    .fetch_one(&indexer.door.pool)
+    .await?;
+    if !open {
+        return Ok(Outcome::Done);
+    }
+    match pds::get_record(indexer, &uri.did(), &uri.collection().parse()?, &uri.rkey().parse()?).await {
+        Ok(proof) => {
+            metrics::counter!("plyr_echoes_missed_total").increment(1);
+            apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
+            Ok(Outcome::Done)
+        }
+        // Its standing is another job's; a return brings the whole repo.
+        Err(error) if error.status().is_some() => Ok(Outcome::Done),
         Err(error) => Err(error.into()),
     }
 }

@@ -9,6 +9,7 @@ mod like;
 mod list;
 mod play;
 mod profile;
+mod public_id;
 mod track;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use url::Url;
 use crate::apply::effects::Effects;
 use crate::syntax::AtUri;
 use crate::{dag, lexicon};
+pub use track::normalize_tags;
 
 /// A record value larger than this gets no projection: the largest lawful `fm.plyr.list` is near 80 KB.
 pub const VALUE_MAX_BYTES: usize = 256 * 1024;

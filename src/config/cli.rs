@@ -144,14 +144,49 @@ pub(super) struct Settings {
     /// there counts for that track, so all processes must be told the same. [default: http:// and the listening address]
     #[arg(long, env = "PLYR_PUBLIC_URL", value_name = "URL", help_heading = "Serving")]
     pub(super) public_url: Option<String>,
-    /// Further origins of web apps, separated by commas, that may call this server with credentials. Checked, and without
-    /// effect as long as nothing here takes credentials. [default: none]
+    /// Further origins of web apps, separated by commas, that may sign people in here and act for them. [default: none]
     #[arg(long, env = "PLYR_WEB_ORIGINS", value_name = "LIST", help_heading = "Serving")]
     pub(super) web_origins: Option<String>,
     /// The permanent address of media, where audio and images are served by another host. [default: none; this server
     /// serves them]
     #[arg(long, env = "PLYR_MEDIA_URL", value_name = "URL", help_heading = "Serving")]
     pub(super) media_url: Option<String>,
+
+    /// The largest audio file that may be uploaded, in MiB. [default: 1536]
+    #[arg(long, env = "PLYR_MAX_UPLOAD_MB", value_name = "NUMBER", help_heading = "Serving")]
+    pub(super) max_upload_mb: Option<String>,
+    /// What one person may upload within 24 hours, in MiB. [default: 10240]
+    #[arg(long, env = "PLYR_UPLOAD_DAY_MB", value_name = "NUMBER", help_heading = "Serving")]
+    pub(super) upload_day_mb: Option<String>,
+    /// What uploads leave free on the disk of the data directory, in MiB: below it they are refused. [default: 2048]
+    #[arg(long, env = "PLYR_FREE_MIN_MB", value_name = "NUMBER", help_heading = "Serving")]
+    pub(super) free_min_mb: Option<String>,
+    /// How often one address may begin to sign in: a number, `/` and `second`, `minute`, `hour` or `day`.
+    /// [default: 10/minute]
+    #[arg(long, env = "PLYR_RATE_AUTH", value_name = "RATE", help_heading = "Serving")]
+    pub(super) rate_auth: Option<String>,
+    /// How often one person may like, comment, edit or delete. [default: 100/minute]
+    #[arg(long, env = "PLYR_RATE_WRITE", value_name = "RATE", help_heading = "Serving")]
+    pub(super) rate_write: Option<String>,
+    /// How often one person may upload. [default: 20/minute]
+    #[arg(long, env = "PLYR_RATE_UPLOAD", value_name = "RATE", help_heading = "Serving")]
+    pub(super) rate_upload: Option<String>,
+    /// The header in which your proxy says who calls, e.g. `fly-client-ip` or `x-forwarded-for`. Set it only behind a proxy
+    /// that writes it: otherwise callers could choose their address. [default: none; the connection's address counts]
+    #[arg(long, env = "PLYR_CLIENT_ADDRESS_HEADER", value_name = "NAME", help_heading = "Serving")]
+    pub(super) client_address_header: Option<String>,
+
+    /// The key that seals people's sessions in the database: 32 bytes in base64 or hex, made for example by
+    /// `openssl rand -base64 32`. All processes need the same; with another one everybody is signed out.
+    /// [default: none; with a public URL on https it must be set, else one is made and kept in DATA_DIR/secret.key]
+    #[arg(
+        long,
+        env = "PLYR_SECRET_KEY",
+        value_name = "KEY",
+        hide_env_values = true,
+        help_heading = "Sessions"
+    )]
+    pub(super) secret_key: Option<String>,
 
     /// Where Prometheus may read metrics, or `off`. Keep it private. Each process on a machine needs a port of its own.
     /// [default: 127.0.0.1:9464]
@@ -169,7 +204,20 @@ const STORAGE: &[&str] = &["database_url", "data_dir", "pg_bin_dir"];
 const NETWORK: &[&str] =
     &["upstreams", "plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
 const IDENTITY: &[&str] = &["plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
-const SERVING: &[&str] = &["listen", "public_url", "web_origins", "media_url"];
+const SERVING: &[&str] = &[
+    "listen",
+    "public_url",
+    "web_origins",
+    "media_url",
+    "max_upload_mb",
+    "upload_day_mb",
+    "free_min_mb",
+    "rate_auth",
+    "rate_write",
+    "rate_upload",
+    "client_address_header",
+];
+const SESSIONS: &[&str] = &["secret_key"];
 const METRICS: &[&str] = &["metrics_listen"];
 const LOG: &[&str] = &["log", "log_format"];
 
@@ -177,10 +225,10 @@ const LOG: &[&str] = &["log", "log_format"];
 /// environment.
 fn listed(command: &str) -> Vec<&'static str> {
     let groups: &[&[&str]] = match command {
-        "up" => &[STORAGE, NETWORK, SERVING, METRICS, LOG],
+        "up" => &[STORAGE, NETWORK, SERVING, SESSIONS, METRICS, LOG],
         "index" => &[STORAGE, NETWORK, METRICS, LOG],
-        "serve" => &[STORAGE, IDENTITY, SERVING, METRICS, LOG],
-        "work" => &[STORAGE, IDENTITY, METRICS, LOG],
+        "serve" => &[STORAGE, IDENTITY, SERVING, SESSIONS, METRICS, LOG],
+        "work" => &[STORAGE, IDENTITY, &["media_url"], SESSIONS, METRICS, LOG],
         "rebuild" => &[STORAGE, &["namespace", "public_url"], LOG],
         "backfill" => &[STORAGE, NETWORK, LOG],
         _ => &[STORAGE, LOG],

@@ -14,6 +14,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use appview::limit::Rates;
+use appview::session::SecretKey;
+use axum::http::HeaderName;
 use indexer::identity::IdentityOptions;
 use indexer::net::{Authority, NetOptions};
 use indexer::syntax::Did;
@@ -87,6 +90,18 @@ pub struct Config {
     pub web_origins: Vec<Url>,
     /// `PLYR_MEDIA_URL`; its path, if any, is the prefix of all media.
     pub media_url: Option<Url>,
+    /// `PLYR_MAX_UPLOAD_MB`.
+    pub max_upload_mb: u64,
+    /// `PLYR_UPLOAD_DAY_MB`.
+    pub upload_day_mb: u64,
+    /// `PLYR_FREE_MIN_MB`.
+    pub free_min_mb: u64,
+    /// `PLYR_RATE_AUTH`, `PLYR_RATE_WRITE`, `PLYR_RATE_UPLOAD`.
+    pub rates: Rates,
+    /// `PLYR_CLIENT_ADDRESS_HEADER`.
+    pub client_address_header: Option<HeaderName>,
+    /// `PLYR_SECRET_KEY`; none where one is to be made and kept.
+    pub secret_key: Option<SecretKey>,
     /// `PLYR_METRICS_LISTEN`; none when `off`.
     pub metrics_listen: Option<SocketAddr>,
     /// `PLYR_LOG`, a filter in the syntax of tracing's `EnvFilter`.

@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use appview::limit::Rates;
+use appview::session::SecretKey;
 use indexer::net::Authority;
 use indexer::syntax::{Did, Nsid};
 use tracing_subscriber::EnvFilter;
@@ -48,9 +50,37 @@ pub(super) fn config(settings: &Settings, search_path: Option<OsString>, errors:
         listen,
         web_origins: list(errors, "PLYR_WEB_ORIGINS", &settings.web_origins, origin),
         media_url: optional(errors, "PLYR_MEDIA_URL", &settings.media_url, base_url),
+        max_upload_mb: or_default(errors, "PLYR_MAX_UPLOAD_MB", &settings.max_upload_mb, "1536", megabytes),
+        upload_day_mb: or_default(
+            errors,
+            "PLYR_UPLOAD_DAY_MB",
+            &settings.upload_day_mb,
+            "10240",
+            disk_megabytes,
+        ),
+        free_min_mb: or_default(errors, "PLYR_FREE_MIN_MB", &settings.free_min_mb, "2048", disk_megabytes),
+        rates: rates(settings, errors),
+        client_address_header: optional(
+            errors,
+            "PLYR_CLIENT_ADDRESS_HEADER",
+            &settings.client_address_header,
+            |text| text.parse().map_err(|_| "not the name of a header".into()),
+        ),
+        secret_key: optional(errors, "PLYR_SECRET_KEY", &settings.secret_key, secret_key),
         metrics_listen: metrics,
         log: or_default(errors, "PLYR_LOG", &settings.log, "info", log),
         log_format: or_default(errors, "PLYR_LOG_FORMAT", &settings.log_format, "text", log_format),
+    }
+}
+
+fn rates(settings: &Settings, errors: &mut Errors) -> Rates {
+    let defaults = Rates::default();
+    Rates {
+        auth: optional(errors, "PLYR_RATE_AUTH", &settings.rate_auth, str::parse).unwrap_or(defaults.auth),
+        write: optional(errors, "PLYR_RATE_WRITE", &settings.rate_write, str::parse)
+            .unwrap_or(defaults.write),
+        upload: optional(errors, "PLYR_RATE_UPLOAD", &settings.rate_upload, str::parse)
+            .unwrap_or(defaults.upload),
     }
 }
 
@@ -73,7 +103,8 @@ fn noted<T>(errors: &mut Errors, name: &str, text: &str, result: Result<T, Strin
 
 /// The text for an error message; never a password.
 fn shown(name: &str, text: &str) -> String {
-    let has_secret = name == "DATABASE_URL" || Url::parse(text).is_ok_and(|url| url.password().is_some());
+    let has_secret = matches!(name, "DATABASE_URL" | "PLYR_SECRET_KEY")
+        || Url::parse(text).is_ok_and(|url| url.password().is_some());
     match text.chars().count() {
         _ if has_secret => "…".into(),
         0..=120 => text.into(),
@@ -116,6 +147,16 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "not an address and port; write for example 127.0.0.1:3000 or [::]:3000".into())
 }
 
+fn megabytes(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (1..=65_536).contains(number));
+    number.ok_or_else(|| "not a number of MiB from 1 to 65536".into())
+}
+
+fn disk_megabytes(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (0..=1 << 30).contains(number));
+    number.ok_or_else(|| "not a number of MiB from 0 to 1073741824".into())
+}
+
 /// An address to listen on is not always one to go to: every interface has another name.
 fn public_url_of(listen: SocketAddr) -> Url {
     let host = match listen {
@@ -153,6 +194,10 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
     }
     let options = text.parse().map_err(|error| format!("not a Postgres URL ({error}); {example}"))?;
     Ok(DatabaseUrl { text: text.to_owned(), options })
+}
+
+fn secret_key(text: &str) -> Result<SecretKey, String> {
+    text.parse().map_err(|error: appview::session::SecretKeyError| error.to_string())
 }
 
 fn private_host(text: &str) -> Result<Authority, String> {

@@ -30,6 +30,7 @@ fn the_defaults_are_those_of_the_help() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(config.public_url.as_str(), "http://127.0.0.1:3000/");
     assert_eq!(config.metrics_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
+    assert_eq!((config.max_upload_mb, config.upload_day_mb, config.free_min_mb), (1536, 10_240, 2048));
     assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
     assert!(config.upstreams.is_empty() && config.private_hosts.is_empty() && config.web_origins.is_empty());
 }
@@ -53,13 +54,15 @@ fn values_become_types() {
         "--log-format",
         "json",
         "--database-url",
-        "postgres://u:secret@h/d",
+        "postgres://u:swordfish@h/d",
         "--media-url",
         "https://m.example/a",
         "--handle-resolver-url",
         "http://127.0.0.1:2583",
         "--namespace",
         "fm.plyr.dev",
+        "--secret-key",
+        "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=",
     ];
     let config = read(&arguments).expect("all valid").config;
     let keys: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.key.as_str()).collect();
@@ -73,7 +76,9 @@ fn values_become_types() {
     assert_eq!(config.web_origins.len(), 2);
     assert_eq!(config.metrics_listen, None);
     assert_eq!(config.log_format, LogFormat::Json);
-    assert!(!format!("{config:?}").contains("secret"), "a password in the debug output");
+    let key = config.secret_key.as_ref().expect("set").to_hex();
+    assert!(key.starts_with("736563726574") && !format!("{config:?}").contains(&key));
+    assert!(!format!("{config:?}").contains("swordfish"), "a password in the debug output");
     assert_eq!(config.database_url.expect("set").connect_options().get_host(), "h");
 }
 
@@ -98,6 +103,8 @@ fn errors_name_the_variable_and_say_what_to_write() {
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),
         ("--upstreams", "repos+ws://h:1,repos+ws://H:1/", "PLYR_UPSTREAMS: `repos+ws://h:1`: named twice"),
         ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
+        ("--rate-write", "100", "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute"),
+        ("--client-address-header", "a b", "PLYR_CLIENT_ADDRESS_HEADER: `a b`: not the name of a header"),
         ("--metrics-listen", "on", "PLYR_METRICS_LISTEN: `on`: not an address"),
         (
             "--metrics-listen",
@@ -115,11 +122,15 @@ fn errors_name_the_variable_and_say_what_to_write() {
         ("--plc-url", "https://u:hunter2@plc", "PLYR_PLC_URL: `…`: credentials"),
         ("--handle-resolver-url", "https://h/?a", "PLYR_HANDLE_RESOLVER_URL: `https://h/?a`: no query"),
         ("--media-url", "/media", "PLYR_MEDIA_URL: `/media`: not a URL"),
+        ("--max-upload-mb", "0", "PLYR_MAX_UPLOAD_MB: `0`: not a number of MiB from 1 to 65536"),
+        ("--max-upload-mb", "1 GB", "PLYR_MAX_UPLOAD_MB: `1 GB`: not a number"),
+        ("--upload-day-mb", "-1", "PLYR_UPLOAD_DAY_MB: `-1`: not a number of MiB"),
         ("--private-hosts", "localhost", "PLYR_PRIVATE_HOSTS: `localhost`: not HOST:PORT"),
         ("--namespace", "plyr", "PLYR_NAMESPACE: `plyr`: not the beginning of an NSID"),
         ("--namespace", "fm.plyr.", "PLYR_NAMESPACE: `fm.plyr.`: not the beginning"),
         ("--database-url", "mysql://u:hunter2@h/d", "DATABASE_URL: `…`: not a Postgres URL"),
         ("--database-url", "postgres://u:hunter2@h:port/d", "DATABASE_URL: `…`: not a Postgres URL"),
+        ("--secret-key", "hunter2", "PLYR_SECRET_KEY: `…`: not 32 bytes in base64 or hex; `openssl rand"),
         ("--log", "indexer=loud", "PLYR_LOG: `indexer=loud`: "),
         ("--log-format", "xml", "PLYR_LOG_FORMAT: `xml`: `text` or `json`"),
     ] {
@@ -187,6 +198,10 @@ fn each_help_lists_what_matters_to_it() {
         "PLYR_PUBLIC_URL",
         "PLYR_WEB_ORIGINS",
         "PLYR_MEDIA_URL",
+        "PLYR_MAX_UPLOAD_MB",
+        "PLYR_UPLOAD_DAY_MB",
+        "PLYR_FREE_MIN_MB",
+        "PLYR_SECRET_KEY",
         "PLYR_METRICS_LISTEN",
         "PLYR_LOG",
         "PLYR_LOG_FORMAT",

@@ -144,7 +144,7 @@ fn settings(layout: &Layout, options: &Options) -> Vec<String> {
         "unix_socket_permissions=0700".into(),
         format!("port={PORT}"),
         format!("cluster_name={NAME}"),
-        "max_connections=100".into(),
+        format!("max_connections={}", options.connections_max),
         "shared_buffers=128MB".into(),
         "timezone=UTC".into(),
         "log_timezone=UTC".into(),

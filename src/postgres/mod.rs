@@ -60,6 +60,8 @@ pub struct Options {
     pub search_path: Option<OsString>,
     /// Whether committed data survives a power failure. Off only for tests, which it makes faster.
     pub durable: bool,
+    /// Connections at once. A plyr takes up to some forty.
+    pub connections_max: u16,
     /// How long a starting or adopted postmaster may stay silent before it counts as broken. Crash recovery is not
     /// silence.
     pub patience: Duration,
@@ -73,6 +75,7 @@ impl Options {
             bin_dir: None,
             search_path: None,
             durable: true,
+            connections_max: 100,
             patience: Duration::from_secs(30),
         }
     }

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 
 use super::Door;
 use super::effects::{Count, Effects};
+use super::load::meet;
 use crate::change::Status;
 use crate::job;
 use crate::record::{self, KINDS, Kind};
@@ -58,6 +59,21 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
     }
     effects.carry_out(&mut tx).await?;
     tx.commit().await
+}
+
+/// Makes a person known who came to us by themselves, whatever they have or have not written yet: their repo is followed
+/// from now on, who they are is looked up, and what they wrote before is read.
+pub async fn welcome(door: &Door, did: &Did) -> sqlx::Result<()> {
+    let mut tx = door.pool.begin().await?;
+    let mut effects = Effects::default();
+    for did in meet(&mut tx, &[did.to_string()]).await? {
+        effects.job(job::RESYNC, did.clone());
+        effects.job(job::MEET, did);
+    }
+    effects.carry_out(&mut tx).await?;
+    tx.commit().await?;
+    door.expect(did);
+    Ok(())
 }
 
 /// What some host said of an account, waiting to be confirmed.
@@ -192,6 +208,7 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
     }
     sqlx::query!("delete from record where did = $1", did.as_str()).execute(&mut *db).await?;
     sqlx::query!("delete from problem where did = $1", did.as_str()).execute(&mut *db).await?;
+    sqlx::query!("delete from upload where did = $1", did.as_str()).execute(&mut *db).await?;
     sqlx::query!(
         r#"update repo set synced_rev = greatest(rev, seen_rev, synced_rev), state = 'unknown', trail = '{}',
                            verified_at = $2

@@ -1,6 +1,7 @@
 //! What a change moves beside its own rows: numbers, jobs, and one small notification, all in the same transaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use sqlx::PgConnection;
 
@@ -31,6 +32,7 @@ pub struct Effects {
     touched: BTreeMap<String, bool>,
     repainted: BTreeSet<String>,
     jobs: BTreeSet<(&'static str, String)>,
+    later: BTreeMap<(&'static str, String), Duration>,
 }
 
 impl Effects {
@@ -71,6 +73,11 @@ impl Effects {
         self.jobs.insert((kind, key.into()));
     }
 
+    /// Asks for a job that is not due before `pause` is over.
+    pub fn job_after(&mut self, pause: Duration, kind: &'static str, key: impl Into<String>) {
+        self.later.insert((kind, key.into()), pause);
+    }
+
     /// A record names this blob.
     pub fn fetch_blob(&mut self, cid: &str) {
         self.job(job::BLOB, cid);
@@ -88,6 +95,9 @@ impl Effects {
             return Ok(());
         }
         job::enqueue(db, &self.jobs).await?;
+        for ((kind, key), pause) in &self.later {
+            job::enqueue_after(db, *pause, kind, key).await?;
+        }
         if !self.repainted.is_empty() {
             let dids: Vec<String> = self.repainted.iter().cloned().collect();
             let uris = sqlx::query_scalar!("select uri from track where did = any($1) limit 1000", &dids)

@@ -20,9 +20,17 @@ impl<'a> World<'a> {
         let mut new: BTreeSet<String> = BTreeSet::new();
         let (mut uris, mut whole) = (BTreeSet::new(), Vec::new());
         for input in inputs {
-            if let Input::Proof(proof) = input {
-                dids.insert(proof.uri.did().into());
-                uris.insert(proof.uri.to_string());
+            match input {
+                Input::Proof(proof) => {
+                    dids.insert(proof.uri.did().into());
+                    uris.insert(proof.uri.to_string());
+                }
+                Input::Local(local) => {
+                    dids.insert(local.uri.did().into());
+                    new.insert(local.uri.did().into());
+                    uris.insert(local.uri.to_string());
+                }
+                _ => {}
             }
             let Some(did) = input.did() else { continue };
             dids.insert(did.to_string());
@@ -122,7 +130,7 @@ impl<'a> World<'a> {
 }
 
 /// Makes people and their repos known. Returns those who were not.
-async fn meet(db: &mut PgConnection, dids: &[String]) -> sqlx::Result<Vec<String>> {
+pub(super) async fn meet(db: &mut PgConnection, dids: &[String]) -> sqlx::Result<Vec<String>> {
     if dids.is_empty() {
         return Ok(Vec::new());
     }

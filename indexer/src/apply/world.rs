@@ -1,6 +1,7 @@
 //! What a transaction decides in memory, under the locks of the repos it concerns, before anything is written.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -8,12 +9,14 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::Door;
 use super::effects::Effects;
 use super::table::{self, Chain, Repo, RepoState, Row, Scope, Verdict};
-use crate::change::{Asked, Commit, Input, Op, Problem, Proof, RepoSnapshot, Status};
+use crate::change::{Asked, Commit, Input, Local, Op, Problem, Proof, RepoSnapshot, Status};
 use crate::job;
 use crate::syntax::{AtUri, Did, Tid};
 
 /// Fewer records than this may vanish from a repo without an alarm.
 const COLLAPSE_MIN: usize = 10;
+/// How long the echo of a write of ours is waited for before its proof is fetched.
+const PROOF_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a transaction holds of one repo while it decides.
 #[derive(Debug, Default)]
@@ -80,6 +83,7 @@ impl<'a> World<'a> {
             }
             Input::Snapshot(snapshot) => self.snapshot(snapshot),
             Input::Proof(proof) => self.proof(proof),
+            Input::Local(local) => self.local(local),
             Input::Account { did, status } => self.account(did, *status),
             Input::Identity { did } => {
                 if self.repos.contains_key(did) {
@@ -124,7 +128,7 @@ impl<'a> World<'a> {
         for (uri, op) in ops {
             let Some(held) = self.repos.get(did) else { return };
             let verdict = table::decide(&held.repo, self.rows.get(uri), rev, true, op.cid());
-            self.carry_out(verdict, did, uri, rev, op);
+            self.carry_out(verdict, did, uri, rev, op, true);
         }
     }
 
@@ -189,13 +193,27 @@ impl<'a> World<'a> {
         self.settle(&did, uri, rev, op, Some(asked));
     }
 
+    /// Moves no rev of the repo: else a write of somebody else's client at an earlier rev would look old.
+    fn local(&mut self, local: &Local) {
+        let Local { uri, rev, op } = local;
+        let did = uri.did();
+        let Some(held) = self.repos.get(&did).filter(|held| held.status != Some(Status::Deleted)) else {
+            return;
+        };
+        let verdict = table::decide(&held.repo, self.rows.get(uri), rev, false, op.cid());
+        self.carry_out(verdict, &did, uri, rev, op, false);
+        if verdict == Verdict::Apply {
+            self.effects.job_after(PROOF_PATIENCE, job::PROVE, uri.as_str());
+        }
+    }
+
     fn settle(&mut self, did: &Did, uri: &AtUri, rev: &Tid, op: &Op, authority: Option<&Asked>) {
         let Some(held) = self.repos.get(did) else { return };
         let verdict = table::settle(&held.repo, self.rows.get(uri), rev, op.cid(), authority);
-        self.carry_out(verdict, did, uri, rev, op);
+        self.carry_out(verdict, did, uri, rev, op, true);
     }
 
-    fn carry_out(&mut self, verdict: Verdict, did: &Did, uri: &AtUri, rev: &Tid, op: &Op) {
+    fn carry_out(&mut self, verdict: Verdict, did: &Did, uri: &AtUri, rev: &Tid, op: &Op, proven: bool) {
         metrics::counter!("plyr_changes_total", "verdict" => verdict.as_str()).increment(1);
         match verdict {
             Verdict::Stale => {}
@@ -205,7 +223,7 @@ impl<'a> World<'a> {
                     Op::Put { cid, value } => (Some(*cid), Some(value.clone())),
                     Op::Delete => (None, None),
                 };
-                let row = Row { epoch, rev: rev.clone(), proven: true, cid, indexed_at: self.now };
+                let row = Row { epoch, rev: rev.clone(), proven, cid, indexed_at: self.now };
                 self.rows.insert(uri.clone(), row.clone());
                 self.writes.insert(uri.clone(), Write { row, value });
             }

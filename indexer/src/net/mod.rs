@@ -11,6 +11,7 @@
 mod address;
 mod body;
 mod error;
+mod request;
 mod resolve;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,6 +36,7 @@ use url::{Host, Url};
 pub use self::address::{Authority, AuthorityError, is_public};
 pub use self::body::Body;
 pub use self::error::{NetError, Status};
+pub use self::request::{Answer, Payload, Request, SendError};
 
 /// Redirects followed before giving up; each target is checked like the first URL.
 const MAX_REDIRECTS: usize = 3;
@@ -86,14 +88,22 @@ pub struct Net {
 
 #[derive(Debug)]
 struct Shared {
-    /// Resolves through the guard.
-    guarded: Client,
-    /// Resolves as the system does; only for exempt authorities.
-    exempt: Client,
+    /// Resolve through the guard.
+    guarded: Clients,
+    /// Resolve as the system does; only for exempt authorities.
+    exempt: Clients,
     exempt_authorities: HashSet<Authority>,
     resolver: TokioResolver,
     tls: Arc<ClientConfig>,
     limits: Limits,
+}
+
+#[derive(Debug)]
+struct Clients {
+    /// Gives up when nothing comes for a while.
+    get: Client,
+    /// Does not: nothing comes while a long body goes out.
+    send: Client,
 }
 
 impl Net {
@@ -111,11 +121,12 @@ impl Net {
                 .no_proxy()
                 .referer(false)
                 .connect_timeout(options.limits.connect)
-                .read_timeout(options.limits.idle)
                 .pool_max_idle_per_host(8)
         };
-        let guarded = client().dns_resolver(resolve::Guard(resolver.clone())).build()?;
-        let exempt = client().build()?;
+        let guard = || client().dns_resolver(resolve::Guard(resolver.clone()));
+        let idle = options.limits.idle;
+        let guarded = Clients { get: guard().read_timeout(idle).build()?, send: guard().build()? };
+        let exempt = Clients { get: client().read_timeout(idle).build()?, send: client().build()? };
         let configured = options.operator_urls.iter().filter_map(Authority::of);
         let exempt_authorities = options.private_hosts.into_iter().chain(configured).collect();
         let limits = options.limits;
@@ -211,7 +222,7 @@ impl Net {
     async fn follow(&self, url: &Url, deadline: Instant) -> Result<Response, NetError> {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let client = self.client_for(&url)?;
+            let client = &self.clients_for(&url)?.get;
             let left = deadline.saturating_duration_since(Instant::now());
             let response = client.get(url.clone()).timeout(left).send().await?;
             let target = match response.status().as_u16() {
@@ -225,8 +236,8 @@ impl Net {
         Err(NetError::malformed(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// The client that may fetch a URL. Literal addresses are checked here, as they never reach a resolver.
-    fn client_for(&self, url: &Url) -> Result<&Client, NetError> {
+    /// The clients that may fetch a URL. Literal addresses are checked here, as they never reach a resolver.
+    fn clients_for(&self, url: &Url) -> Result<&Clients, NetError> {
         let refused = |why: &str| Err(NetError::refused(format!("{}: {why}", short(url))));
         if !matches!(url.scheme(), "http" | "https") {
             return refused("only http and https are fetched");

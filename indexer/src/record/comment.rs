@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Checked, StrongRef, datetime};
+use super::{Checked, StrongRef, datetime, public_id};
 use crate::apply::effects::{Count, Effects};
 
 #[derive(Deserialize)]
@@ -55,6 +55,8 @@ pub(super) async fn project(
         effects.count(&row.did, &row.subject_uri, Count::Comments, -1);
         effects.touch(&row.subject_uri, false);
     }
+    let numbered: Vec<String> = rows.iter().map(|row| row.uri.clone()).collect();
+    public_id::assign(db, "comment", &numbered).await?;
     for row in rows {
         effects.count(&row.did, &row.subject.uri, Count::Comments, 1);
         effects.touch(&row.subject.uri, false);

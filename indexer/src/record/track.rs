@@ -5,7 +5,7 @@ use ipld_core::ipld::Ipld;
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{BlobRef, Checked, datetime, duration_s};
+use super::{BlobRef, Checked, datetime, duration_s, public_id};
 use crate::apply::effects::Effects;
 use crate::syntax::Did;
 
@@ -85,7 +85,7 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
 }
 
 /// Tags compare in one form: trimmed, lower case, single spaces, no hyphens at the ends, each once.
-fn normalize_tags(tags: Vec<String>) -> Vec<String> {
+pub fn normalize_tags(tags: Vec<String>) -> Vec<String> {
     let mut normal: Vec<String> = Vec::with_capacity(tags.len());
     for tag in tags {
         let words: Vec<&str> = tag.split_whitespace().collect();
@@ -108,6 +108,8 @@ pub(super) async fn project(
     }
     sqlx::query!("delete from track where uri = any($1)", uris).execute(&mut *db).await?;
     sqlx::query!("delete from blob_ref where uri = any($1)", uris).execute(&mut *db).await?;
+    let numbered: Vec<String> = rows.iter().map(|row| row.uri.clone()).collect();
+    public_id::assign(db, "track", &numbered).await?;
     for row in rows {
         insert(db, &row).await?;
         for (cid, role) in [(&row.audio_cid, "audio"), (&row.image_cid, "cover")] {
@@ -119,6 +121,20 @@ pub(super) async fn project(
             effects.meet(did);
         }
     }
+    refer_to_uploads(db, uris).await
+}
+
+/// The bytes behind an address of ours, where a record names nothing else: only we have them, so nothing is fetched.
+async fn refer_to_uploads(db: &mut PgConnection, uris: &[String]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into blob_ref (uri, cid, did, role)
+         select t.uri, u.audio_cid, t.did, 'audio' from track t join upload u on u.uri = t.uri and u.did = t.did
+         where t.uri = any($1) and t.audio_cid is null and t.audio_url is not null
+         on conflict do nothing",
+        uris
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

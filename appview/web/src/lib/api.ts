@@ -1,8 +1,9 @@
-/** The queries of the server we were loaded from, typed, with errors that can be said in words. */
+/** The server's queries, typed. */
 
+import { ask, troubleOf } from './http';
+import { ApiError } from './trouble';
 import {
   each,
-  fields,
   parseComment,
   parseLike,
   parseProfile,
@@ -19,33 +20,6 @@ export interface Page<T> {
   cursor: string | null;
 }
 
-export type Trouble = 'offline' | 'unreachable' | 'missing' | 'refused' | 'busy' | 'failing' | 'malformed';
-
-const IN_WORDS: Record<Trouble, string> = {
-  offline: 'you seem to be offline.',
-  unreachable: 'the server cannot be reached right now.',
-  missing: 'this is not here, or not any more.',
-  refused: 'the server did not understand the question.',
-  busy: 'the server is busy. a moment of patience will help.',
-  failing: 'the server ran into a problem.',
-  malformed: 'the server gave an answer that cannot be read.',
-};
-
-export class ApiError extends Error {
-  constructor(
-    readonly trouble: Trouble,
-    readonly detail: string,
-  ) {
-    super(`${IN_WORDS[trouble]} (${detail})`);
-    this.name = 'ApiError';
-  }
-}
-
-/** What to tell a person about any error of a query. */
-export function inWords(error: unknown): string {
-  return IN_WORDS[error instanceof ApiError ? error.trouble : 'failing'];
-}
-
 const TIMEOUT_MS = 20_000;
 
 /** A request's address stays below the 8 KiB that proxies commonly allow, although a query takes 100 uris. */
@@ -58,31 +32,10 @@ async function query(method: string, parameters: Parameters): Promise<Record<str
   for (const [name, value] of Object.entries(parameters)) {
     for (const one of Array.isArray(value) ? value : [value]) if (one != null) search.append(name, String(one));
   }
-  let answer: Response;
-  let body: unknown;
-  try {
-    answer = await fetch(`/xrpc/${method}?${search}`, {
-      headers: { accept: 'application/json' },
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    body = await answer.json().catch((error: unknown) => {
-      if (error instanceof SyntaxError) return null;
-      throw error;
-    });
-  } catch (error) {
-    throw new ApiError(navigator.onLine ? 'unreachable' : 'offline', String(error));
-  }
-  const view = fields(body);
-  if (!answer.ok) throw new ApiError(troubleOf(answer.status, view?.error), `${method}: ${answer.status}`);
+  const { ok, status, view } = await ask(`/xrpc/${method}?${search}`, TIMEOUT_MS);
+  if (!ok) throw new ApiError(view?.error === 'NotFound' ? 'missing' : troubleOf(status), `${method}: ${status}`);
   if (!view) throw new ApiError('malformed', `${method}: no JSON object`);
   return view;
-}
-
-function troubleOf(status: number, name: unknown): Trouble {
-  if (name === 'NotFound' || status === 404) return 'missing';
-  if (status === 429 || status === 503) return 'busy';
-  if (status === 502 || status === 504) return 'unreachable';
-  return status < 500 ? 'refused' : 'failing';
 }
 
 function cursorOf(view: Record<string, unknown>): string | null {

@@ -1,8 +1,9 @@
 /** The one track that is opened: itself, who made it, who likes it. */
 
-import { ApiError, getLikes, getProfile, getTracks, inWords } from './api';
+import { getLikes, getProfile, getTracks } from './api';
 import { library } from './library.svelte';
 import { Pages } from './pages.svelte';
+import { ApiError, inWords } from './trouble';
 import type { Like, Profile, Track } from './view';
 
 const LIKES_PAGE_SIZE = 40;
@@ -47,8 +48,8 @@ class Detail {
 
   /** Brings the likes and the profile up to date; the track itself is refreshed with all others. */
   async refresh(): Promise<void> {
-    if (this.uri === null) return;
-    if (this.track && this.state !== 'ready') return this.load();
+    if (!this.track) return;
+    if (this.state !== 'ready') return this.load();
     await Promise.all([this.likes?.refresh(), this.#loadProfile()]);
   }
 

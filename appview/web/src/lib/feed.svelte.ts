@@ -1,7 +1,8 @@
 /** The latest tracks: pages going back in time, and a head that keeps up with the network. */
 
-import { getLatest, getTracks, inWords, type Page } from './api';
+import { getLatest, getTracks, type Page } from './api';
 import { library } from './library.svelte';
+import { inWords } from './trouble';
 import type { Track } from './view';
 
 const PAGE_SIZE = 30;

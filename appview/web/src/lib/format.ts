@@ -49,3 +49,27 @@ export function ago(timeMs: number, nowMs: number): { text: string; relative: bo
 export function exactTime(timeMs: number): string {
   return new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short' }).format(timeMs);
 }
+
+/** Seconds from what people type: 83, 1:23, 1:02:03; null where it is no time. */
+export function seconds(text: string): number | null {
+  const parts = text.trim().split(':');
+  if (parts.length > 3 || !parts.every((part) => /^\d{1,5}$/.test(part))) return null;
+  const [first, ...rest] = parts.map(Number);
+  if (rest.some((part) => part >= 60)) return null;
+  return rest.reduce((sum, part) => sum * 60 + part, first ?? 0);
+}
+
+/** 4.2 MB, as the limits of the server count them. */
+export function size(bytes: number): string {
+  const mb = bytes / 1024 ** 2;
+  if (mb < 1) return `${Math.max(1, Math.round(bytes / 1024))} kB`;
+  return mb < 1024 ? `${mb.toFixed(mb < 100 ? 1 : 0)} MB` : `${(mb / 1024).toFixed(2)} GB`;
+}
+
+/** About how long something still takes. */
+export function remaining(timeS: number): string {
+  if (timeS < 5) return 'a few seconds left';
+  if (timeS < 55) return `${Math.ceil(timeS / 5) * 5} seconds left`;
+  if (timeS < 3_300) return `${plural(Math.max(1, Math.round(timeS / 60)), 'minute')} left`;
+  return `${plural(Math.round(timeS / 3_600), 'hour')} left`;
+}

@@ -80,8 +80,13 @@ function parseChanged(data: unknown): Partial<Batch> | null {
   }
 }
 
-/** Listens until the returned function is called. */
-export function listen(listener: Listener): () => void {
+export interface Listening {
+  /** Asks for everything anew. */
+  reset: () => void;
+  stop: () => void;
+}
+
+export function listen(listener: Listener): Listening {
   const gather = gatherer(listener.apply);
   let source: EventSource | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -125,7 +130,7 @@ export function listen(listener: Listener): () => void {
   window.addEventListener('offline', lost);
   open();
 
-  return () => {
+  const stop = () => {
     document.removeEventListener('visibilitychange', seen);
     window.removeEventListener('online', open);
     window.removeEventListener('offline', lost);
@@ -133,4 +138,5 @@ export function listen(listener: Listener): () => void {
     gather.stop();
     source?.close();
   };
+  return { reset: () => gather.add({ reset: true }), stop };
 }

@@ -1,8 +1,14 @@
-/** Short messages that go away by themselves. */
+/** Short messages. They go away by themselves, unless there is something to do about them. */
+
+export interface Action {
+  label: string;
+  run: () => void;
+}
 
 export interface Notice {
   id: number;
   text: string;
+  action: Action | null;
 }
 
 const SHOWN_MS = 6_000;
@@ -12,14 +18,19 @@ class Notices {
   list = $state.raw<Notice[]>([]);
   #lastId = 0;
 
-  say(text: string): void {
-    const notice = { id: ++this.#lastId, text };
+  say(text: string, action: Action | null = null): void {
+    const notice = { id: ++this.#lastId, text, action };
     this.list = [...this.list.filter((other) => other.text !== text), notice].slice(-NOTICES_MAX);
-    setTimeout(() => this.dismiss(notice.id), SHOWN_MS);
+    if (!action) setTimeout(() => this.dismiss(notice.id), SHOWN_MS);
   }
 
   dismiss(id: number): void {
     this.list = this.list.filter((notice) => notice.id !== id);
+  }
+
+  /** Those that are not true any more. */
+  withdraw(text: string): void {
+    this.list = this.list.filter((notice) => notice.text !== text);
   }
 }
 

@@ -1,6 +1,7 @@
 /** A list that is fetched page by page and can be fetched anew as far as it was read. */
 
-import { ApiError, inWords, type Page } from './api';
+import type { Page } from './api';
+import { ApiError, inWords } from './trouble';
 
 export class Pages<T extends { uri: string }> {
   items = $state.raw<T[]>([]);

@@ -81,6 +81,15 @@ class Player {
     this.#start();
   }
 
+  /** Puts a track on without a sound. */
+  ready(track: Track, startS: number): void {
+    if (!track.audio || this.#chosen) return;
+    this.#chosen = track;
+    this.#startS = startS;
+    this.positionS = startS;
+    this.#audio.src = track.audio;
+  }
+
   /** Plays or pauses this very track. */
   toggle(track: Track): void {
     if (this.isOn(track.uri) && this.status !== 'gone') this.toggleCurrent();

@@ -1,10 +1,15 @@
-/** Where the listener is: the feed, or one track. The history entry also knows whether the full player is open. */
+/** Where the listener is: the feed, one track, or one of the pages of somebody signed in. The history entry also knows whether the full player is open. */
 
 import { detail } from './detail.svelte';
 import { parseTrackUri } from './view';
 
 /** The collection that a track's short address stands for. */
 const TRACK_COLLECTION = 'fm.plyr.track';
+
+/** The pages that have an address of their own. */
+export const PATHS = { upload: '/upload', portal: '/portal' } as const;
+
+type OwnPage = keyof typeof PATHS;
 
 interface Entry {
   /** The track of this entry; the address alone does not say its collection. */
@@ -30,7 +35,14 @@ function uriOfPath(path: string): string | null {
   }
 }
 
+function pageOfPath(path: string): OwnPage | null {
+  const bare = path.replace(/\/$/, '');
+  return bare === PATHS.upload ? 'upload' : bare === PATHS.portal ? 'portal' : null;
+}
+
 class Route {
+  /** The open page, where it is not a track's. */
+  page = $state<'feed' | OwnPage>('feed');
   uri = $state<string | null>(null);
   /** The full player of a phone is open. */
   sheet = $state(false);
@@ -41,7 +53,10 @@ class Route {
     const { sheet, ...entry } = entryNow();
     // A reload keeps the entry's state, and would open the full player of nothing.
     if (sheet) write('replace', location.pathname, entry);
-    const read = () => this.#show(entryNow().uri ?? uriOfPath(location.pathname), entryNow().sheet);
+    const read = () => {
+      const page = pageOfPath(location.pathname) ?? 'feed';
+      this.#show(page === 'feed' ? (entryNow().uri ?? uriOfPath(location.pathname)) : null, page, entryNow().sheet);
+    };
     read();
     window.addEventListener('popstate', read);
     return () => window.removeEventListener('popstate', read);
@@ -58,11 +73,22 @@ class Route {
     this.#show(null);
   }
 
+  /** Nothing lies over the feed. */
+  get atFeed(): boolean {
+    return this.page === 'feed' && this.uri === null;
+  }
+
   /** To the top of everything, from the name of the place. */
   openFeed(): void {
-    if (this.uri === null) return;
+    if (this.atFeed) return;
     write('push', '/', { within: true });
     this.#show(null);
+  }
+
+  openPage(page: OwnPage): void {
+    if (this.page === page) return window.scrollTo({ top: 0, behavior: 'instant' });
+    write(this.sheet ? 'replace' : 'push', PATHS[page], { within: true });
+    this.#show(null, page);
   }
 
   openSheet(): void {
@@ -77,8 +103,9 @@ class Route {
     if (entryNow().sheet) history.back();
   }
 
-  #show(uri: string | null, sheet = false): void {
+  #show(uri: string | null, page: 'feed' | OwnPage = 'feed', sheet = false): void {
     this.uri = uri;
+    this.page = page;
     this.sheet = sheet;
     detail.open(uri);
   }

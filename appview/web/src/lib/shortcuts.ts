@@ -1,5 +1,6 @@
 /** Keys that work anywhere on the page, except where they already mean something. */
 
+import { likes } from './likes.svelte';
 import { player } from './player.svelte';
 import { volume } from './volume.svelte';
 
@@ -12,6 +13,7 @@ export const SHORTCUTS: [keys: string, meaning: string][] = [
   ['← →', `back, forward ${SEEK_STEP_S} s`],
   ['n p', 'next, previous'],
   ['m', 'mute'],
+  ['l', 'like what plays'],
   ['shift ↑ ↓', 'volume'],
 ];
 
@@ -44,6 +46,7 @@ function actionOf({ key, shiftKey, repeat }: KeyboardEvent): (() => void) | null
   if (key === ' ') return () => player.toggleCurrent();
   if (key === 'n') return () => void player.next();
   if (key === 'p') return () => player.previous();
+  if (key === 'l') return () => player.track && likes.toggle(player.track);
   if (key === 'm') return () => volume.toggleMuted();
   return null;
 }

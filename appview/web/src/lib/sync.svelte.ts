@@ -5,23 +5,33 @@ import { refreshComments } from './comments.svelte';
 import { detail } from './detail.svelte';
 import { feed } from './feed.svelte';
 import { library } from './library.svelte';
-import { listen, type Batch, type Connection } from './live';
+import { listen, type Batch, type Connection, type Listening } from './live';
 import { player } from './player.svelte';
+import { portal } from './portal.svelte';
 
 class Sync {
   connection = $state<Connection>('connecting');
   /** Batches of news so far. */
   beats = $state(0);
 
+  #listening: Listening | null = null;
+
   /** Until the returned function is called. */
   start(): () => void {
-    return listen({
+    const listening = listen({
       connection: (state) => (this.connection = state),
       apply: async (batch) => {
         this.beats++;
         await apply(batch);
       },
     });
+    this.#listening = listening;
+    return listening.stop;
+  }
+
+  /** Everything anew, because somebody else looks at it. */
+  again(): void {
+    this.#listening?.reset();
   }
 }
 
@@ -30,17 +40,22 @@ function watched(): Set<string> {
   return new Set([detail.uri, player.track?.uri].filter((uri) => uri != null));
 }
 
+function known(): Set<string> {
+  return new Set([...feed.uris, ...portal.uris, ...watched()]);
+}
+
 async function apply(batch: Batch): Promise<void> {
   await feed.settled();
   const isDue = (uri: string) => batch.reset || batch.uris.has(uri);
-  const known = new Set([...feed.uris, ...watched()]);
-  library.keep(known);
+  const shown = known();
+  library.keep(shown);
   const fetched = batch.reset || batch.latest ? await feed.refresh(batch.reset, batch.uris) : new Set<string>();
   for (const uri of fetched) player.returned(uri);
   await Promise.all([
-    refetch([...known].filter((uri) => isDue(uri) && !fetched.has(uri))),
-    refreshComments(isDue, watched()),
+    refetch([...shown].filter((uri) => isDue(uri) && !fetched.has(uri))),
+    portal.refresh(batch.reset || batch.latest),
   ]);
+  await refreshComments(isDue, watched());
   if (detail.uri !== null && isDue(detail.uri)) await detail.refresh();
 }
 
@@ -52,11 +67,12 @@ async function refetch(uris: string[]): Promise<void> {
   const found = new Set(tracks.map((track) => track.uri));
   for (const uri of uris) {
     if (found.has(uri)) player.returned(uri);
-    else remove(uri);
+    else forget(uri);
   }
 }
 
-function remove(uri: string): void {
+/** A track that nobody can see any more. */
+export function forget(uri: string): void {
   // The player first: it shows the last view of what it had to stop.
   player.gone(uri);
   detail.gone(uri);

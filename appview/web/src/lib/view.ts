@@ -19,6 +19,8 @@ export interface Profile extends Actor {
 
 export interface Track {
   uri: string;
+  /** The server's own number of it, which the HTTP API goes by. */
+  id: number | null;
   author: Actor;
   title: string;
   artist: string;
@@ -30,13 +32,30 @@ export interface Track {
   /** Absent until the server holds a checked copy. */
   audio: string | null;
   cover: string | null;
+  /** The same picture, small. */
+  thumbnail: string | null;
   features: Actor[];
   tags: string[];
   likeCount: number;
   commentCount: number;
   playCount: number;
+  /** By whoever is signed in. */
+  liked: boolean;
   /** The feed's order, newest first. */
   sortAtMs: number;
+}
+
+/** A track as its owner is told of it, whether others can hear it yet or not. */
+export interface OwnTrack {
+  id: number;
+  uri: string;
+  title: string;
+  album: string | null;
+  cover: string | null;
+  createdAtMs: number | null;
+  likeCount: number;
+  commentCount: number;
+  playCount: number;
 }
 
 export interface Like {
@@ -47,11 +66,15 @@ export interface Like {
 
 export interface Comment {
   uri: string;
+  /** As the track's. */
+  id: number | null;
   author: Actor;
   text: string;
   /** The moment in the track. */
   momentS: number;
   createdAtMs: number | null;
+  /** When its author changed the words. */
+  updatedAtMs: number | null;
 }
 
 type Fields = Record<string, unknown>;
@@ -79,7 +102,7 @@ function line(value: unknown, lengthMax = 300): string | null {
 }
 
 /** Text that keeps its line breaks, at most one empty line in a row. */
-function prose(value: unknown, lengthMax = 6000): string | null {
+export function prose(value: unknown, lengthMax = 6000): string | null {
   if (typeof value !== 'string') return null;
   const clean = value
     .replace(/\r\n?/g, '\n')
@@ -91,6 +114,10 @@ function prose(value: unknown, lengthMax = 6000): string | null {
 
 function count(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
+}
+
+function id(value: unknown): number | null {
+  return Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : null;
 }
 
 /** An absolute http(s) address, or null. */
@@ -130,8 +157,10 @@ export function parseTrack(value: unknown): Track | null {
   const author = parseActor(view?.author);
   if (!view || !author || typeof view.uri !== 'string' || !parseTrackUri(view.uri)) return null;
   const record = fields(view.record) ?? {};
+  const cover = address(view.cover);
   return {
     uri: view.uri,
+    id: id(view.id),
     author,
     title: line(record.title) ?? 'untitled',
     artist: line(record.artist) ?? author.name,
@@ -140,13 +169,34 @@ export function parseTrack(value: unknown): Track | null {
     durationS: count(record.duration) || null,
     fileType: line(record.fileType, 16),
     audio: address(view.audio),
-    cover: address(view.cover),
+    cover,
+    thumbnail: address(view.thumbnail) ?? cover,
     features: each(view.features, parseActor).slice(0, 10),
     tags: [...new Set(each(view.tags, (tag) => line(tag, 50)))].slice(0, 10),
     likeCount: count(view.likeCount),
     commentCount: count(view.commentCount),
     playCount: count(view.playCount),
+    liked: typeof fields(view.viewer)?.like === 'string',
     sortAtMs: instant(view.sortAt) ?? instant(view.indexedAt) ?? 0,
+  };
+}
+
+/** Of the HTTP API, whose names differ. */
+export function parseOwnTrack(value: unknown): OwnTrack | null {
+  const view = fields(value);
+  const number = id(view?.id);
+  const uri = view?.atproto_record_uri;
+  if (!view || number === null || typeof uri !== 'string' || !parseTrackUri(uri)) return null;
+  return {
+    id: number,
+    uri,
+    title: line(view.title) ?? 'untitled',
+    album: line(fields(view.album)?.title),
+    cover: address(view.thumbnail_url) ?? address(view.image_url),
+    createdAtMs: instant(view.created_at),
+    likeCount: count(view.like_count),
+    commentCount: count(view.comment_count),
+    playCount: count(view.play_count),
   };
 }
 
@@ -164,10 +214,12 @@ export function parseComment(value: unknown): Comment | null {
   if (!view || !author || !text || typeof view.uri !== 'string') return null;
   return {
     uri: view.uri,
+    id: id(view.id),
     author,
     text,
     momentS: count(view.timestampMs) / 1000,
     createdAtMs: instant(view.createdAt),
+    updatedAtMs: instant(view.updatedAt),
   };
 }
 
