@@ -17,6 +17,9 @@ A second start over the same DATA_DIR finds the same accounts, also after a kill
 
   PLC_PORT              2582   (0: a free one; kept for the next start over the same data)
   PDS_PORT              2583   (0: likewise)
+  PDS_LISTEN_PORT       (as PDS_PORT) where the PDS really listens, when a proxy stands at its public port (0: likewise);
+                        the first line then names it as "pdsListen"
+  LOOPBACK_HOSTS        host names that the PDS finds at 127.0.0.1, comma separated
   BLOB_LIMIT_BYTES      104857600
   REPO_BACKFILL_LIMIT_MS  how far back the event stream reaches (default ten years); a cursor before it gets OutdatedCursor
   SEQUENCER_POLL_MS     20     the longest an idle PDS waits before it looks for new events
@@ -38,6 +41,8 @@ function positive(name, fallback) {
   return process.exit(2);
 }
 
+const list = (name) => (process.env[name] ?? '').split(',').filter(Boolean);
+
 function settingsFromEnv() {
   const form = process.env.DID_DOC_FORM || 'multikey';
   if (form !== 'multikey' && form !== 'legacy') {
@@ -49,7 +54,8 @@ function settingsFromEnv() {
     blobLimitBytes: positive('BLOB_LIMIT_BYTES', 100 * 1024 * 1024),
     repoBackfillLimitMs: positive('REPO_BACKFILL_LIMIT_MS', TEN_YEARS_MS),
     sequencerPollMs: positive('SEQUENCER_POLL_MS', 20),
-    crawlers: (process.env.CRAWLERS ?? '').split(',').filter(Boolean),
+    crawlers: list('CRAWLERS'),
+    loopbackHosts: list('LOOPBACK_HOSTS'),
     lexiconAuthority: process.env.LEX_AUTHORITY || undefined,
   };
 }
@@ -59,7 +65,9 @@ async function choosePorts(dir) {
   const file = path.join(dir, 'ports.json');
   const last = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : {};
   const ports = {};
-  for (const [name, key, fallback] of [['PLC_PORT', 'plc', 2582], ['PDS_PORT', 'pds', 2583]]) {
+  const wanted = [['PLC_PORT', 'plc', 2582], ['PDS_PORT', 'pds', 2583]];
+  if (process.env.PDS_LISTEN_PORT) wanted.push(['PDS_LISTEN_PORT', 'pdsListen', 0]);
+  for (const [name, key, fallback] of wanted) {
     const asked = portFromEnv(name, fallback);
     const port = asked || (last[key] && (await isFree(last[key])) ? last[key] : await pickFree());
     if (!(await isFree(port))) {

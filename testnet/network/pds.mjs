@@ -47,7 +47,7 @@ function environment({ dir, port, plcUrl, secrets, settings }) {
 
 /** Starts the PDS over the data in `dir`; `stop` ends it with every open socket. */
 export async function startPds(options) {
-  const { dir, port, settings } = options;
+  const { dir, port, listenPort, settings } = options;
   for (const sub of ['', 'blobs', 'blobs-tmp', 'actors']) fs.mkdirSync(path.join(dir, sub), { recursive: true });
   const env = environment(options);
   const pds = await PDS.create(envToCfg(env), envToSecrets(env));
@@ -59,7 +59,7 @@ export async function startPds(options) {
   await sequencer.start();
 
   const sockets = new Set();
-  const server = pds.app.listen(port, '127.0.0.1');
+  const server = pds.app.listen(listenPort, '127.0.0.1');
   server.on('connection', (socket) => sockets.add(socket.on('close', () => sockets.delete(socket))));
   server.keepAliveTimeout = 90_000;
   await once(server, 'listening');

@@ -1,5 +1,6 @@
-// Loopback ports: is one free, and which one to take when none was asked for.
+// Loopback: is a port free, which one to take when none was asked for, and whose names lead here.
 
+import dns from 'node:dns';
 import net from 'node:net';
 
 /** Resolves true when `port` can be bound on 127.0.0.1 and no one holds it on ::1 either: clients of `localhost` try both. */
@@ -35,4 +36,11 @@ export function portFromEnv(name, fallback) {
   if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
   console.error(`${name}=${text} is not a port number (0 to 65535)`);
   process.exit(2);
+}
+
+/** Makes every later connection of this process to one of `hosts` go to 127.0.0.1: they are in no name server. */
+export function bringHome(hosts) {
+  if (hosts.length === 0) return;
+  const lookup = dns.lookup;
+  dns.lookup = (host, ...rest) => lookup(hosts.includes(host) ? '127.0.0.1' : host, ...rest);
 }

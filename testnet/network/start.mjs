@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { moveEndpoints, startPlc } from './plc.mjs';
+import { bringHome } from './ports.mjs';
 import { loadSecrets, startPds } from './pds.mjs';
 
 /** Starts both servers over `dir`. Gives what to print, how to stop, and what to do with a command. */
@@ -12,7 +13,9 @@ export async function start({ dir, ports, settings }) {
   const endpoint = `http://localhost:${ports.pds}`;
   // By name: the PDS's own fetch refuses a host that is an address.
   const plcUrl = `http://localhost:${ports.plc}`;
-  const pdsOptions = { dir: path.join(dir, 'pds'), port: ports.pds, plcUrl, secrets, settings };
+  const listenPort = ports.pdsListen ?? ports.pds;
+  const pdsOptions = { dir: path.join(dir, 'pds'), port: ports.pds, listenPort, plcUrl, secrets, settings };
+  bringHome(settings.loopbackHosts);
   fs.mkdirSync(pdsOptions.dir, { recursive: true });
   let pds = await startPds(pdsOptions);
   await announceMoves(pds.ctx, await moveEndpoints(plc.db, endpoint, pds.ctx.plcRotationKey));
@@ -45,6 +48,7 @@ export async function start({ dir, ports, settings }) {
     pds: endpoint,
     plcPort: ports.plc,
     pdsPort: ports.pds,
+    ...(ports.pdsListen && { pdsListen: `http://127.0.0.1:${ports.pdsListen}` }),
     adminPassword: secrets.adminPassword,
     handleResolver: `http://127.0.0.1:${ports.pds}`,
   };

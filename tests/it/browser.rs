@@ -1,9 +1,9 @@
-//! The page, in a real Chromium.
+//! The page, in a real Chromium: what it shows, and what it does for who signs in.
 
 use std::process::Stdio;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 
 use crate::world::{Account, Plyr, checkout, eventually, network::Network, network::node, pds, run, same};
@@ -45,5 +45,67 @@ fn a_page_plays_and_follows_the_network() {
         assert!(saw["likes"].as_str().is_some_and(|likes| likes.starts_with('1')), "{saw}");
         assert_eq!(saw["errors"], serde_json::json!([]), "{saw}");
         assert!(browser.wait().await.expect("it ends").success());
+    });
+}
+
+/// Signs in through the pages of the person's PDS, likes, comments, uploads, hears and deletes, while a second browser that
+/// nobody touches sees each change by itself.
+#[test]
+fn a_page_is_a_hand_too() {
+    run(async {
+        let net = Network::start(&[]);
+        let plyr = Plyr::up(&net).await;
+        let (artist, fan) = (Account::create(&net, "artist").await, Account::create(&net, "fan").await);
+        let record = pds::track("a song to touch", &artist.upload("audio/wav", pds::wav(440, 40)).await);
+        let track = artist.create_record("fm.plyr.track", record).await;
+        eventually("its sound", || async {
+            let track = plyr.track(&track.0).await.unwrap_or_default();
+            same(track["audio"].is_string(), true)
+        })
+        .await;
+        let mut browser = Command::new(node())
+            .arg(checkout().join("testnet/hand.mjs"))
+            .args([&plyr.url, &track.0, &fan.handle, &fan.password])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node runs");
+        let mut lines = BufReader::new(browser.stdout.take().expect("piped")).lines();
+        let published = line(&mut lines).await["published"].as_str().expect("a uri").to_owned();
+
+        let upload = fan.record(&published).await;
+        let expected = serde_json::json!({
+            "title": "sixty seconds", "artist": fan.handle, "album": "an hour in pieces", "duration": 60,
+            "description": "one note, held.", "fileType": "wav", "tags": ["tone", "test signal"], "$type": "fm.plyr.track",
+        });
+        for (field, wanted) in expected.as_object().expect("an object") {
+            assert_eq!(&upload[field], wanted, "{field} of {upload}");
+        }
+        assert_eq!(upload["audioBlob"]["mimeType"], "audio/wav", "{upload}");
+        assert_eq!(upload["audioBlob"]["size"], 44 + 60 * 2 * 44_100, "{upload}");
+        assert_eq!(upload["image"]["mimeType"], "image/jpeg", "{upload}");
+        let likes = fan.list_records("fm.plyr.like").await;
+        assert_eq!(likes.len(), 1);
+        let like = fan.record(&likes[0].0).await;
+        assert_eq!(like["subject"], serde_json::json!({"uri": track.0, "cid": track.1}));
+
+        let mut stdin = browser.stdin.take().expect("piped");
+        stdin.write_all(b"go on\n").await.expect("the script listens");
+        let saw = line(&mut lines).await;
+        assert!(browser.wait().await.expect("it ends").success(), "{saw}");
+        assert_eq!(saw["errors"], serde_json::json!([]), "{saw}");
+        for what in ["liked", "namedBeforeDelete", "signedOut"] {
+            assert_eq!(saw[what], true, "{what}: {saw}");
+        }
+        assert_eq!(saw["heard"], "playing", "{saw}");
+        let comments = fan.list_records("fm.plyr.comment").await;
+        assert_eq!(comments.len(), 1);
+        assert_eq!(saw["comment"]["uri"], comments[0].0.as_str(), "{saw}");
+        let comment = fan.record(&comments[0].0).await;
+        assert_eq!(comment["text"], saw["comment"]["text"], "{saw}");
+        assert!(comment["text"].as_str().is_some_and(|text| text.ends_with("and never again")), "{comment}");
+        assert!(comment["timestampMs"].as_i64().is_some_and(|at| (1_000..60_000).contains(&at)), "{comment}");
+        assert!(fan.list_records("fm.plyr.track").await.is_empty(), "deleted there as well");
     });
 }

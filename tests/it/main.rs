@@ -3,9 +3,12 @@
 //! One binary, so that the services start once; each test has accounts, a database and a plyr of its own. Everything is
 //! started here, awaited by asking and never by sleeping, and no test is skipped because something is missing.
 
+mod auth;
 mod browser;
 mod cli;
 mod crash;
+mod gate;
+mod hand;
 mod independent;
 mod liar;
 mod media;
@@ -14,5 +17,6 @@ mod operation;
 mod rebuild;
 mod river;
 mod sql;
+mod upload;
 mod world;
 mod xrpc;

@@ -73,7 +73,9 @@ fn likes_and_comments_come_and_go() {
 fn plays_of_both_namespaces_count_once() {
     run(async {
         let net = network();
-        let plyr = Plyr::up_with(net, &[("PLYR_PUBLIC_URL", "https://music.example")]).await;
+        let key = "0f".repeat(32);
+        let settings = [("PLYR_PUBLIC_URL", "https://music.example"), ("PLYR_SECRET_KEY", &key)];
+        let plyr = Plyr::up_with(net, &settings).await;
         let (artist, fan) = (Account::create(net, "artist").await, Account::create(net, "fan").await);
         let track = artist.create_track("played").await;
         let rkey = track.0.rsplit('/').next().expect("a key");

@@ -1,16 +1,23 @@
 //! The services that the tests share, and what they do with them.
 
+pub mod agent;
+pub mod consent;
+pub mod gate;
 pub mod network;
 pub mod pds;
+pub mod person;
 pub mod plyr;
 pub mod postgres;
+pub mod tls;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use gate::Gate;
 pub use network::network;
 pub use pds::Account;
+pub use person::Person;
 pub use plyr::Plyr;
 
 /// The root of the checkout.

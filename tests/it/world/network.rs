@@ -1,11 +1,11 @@
 //! One real PLC directory and one real PDS for all tests, ended by the end of this process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::checkout;
 
@@ -15,8 +15,11 @@ pub struct Network {
     /// As DID documents name it.
     pub pds: String,
     pub pds_port: u16,
+    /// Where the PDS listens itself, past a gate at its public port.
+    pub direct: String,
     pub admin_password: String,
     // The process ends with its standard input, which ends with us.
+    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     child: Child,
     _data: tempfile::TempDir,
 }
@@ -49,6 +52,7 @@ impl Network {
             .stdout(Stdio::piped())
             .spawn()
             .expect("node runs");
+        let stdin = child.stdin.take().expect("piped");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let ready = read_line(&mut stdout);
         assert_eq!(ready["ready"], true, "the network did not start: {ready}");
@@ -57,7 +61,17 @@ impl Network {
         let pds = text("pds");
         let pds_port = pds.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         let admin_password = text("adminPassword");
-        Network { plc: text("plc"), pds, pds_port, admin_password, child, _data: data }
+        let direct = ready["pdsListen"].as_str().unwrap_or(&pds).to_owned();
+        let pipes = Mutex::new((stdin, stdout));
+        Network { plc: text("plc"), pds, pds_port, direct, admin_password, pipes, child, _data: data }
+    }
+
+    /// `stop-pds`, `start-pds` or `restart-pds`; returns when it is done.
+    pub fn command(&self, name: &str) {
+        let (stdin, stdout) = &mut *self.pipes.lock().expect("no panic inside");
+        writeln!(stdin, "{}", json!({"command": name})).expect("the network listens");
+        let done = read_line(stdout);
+        assert_eq!(done["done"], name, "{done}");
     }
 
     /// The stream, as `PLYR_UPSTREAMS` takes it.

@@ -10,10 +10,10 @@ use super::network::Network;
 #[derive(Clone)]
 pub struct Account {
     http: reqwest::Client,
-    host: String,
+    pub host: String,
     pub did: String,
     pub handle: String,
-    password: String,
+    pub password: String,
     token: String,
 }
 
@@ -23,7 +23,7 @@ pub fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
-fn rustls_provider() {
+pub fn rustls_provider() {
     rustls::crypto::ring::default_provider().install_default().ok();
 }
 
@@ -35,7 +35,7 @@ impl Account {
         let handle = format!("{name}{number}.test");
         let mut account = Account {
             http: http(),
-            host: network.pds.clone(),
+            host: network.direct.clone(),
             did: String::new(),
             password: format!("password-{number}"),
             token: String::new(),
@@ -141,6 +141,28 @@ impl Account {
                 _ => return found,
             }
         }
+    }
+
+    /// A record as the PDS has it.
+    pub async fn record(&self, uri: &str) -> Value {
+        let mut parts = uri.rsplit('/');
+        let (rkey, collection) = (parts.next().expect("a key"), parts.next().expect("a collection"));
+        let query = [("repo", self.did.as_str()), ("collection", collection), ("rkey", rkey)];
+        self.get("com.atproto.repo.getRecord", &query).await["value"].take()
+    }
+
+    /// The newest commit of the repo.
+    pub async fn latest_rev(&self) -> String {
+        let latest = self.get("com.atproto.sync.getLatestCommit", &[("did", &self.did)]).await;
+        latest["rev"].as_str().expect("a rev").to_owned()
+    }
+
+    async fn get(&self, method: &str, query: &[(&str, &str)]) -> Value {
+        let request = self.http.get(format!("{}/xrpc/{method}", self.host)).query(query);
+        let response = request.send().await.expect("the PDS answers");
+        let (status, body) = (response.status(), response.text().await.expect("a body"));
+        assert!(status.is_success(), "{method}: {status} {body}");
+        serde_json::from_str(&body).expect("JSON")
     }
 
     /// A track with sound to fetch.

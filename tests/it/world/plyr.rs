@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -13,10 +14,13 @@ use super::{eventually, pds};
 /// A running plyr.
 pub struct Plyr {
     pub url: String,
+    /// Where its pages believe to be.
+    pub public_url: String,
     pub metrics_url: String,
     pub db: Database,
-    pub data: tempfile::TempDir,
+    pub data: Arc<tempfile::TempDir>,
     settings: Vec<(String, String)>,
+    word: &'static str,
     child: Option<Child>,
     http: reqwest::Client,
 }
@@ -37,6 +41,11 @@ pub fn binary() -> Command {
 pub fn terminate(pid: u32) {
     let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status();
     assert!(sent.expect("a shell").success());
+}
+
+/// The last of a name counts.
+fn setting<'a>(settings: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    settings.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 impl Plyr {
@@ -60,13 +69,33 @@ impl Plyr {
             ("PLYR_PRIVATE_HOSTS", format!("localhost:{},{loopback}", network.pds_port)),
             ("PLYR_HANDLE_RESOLVER_URL", format!("http://{loopback}")),
             ("PLYR_LOG", "info".to_owned()),
+            // All the people of a test call from one address.
+            ("PLYR_RATE_AUTH", "100000/minute".to_owned()),
         ];
         let extra = extra.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let settings =
-            settings.into_iter().chain(extra).map(|(name, value)| (name.to_owned(), value)).collect();
+        let settings = settings.into_iter().chain(extra);
+        let settings: Vec<_> = settings.map(|(name, value)| (name.to_owned(), value)).collect();
         let url = format!("http://127.0.0.1:{port}");
         let metrics_url = format!("http://127.0.0.1:{metrics_port}");
-        let mut plyr = Plyr { url, metrics_url, db, data, settings, child: None, http: pds::http() };
+        let (data, http) = (Arc::new(data), pds::http());
+        let public_url = setting(&settings, "PLYR_PUBLIC_URL").unwrap_or(&url).to_owned();
+        let word = "up";
+        let mut plyr = Plyr { url, public_url, metrics_url, db, data, settings, word, child: None, http };
+        plyr.start().await;
+        plyr
+    }
+
+    /// A second process over the same database and with the same keys, that answers and works but reads no stream.
+    pub async fn twin(&self) -> Plyr {
+        let (listen, metrics) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        let (url, metrics_url) = (format!("http://{listen}"), format!("http://{metrics}"));
+        let mut settings = self.settings.clone();
+        let own = [("LISTEN", listen), ("METRICS_LISTEN", metrics), ("PUBLIC_URL", self.public_url.clone())];
+        settings.extend(own.map(|(name, value)| (format!("PLYR_{name}"), value)));
+        let db = Database { url: self.db.url.clone(), pool: self.db.pool.clone() };
+        let (data, http) = (self.data.clone(), pds::http());
+        let (public_url, word) = (self.public_url.clone(), "serve");
+        let mut plyr = Plyr { url, public_url, metrics_url, db, data, settings, word, child: None, http };
         plyr.start().await;
         plyr
     }
@@ -78,12 +107,22 @@ impl Plyr {
         command
     }
 
+    /// Another setting, from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts it without waiting.
     pub fn spawn(&mut self) {
         let log = std::fs::File::options().create(true).append(true).open(self.log()).expect("a log");
         let errors = log.try_clone().expect("a log");
-        let child =
-            self.command(&["up"]).stdout(log).stderr(errors).stdin(Stdio::null()).spawn().expect("plyr runs");
+        let child = self
+            .command(&[self.word])
+            .stdout(log)
+            .stderr(errors)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("plyr runs");
         self.child = Some(child);
     }
 
@@ -110,8 +149,12 @@ impl Plyr {
         ready.await.unwrap_or_else(|why| panic!("{why}"));
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     pub fn log(&self) -> PathBuf {
-        self.data.path().join("plyr.log")
+        self.data.path().join(format!("{}.log", self.word))
     }
 
     pub fn read_log(&self) -> String {
@@ -161,6 +204,12 @@ impl Plyr {
     pub async fn track(&self, uri: &str) -> Option<Value> {
         let mut body = self.query("fm.plyr.feed.getTracks", &[("uris", uri)]).await;
         body["tracks"].as_array_mut().and_then(|tracks| tracks.pop())
+    }
+
+    /// The number by which the HTTP API knows a track.
+    pub async fn track_id(&self, uri: &str) -> i64 {
+        let track = self.track(uri).await.unwrap_or_else(|| panic!("{uri} is not shown"));
+        track["id"].as_i64().unwrap_or_else(|| panic!("no id: {track}"))
     }
 
     /// (likes, comments, plays) of a track.

@@ -48,6 +48,13 @@ impl Database {
         sqlx::query_scalar(sql).fetch_all(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Changes rows behind plyr's back; how many.
+    pub async fn run(&self, sql: &'static str) -> u64 {
+        let done =
+            sqlx::query(sql).execute(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        done.rows_affected()
+    }
+
     /// One number.
     pub async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
@@ -56,7 +63,9 @@ impl Database {
 
 async fn start() -> Cluster {
     let dir = data_dir().keep();
-    let options = plyr::postgres::Options { durable: false, ..plyr::postgres::Options::new(&dir) };
+    let options = plyr::postgres::Options::new(&dir);
+    // Many plyrs at once.
+    let options = plyr::postgres::Options { durable: false, connections_max: 1000, ..options };
     let server = plyr::postgres::start(&options).await.expect("Postgres starts");
     let undertaker = bury_with_us(&dir);
     Cluster { options: server.connect_options(), _server: server, _undertaker: undertaker }
