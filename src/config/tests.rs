@@ -124,7 +124,7 @@ fn errors_name_the_variable_and_say_what_to_write() {
         ("--media-url", "/media", "PLYR_MEDIA_URL: `/media`: not a URL"),
         ("--max-upload-mb", "0", "PLYR_MAX_UPLOAD_MB: `0`: not a number of MiB from 1 to 65536"),
         ("--max-upload-mb", "1 GB", "PLYR_MAX_UPLOAD_MB: `1 GB`: not a number"),
-        ("--upload-day-mb", "-1", "PLYR_UPLOAD_DAY_MB: `-1`: not a number of MiB"),
+        ("--upload-day-mb", "much", "PLYR_UPLOAD_DAY_MB: `much`: not a number of MiB"),
         ("--private-hosts", "localhost", "PLYR_PRIVATE_HOSTS: `localhost`: not HOST:PORT"),
         ("--namespace", "plyr", "PLYR_NAMESPACE: `plyr`: not the beginning of an NSID"),
         ("--namespace", "fm.plyr.", "PLYR_NAMESPACE: `fm.plyr.`: not the beginning"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appview::collector::{collect, collect_leftovers};
+use appview::collector::{GRACE, collect, collect_leftovers};
 use appview::store::BlobStore;
 
 use super::{Form, artist_at, assert_in_step, completed, files, sound};
@@ -40,7 +40,18 @@ fn what_is_named_stays_and_grace_is_kept() {
             assert_eq!(collect_leftovers(&plyr.db.pool, &store, grace).await.expect("collected"), 0);
         }
         assert_eq!(files(&plyr).len(), 5);
-        // The picture as given and the leftover; audio, cover and thumbnail stay.
+        // What a record has named has a month, the picture as given a day.
+        assert_eq!(plyr.db.number("select count(*) from blob where was_named").await, 3);
+        for (hours, gone) in [(23, 0), (2, 1)] {
+            sqlx::query("update blob set unused_since = unused_since - make_interval(hours => $1)")
+                .bind(hours)
+                .execute(&plyr.db.pool)
+                .await
+                .expect("time passes");
+            assert_eq!(collect(&plyr.db.pool, &store, GRACE).await.expect("collected"), gone, "{hours}");
+        }
+        assert_eq!(files(&plyr).len(), 4);
+        // The leftover; audio, cover and thumbnail stay.
         collect_now(&plyr).await;
         assert_eq!(files(&plyr).len(), 3);
         assert_in_step(&plyr).await;
