@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -17,8 +18,8 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::App;
 use crate::detail::Detail;
 
-/// Buckets are looked through for full ones when there are so many.
-const BUCKETS_MAX: usize = 50_000;
+/// After so many checks the buckets that are full again, which say nothing, are thrown away.
+const TIDY_EVERY: usize = 50_000;
 
 /// So many in so long: `100/minute`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,16 +83,20 @@ impl Default for Rates {
 pub(crate) struct Limit {
     rate: Rate,
     buckets: DefaultKeyedRateLimiter<String>,
+    /// Checks since full buckets were last thrown away.
+    checks: AtomicUsize,
 }
 
 impl Limit {
     fn new(rate: Rate) -> Self {
-        Limit { rate, buckets: RateLimiter::keyed(rate.quota()) }
+        Limit { rate, buckets: RateLimiter::keyed(rate.quota()), checks: AtomicUsize::new(0) }
     }
 
     /// Takes one from the bucket of `key`; 429 when it is empty.
     pub(crate) fn check(&self, key: impl Into<String>) -> Result<(), Detail> {
-        if self.buckets.len() > BUCKETS_MAX {
+        // Looking through all of them is paid for by as many checks.
+        if self.checks.fetch_add(1, Ordering::Relaxed) >= TIDY_EVERY {
+            self.checks.store(0, Ordering::Relaxed);
             self.buckets.retain_recent();
         }
         self.buckets.check_key(&key.into()).map_err(|refused| {

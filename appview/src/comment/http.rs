@@ -19,6 +19,8 @@ use crate::{App, hydrate};
 
 /// Characters of a comment; the record's lexicon allows more, the API does not.
 const TEXT_MAX_CHARS: usize = 300;
+/// Bytes that the record's lexicon allows.
+const TEXT_MAX_BYTES: usize = 1000;
 /// Comments listed at once; `fm.plyr.feed.getComments` has pages.
 const LISTED_MAX: i64 = 1000;
 
@@ -138,6 +140,9 @@ fn lawful(text: &str) -> Result<String, Detail> {
     let text = text.trim();
     match text.chars().count() {
         0 => Err(Detail::invalid("body", "text", "String should have at least 1 character")),
+        1..=TEXT_MAX_CHARS if text.len() > TEXT_MAX_BYTES => {
+            Err(Detail::invalid("body", "text", "String should have at most 1000 bytes"))
+        }
         1..=TEXT_MAX_CHARS => Ok(text.to_owned()),
         _ => Err(Detail::invalid("body", "text", "String should have at most 300 characters")),
     }
