@@ -92,6 +92,11 @@ impl Detail {
         }
     }
 
+    /// With `Retry-After`.
+    pub fn later(self, seconds: u64) -> Self {
+        Detail { retry_after_s: Some(seconds), ..self }
+    }
+
     /// The HTTP status it is answered with.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -124,7 +124,8 @@ impl From<PublishError> for Detail {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unsettled",
                 "your PDS has not confirmed it yet; it is being asked again",
-            ),
+            )
+            .later(3),
             PublishError::Missing => Detail::not_found("no such record"),
             PublishError::Unlawful(problem) => Detail::invalid("body", "record", problem),
             PublishError::Internal(error) => Detail::internal(error),
