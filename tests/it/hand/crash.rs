@@ -1,10 +1,11 @@
 //! plyr dies between the write at the PDS and its own.
 
 use super::Stage;
+use crate::world::gate::Hold;
 use crate::world::{eventually, run, same};
 
 /// Begins a request that nobody will be there to answer, and waits until the gate holds what comes of it.
-async fn die_during(stage: &mut Stage, held: crate::world::gate::Hold, like: bool) {
+async fn die_during(stage: &mut Stage, held: Hold, like: bool) {
     let request = stage
         .person
         .request(if like { "POST" } else { "DELETE" }.parse().expect("a method"), &stage.like_path());
@@ -44,20 +45,25 @@ fn a_like_survives_its_writer() {
     });
 }
 
+/// Kills the process whose request has left and not arrived, and starts another.
+async fn die_while_the_like_is_on_its_way(stage: &mut Stage) -> Hold {
+    let held = stage.gate.hold_request(&["com.atproto.repo.putRecord", "fm.plyr.like"]);
+    let slow = held.clone();
+    let request = stage.person.agent.dressed(stage.person.request(reqwest::Method::POST, &stage.like_path()));
+    let asked = tokio::spawn(stage.person.agent.http.execute(request));
+    held.arrived().await;
+    stage.plyr.kill();
+    asked.await.expect("it ends").expect_err("nobody was there to answer");
+    stage.plyr.start().await;
+    slow
+}
+
 /// The dead process's request is still on its way; meanwhile the person has changed their mind.
 #[test]
 fn a_write_that_lands_after_its_writer_is_overruled() {
     run(async {
         let mut stage = Stage::set().await;
-        let held = stage.gate.hold_request(&["com.atproto.repo.putRecord", "fm.plyr.like"]);
-        let slow = held.clone();
-        let request =
-            stage.person.agent.dressed(stage.person.request(reqwest::Method::POST, &stage.like_path()));
-        let asked = tokio::spawn(stage.person.agent.http.execute(request));
-        held.arrived().await;
-        stage.plyr.kill();
-        asked.await.expect("it ends").expect_err("nobody was there to answer");
-        stage.plyr.start().await;
+        let slow = die_while_the_like_is_on_its_way(&mut stage).await;
         let person = stage.person.at(&stage.plyr);
         let path = stage.like_path();
         let unlike = tokio::spawn(async move { person.delete(&path).await });
@@ -79,15 +85,7 @@ fn a_write_that_lands_after_its_writer_is_overruled() {
 fn a_write_that_lands_after_the_last_word_is_taken_back() {
     run(async {
         let mut stage = Stage::set().await;
-        let held = stage.gate.hold_request(&["com.atproto.repo.putRecord", "fm.plyr.like"]);
-        let slow = held.clone();
-        let request =
-            stage.person.agent.dressed(stage.person.request(reqwest::Method::POST, &stage.like_path()));
-        let asked = tokio::spawn(stage.person.agent.http.execute(request));
-        held.arrived().await;
-        stage.plyr.kill();
-        asked.await.expect("it ends").expect_err("nobody was there to answer");
-        stage.plyr.start().await;
+        let slow = die_while_the_like_is_on_its_way(&mut stage).await;
         let person = stage.person.at(&stage.plyr);
         assert_eq!(person.delete(&stage.like_path()).await.good()["liked"], false);
         stage.await_likes(0).await;
