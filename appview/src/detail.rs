@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::error::is_passing;
+use crate::error::{is_passing, log_cause};
 
 /// A failed request of the HTTP API. What went wrong on our side goes to the log, never to the caller.
 #[derive(Debug)]
@@ -124,13 +124,7 @@ impl From<sqlx::Error> for Detail {
 
 impl IntoResponse for Detail {
     fn into_response(self) -> Response {
-        match &self.cause {
-            Some(cause) if self.status == StatusCode::INTERNAL_SERVER_ERROR => {
-                tracing::error!(error = format!("{cause:#}"), "request failed");
-            }
-            Some(cause) => tracing::warn!(error = format!("{cause:#}"), "request refused"),
-            None => {}
-        }
+        log_cause(self.status, self.cause.as_ref());
         let mut response = (self.status, Json(self.body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

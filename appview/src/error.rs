@@ -91,15 +91,20 @@ pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
+/// What the caller is not told.
+pub(crate) fn log_cause(status: StatusCode, cause: Option<&anyhow::Error>) {
+    match cause {
+        Some(cause) if status == StatusCode::INTERNAL_SERVER_ERROR => {
+            tracing::error!(error = format!("{cause:#}"), "request failed");
+        }
+        Some(cause) => tracing::warn!(error = format!("{cause:#}"), "request refused"),
+        None => {}
+    }
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        match &self.cause {
-            Some(cause) if self.status == StatusCode::INTERNAL_SERVER_ERROR => {
-                tracing::error!(error = format!("{cause:#}"), "request failed");
-            }
-            Some(cause) => tracing::warn!(error = format!("{cause:#}"), "request refused"),
-            None => {}
-        }
+        log_cause(self.status, self.cause.as_ref());
         let body = Json(json!({"error": self.name, "message": self.message}));
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
