@@ -22,6 +22,7 @@ pub mod pds;
 pub mod problem;
 pub mod proto;
 pub mod record;
+pub mod sabotage;
 pub mod source;
 pub mod syntax;
 

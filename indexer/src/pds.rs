@@ -145,7 +145,16 @@ pub async fn get_repo(indexer: &Indexer, did: &Did) -> Result<RepoSnapshot, PdsE
             (AtUri::new(did, &record.collection, &record.rkey), record.cid, Bytes::from(record.bytes))
         })
         .collect();
-    Ok(RepoSnapshot { did: did.clone(), rev: repo.rev, data: repo.data, records, authoritative: true, asked })
+    Ok(RepoSnapshot {
+        did: did.clone(),
+        rev: repo.rev,
+        data: repo.data,
+        records,
+        after: None,
+        upto: None,
+        authoritative: true,
+        asked,
+    })
 }
 
 /// Proves one record, or that there is none.

@@ -30,6 +30,11 @@ impl<'a> World<'a> {
                     new.insert(local.uri.did().into());
                     uris.insert(local.uri.to_string());
                 }
+                Input::Report(report) => {
+                    dids.insert(report.uri.did().into());
+                    new.insert(report.uri.did().into());
+                    uris.insert(report.uri.to_string());
+                }
                 _ => {}
             }
             let Some(did) = input.did() else { continue };

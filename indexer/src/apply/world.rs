@@ -9,7 +9,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::Door;
 use super::effects::Effects;
 use super::table::{self, Chain, Repo, RepoState, Row, Scope, Verdict};
-use crate::change::{Asked, Commit, Input, Local, Op, Problem, Proof, RepoSnapshot, Status};
+use crate::change::{Asked, Commit, Input, Local, Op, Problem, Proof, RepoSnapshot, Report, Status};
 use crate::job;
 use crate::syntax::{AtUri, Did, Tid};
 
@@ -84,6 +84,9 @@ impl<'a> World<'a> {
             Input::Snapshot(snapshot) => self.snapshot(snapshot),
             Input::Proof(proof) => self.proof(proof),
             Input::Local(local) => self.local(local),
+            Input::Report(Report { uri, rev, op }) => {
+                self.local(&Local { uri: uri.clone(), rev: rev.clone(), op: op.clone() });
+            }
             Input::Account { did, status } => self.account(did, *status),
             Input::Identity { did } => {
                 if self.repos.contains_key(did) {
@@ -133,7 +136,7 @@ impl<'a> World<'a> {
     }
 
     fn snapshot(&mut self, snapshot: &RepoSnapshot) {
-        let RepoSnapshot { did, rev, data, records, authoritative, asked } = snapshot;
+        let RepoSnapshot { did, rev, data, records, authoritative, asked, .. } = snapshot;
         let Some(held) = self.repos.get_mut(did).filter(|held| held.status != Some(Status::Deleted)) else {
             return;
         };

@@ -1,0 +1,12 @@
+//! `make bench`: each claim of speed as a number, held against a limit that the same run measured.
+
+mod report;
+
+use report::Report;
+
+fn main() -> anyhow::Result<()> {
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let mut report = Report::new(only);
+    report.print();
+    Ok(())
+}

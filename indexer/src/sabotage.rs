@@ -1,0 +1,52 @@
+//! Planted bugs and points of death, to find out whether the tests would notice.
+//!
+//! `PLYR_SABOTAGE` names what is switched on, separated by commas: the name of a planted bug, or `die:POINT:N`, which ends
+//! the process as SIGKILL would when it comes through that point for the Nth time. Only builds with debug assertions have
+//! any of it; in a release it compiles to nothing.
+
+#[cfg(debug_assertions)]
+use std::collections::HashMap;
+#[cfg(debug_assertions)]
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+#[cfg(debug_assertions)]
+static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    // Read here and not with the settings: it is none, and unit tests have no settings.
+    let words = std::env::var("PLYR_SABOTAGE").unwrap_or_default();
+    words.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+});
+
+/// Whether this planted bug is switched on.
+#[cfg(debug_assertions)]
+pub fn is_on(bug: &str) -> bool {
+    !WORDS.is_empty() && WORDS.iter().any(|word| word == bug)
+}
+
+/// Whether this planted bug is switched on: never, in a release.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn is_on(_: &str) -> bool {
+    false
+}
+
+/// A named point at which the process may be told to die, without a word and without unwinding.
+#[cfg(debug_assertions)]
+pub fn point(name: &str) {
+    static PASSED: LazyLock<Mutex<HashMap<String, u64>>> = LazyLock::new(Mutex::default);
+    let wanted =
+        WORDS.iter().find_map(|word| word.strip_prefix("die:")?.strip_prefix(name)?.strip_prefix(':'));
+    let Some(wanted) = wanted.and_then(|count| count.parse::<u64>().ok()) else { return };
+    let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let passed = passed.entry(name.to_owned()).or_default();
+    *passed += 1;
+    if *passed == wanted {
+        // SAFETY: a signal to ourselves, with no memory involved.
+        unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+        std::thread::park();
+    }
+}
+
+/// A named point at which the process may be told to die: never, in a release.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn point(_: &str) {}
