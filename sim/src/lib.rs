@@ -7,9 +7,14 @@
 
 pub mod clock;
 pub mod dice;
+mod network;
 pub mod options;
 pub mod recording;
 pub mod records;
+mod serve;
 pub mod truth;
 pub mod wire;
 pub mod world;
+
+pub use network::Network;
+pub use options::{Faults, Options};

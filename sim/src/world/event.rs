@@ -25,8 +25,8 @@ pub struct Event {
 pub enum Body {
     /// Records changed.
     Commit {
-        /// The rev it made.
-        rev: String,
+        /// The commit.
+        commit: Commit,
         /// What changed; with the record, where there is one now.
         ops: Vec<(Op, Option<Arc<Leaf>>)>,
     },

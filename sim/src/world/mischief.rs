@@ -169,7 +169,7 @@ impl World {
             did,
             time_us: self.clock_us,
             frame: wire::commit(&body),
-            body: Body::Commit { rev, ops: vec![(op, leaf)] },
+            body: Body::Commit { commit: body.commit, ops: vec![(op, leaf)] },
             is_lie: true,
         };
         self.make_up(Arc::new(event));

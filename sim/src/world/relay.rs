@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::{Body, Event, Log, World};
 use crate::truth::Standing;
-use crate::wire::Frame;
+use crate::wire::{Cid, Frame};
 
 /// What a relay knows of a repo.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// The newest rev heard of.
-    pub rev: Option<String>,
+    /// The newest rev heard of, and its commit.
+    pub head: Option<(String, Cid)>,
     /// The standing heard of.
     pub standing: Standing,
 }
@@ -54,10 +54,11 @@ impl Relay {
             return;
         }
         let known = self.known.entry(event.did.clone());
-        let known = known.or_insert(Known { rev: None, standing: Standing::Active });
+        let known = known.or_insert(Known { head: None, standing: Standing::Active });
         match &event.body {
-            Body::Commit { rev, .. } => known.rev = Some(rev.clone()),
-            Body::Sync { commit, .. } => known.rev = Some(commit.rev.clone()),
+            Body::Commit { commit, .. } | Body::Sync { commit, .. } => {
+                known.head = Some((commit.rev.clone(), commit.cid));
+            }
             Body::Account(standing) => known.standing = *standing,
             Body::Identity { .. } | Body::Unknown => {}
         }

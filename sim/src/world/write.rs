@@ -200,7 +200,7 @@ impl World {
             time_us: self.clock_us,
             frame: wire::commit(&body),
             body: Body::Commit {
-                rev: body.commit.rev.clone(),
+                commit: body.commit.clone(),
                 ops: body.ops.iter().cloned().zip(leaves).collect(),
             },
             is_lie,
