@@ -27,6 +27,11 @@ pub fn cid_of(codec: u64, data: &[u8]) -> Cid {
     Cid::new_v1(codec, Multihash::wrap(SHA2_256, &Sha256::digest(data)).unwrap_or_default())
 }
 
+/// The CID of DAG-CBOR with this SHA-256.
+pub(super) fn cid_of_digest(digest: &[u8; 32]) -> Cid {
+    Cid::new_v1(DAG_CBOR, Multihash::wrap(SHA2_256, digest).unwrap_or_default())
+}
+
 /// Whether `cid` is of the only form that commits, tree nodes and records have: version 1, DAG-CBOR, SHA-256.
 pub fn names_dag_cbor(cid: &Cid) -> bool {
     cid.version() == cid::Version::V1
