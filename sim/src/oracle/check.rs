@@ -9,6 +9,8 @@ use crate::truth::Record;
 
 /// A larger record is kept without a projection.
 const VALUE_MAX_BYTES: usize = 256 * 1024;
+/// Containers inside one another; the reference implementations stop there.
+const DEPTH_MAX: usize = 32;
 
 type Checked = Result<(), String>;
 
@@ -22,6 +24,9 @@ pub(super) fn check(kind: Kind, collection: &str, rkey: &str, record: &Record) -
     }
     if contains_float(&record.json) {
         return Err("the data model has no floats".into());
+    }
+    if depth(&record.json) > DEPTH_MAX {
+        return Err("nested too deep".into());
     }
     let it = Object { value: &record.json, path: "" };
     it.is_object()?;
@@ -293,5 +298,13 @@ fn contains_float(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(contains_float),
         Value::Object(fields) => fields.values().any(contains_float),
         _ => false,
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }

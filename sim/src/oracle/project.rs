@@ -172,11 +172,13 @@ impl Reader {
     /// A track's own URI, or its page here.
     fn track_named_by(&self, origin: &str) -> Option<String> {
         let collection = format!("{}.track", self.namespace);
+        let decoded;
         let parts: Vec<&str> = match (origin.strip_prefix("at://"), origin.strip_prefix(&self.public_url)) {
             (Some(rest), _) => rest.split('/').collect(),
             (_, Some(page)) => {
                 let (did, rkey) = page.strip_prefix("/track/")?.split_once('/')?;
-                vec![did, &collection, rkey]
+                decoded = percent_decoded(did)?;
+                vec![&decoded, &collection, rkey]
             }
             _ => return None,
         };
@@ -187,6 +189,17 @@ impl Reader {
             _ => None,
         }
     }
+}
+
+/// A DID of did:web may hold a `%` of its own, which a URL holds as `%25`.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend(part[2..].bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn one(table: &'static str, uri: String, row: Value) -> Projected {
