@@ -33,7 +33,7 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
     handle!(job::MEET, Did, meet);
     handle!(job::ACCOUNT, Did, confirm_account);
     handle!(job::RESYNC, Did, resync);
-    handle!(job::PROVE, AtUri, prove);
+    handle!(job::PROVE, Did, prove);
     handlers
 }
 
@@ -150,25 +150,32 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Proves a record that somebody reported: what we wrote ourselves and whose echo does not come.
-async fn prove(indexer: &Indexer, uri: &AtUri) -> anyhow::Result<Outcome> {
+/// More unproven records than this, and the repo is read as a whole.
+const PROOFS_MAX: usize = 16;
+
+/// Proves what somebody reported of a repo: our own writes whose echo does not come, and what no other source proves.
+async fn prove(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     let open = sqlx::query_scalar!(
-        r#"select exists (select from record where uri = $1 and not proven) as "open!""#,
-        uri.as_str()
+        "select uri from record where did = $1 and not proven order by indexed_at limit $2",
+        did.as_str(),
+        PROOFS_MAX as i64 + 1
     )
-    .fetch_one(&indexer.door.pool)
+    .fetch_all(&indexer.door.pool)
     .await?;
-    if !open {
-        return Ok(Outcome::Done);
+    metrics::counter!("plyr_echoes_missed_total").increment(open.len() as u64);
+    if open.len() > PROOFS_MAX {
+        return resync(indexer, did).await;
     }
-    match pds::get_record(indexer, &uri.did(), &uri.collection().parse()?, &uri.rkey().parse()?).await {
-        Ok(proof) => {
-            metrics::counter!("plyr_echoes_missed_total").increment(1);
-            apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
-            Ok(Outcome::Done)
+    for uri in open {
+        let uri: AtUri = uri.parse()?;
+        match pds::get_record(indexer, did, &uri.collection().parse()?, &uri.rkey().parse()?).await {
+            Ok(proof) => {
+                apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
+            }
+            // Its standing is another job's; a return brings the whole repo.
+            Err(error) if error.status().is_some() => break,
+            Err(error) => return Err(error.into()),
         }
-        // Its standing is another job's; a return brings the whole repo.
-        Err(error) if error.status().is_some() => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
     }
+    Ok(Outcome::Done)
 }
