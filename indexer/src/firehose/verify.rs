@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use std::time::Duration;
 
-use super::unproven;
+use super::repos::unproven;
 use crate::Indexer;
 use crate::change::{Commit, Input, Op, Problem};
 use crate::identity::IdentityError;
