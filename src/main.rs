@@ -14,6 +14,7 @@ fn main() -> std::process::ExitCode {
                 Command::Work => run::work(config).await,
                 Command::Migrate => run::migrate(config).await,
                 Command::Rebuild => run::rebuild(config).await,
+                Command::Sim(simulation) => run::sim::simulate(*simulation).await,
                 Command::Backfill { from, dids } => run::backfill(config, from, dids).await,
             }
         })

@@ -4,6 +4,7 @@ mod database;
 mod house;
 mod progress;
 mod secret;
+pub mod sim;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 
 mod cli;
 mod read;
+mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::postgres;
+pub use simulation::Simulation;
 
 /// What this process is to do, and with which settings.
 #[derive(Debug, Clone)]
@@ -36,7 +38,7 @@ pub struct Invocation {
 }
 
 /// The commands; `plyr --help` says what each does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Migrate, then index, work and serve.
     Up,
@@ -60,6 +62,8 @@ pub enum Command {
         /// The accounts to read; none means all that the host lists.
         dids: Vec<Did>,
     },
+    /// Serve a simulated network.
+    Sim(Box<Simulation>),
 }
 
 /// All settings, checked. `plyr up --help` explains each.
@@ -186,12 +190,15 @@ impl Invocation {
             cli::CliCommand::Backfill { from, dids, settings } => {
                 (read::backfill(from.as_deref(), &dids, &mut errors), settings)
             }
+            cli::CliCommand::Sim(arguments) => (simulation::read(&arguments, &mut errors), arguments.settings),
         };
         let config = read::config(&settings, search_path, &mut errors);
         let needs_upstream = match &command {
             Command::Up | Command::Index => true,
             Command::Backfill { from, dids } => from.is_none() && dids.is_empty(),
-            Command::Serve { .. } | Command::Work | Command::Migrate | Command::Rebuild => false,
+            Command::Serve { .. } | Command::Work | Command::Migrate | Command::Rebuild | Command::Sim(_) => {
+                false
+            },
         };
         if needs_upstream && config.upstreams.is_empty() && errors.is_empty() {
             errors.push(
