@@ -113,12 +113,9 @@ pub async fn owe_compare(pool: &PgPool, key: &str) -> sqlx::Result<()> {
 /// Forgets the cursor, because the source does not know it: its sequence numbers began anew. What was lost by that, a
 /// comparison will show.
 pub async fn forget_cursor(pool: &PgPool, key: &str) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update source set cursor = null, compare_owed_at = clock_timestamp() where key = $1",
-        key
-    )
-    .execute(pool)
-    .await?;
+    sqlx::query!("update source set cursor = null, compare_owed_at = clock_timestamp() where key = $1", key)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 
