@@ -66,6 +66,30 @@ pub async fn advance(db: &mut PgConnection, cursor: &Cursor) -> sqlx::Result<()>
     Ok(())
 }
 
+/// Counts reports that a proof has refuted, by the source that made them.
+pub async fn count_divergences(db: &mut PgConnection, divergent: &BTreeMap<Key, i64>) -> sqlx::Result<()> {
+    if divergent.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<String> = divergent.keys().map(|key| key.to_string()).collect();
+    let counts: Vec<i64> = divergent.values().copied().collect();
+    for (key, count) in divergent {
+        tracing::warn!(source = &**key, count, "reports of it were false");
+        metrics::counter!("plyr_divergences_total", "source" => key.to_string()).increment(*count as u64);
+    }
+    sqlx::query!(
+        r#"with found as (select * from unnest($1::text[], $2::bigint[]) as f (key, count)),
+                locked as (select key from source where key = any($1) order by key for update)
+           update source set divergences = divergences + found.count
+           from found join locked on locked.key = found.key collate "C" where source.key = locked.key"#,
+        &keys,
+        &counts
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Begins to read a source. Where the reading before had no orderly end, what it noted in its last moment may be lost:
 /// that is made up for by a comparison.
 pub async fn begin(pool: &PgPool, key: &str) -> sqlx::Result<()> {

@@ -65,9 +65,11 @@ fn name(error: &PdsError) -> &'static str {
         PdsError::Unproven(problem) => problem.name(),
         PdsError::FutureRev(_) => "FutureRev",
         PdsError::Document(_) => "NoSigningKey",
-        PdsError::Identity(_) | PdsError::Net(_) | PdsError::Database(_) | PdsError::Refused(_) => {
-            "IdentityUnknown"
-        }
+        PdsError::Identity(_)
+        | PdsError::Net(_)
+        | PdsError::Spool(_)
+        | PdsError::Database(_)
+        | PdsError::Refused(_) => "IdentityUnknown",
     }
 }
 
