@@ -13,6 +13,7 @@
 //! of them bring is one record by the rules of the door.
 
 mod backlog;
+pub mod blind;
 mod health;
 pub mod jetstream;
 mod lanes;
