@@ -229,6 +229,8 @@ impl<'a> Parts<'a> {
             };
             self.tasks.spawn(firehose::run(self.indexer.clone(), upstream, self.stop.clone()));
         }
+        let pool = self.indexer.door.pool.clone();
+        self.tasks.spawn(firehose::blind::watch(pool, self.config.blind_after, self.stop.clone()));
         Ok(())
     }
 

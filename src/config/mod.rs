@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use appview::limit::Rates;
 use appview::session::SecretKey;
@@ -79,6 +80,8 @@ pub struct Config {
     pub search_path: Option<OsString>,
     /// `PLYR_UPSTREAMS`, in the order given.
     pub upstreams: Vec<Upstream>,
+    /// `PLYR_BLIND_AFTER`.
+    pub blind_after: Duration,
     /// `PLYR_PLC_URL`.
     pub plc_url: Url,
     /// `PLYR_HANDLE_RESOLVER_URL`.
