@@ -7,12 +7,15 @@
 //! <https://atproto.com/specs/repository#mst-structure>
 
 mod node;
+mod partial;
+
+pub use partial::PartialTree;
 
 pub use node::{Entry, KEY_LEN_MAX, Node, layer_of};
 
 use cid::Cid;
 
-use super::car::Blocks;
+use super::car::{self, BinaryCid, Blocks};
 use super::cbor::CborError;
 
 /// Why a tree proves nothing.
@@ -109,6 +112,16 @@ struct Level<'a> {
     layer: u32,
     next: usize,
     key: Vec<u8>,
+}
+
+/// The root of a tree without keys.
+pub fn empty_root() -> BinaryCid {
+    car::binary_cid_of(b"\xa2\x61e\x80\x61l\xf6")
+}
+
+/// A CID in its other form.
+pub fn decoded(cid: &BinaryCid) -> Cid {
+    Cid::try_from(cid.as_slice()).unwrap_or_default()
 }
 
 fn read<'a>(blocks: &Blocks<'a>, cid: &Cid) -> Result<Node<'a>, MstError> {
