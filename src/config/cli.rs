@@ -156,6 +156,11 @@ pub(super) struct Settings {
     /// without TLS. [default: none]
     #[arg(long, env = "PLYR_UPSTREAMS", value_name = "LIST", help_heading = "Network")]
     pub(super) upstreams: Option<String>,
+    /// A source that lives but does not bring, for so long, what another source brings of our collections, or our own
+    /// writes, is called blind: logged, counted in the metrics, and made up for. A number and `s`, `m` or `h`.
+    /// [default: 15m]
+    #[arg(long, env = "PLYR_BLIND_AFTER", value_name = "TIME", help_heading = "Network")]
+    pub(super) blind_after: Option<String>,
     /// The directory of did:plc identities. [default: https://plc.directory]
     #[arg(long, env = "PLYR_PLC_URL", value_name = "URL", help_heading = "Network")]
     pub(super) plc_url: Option<String>,
@@ -247,8 +252,15 @@ pub(super) struct Settings {
 }
 
 const STORAGE: &[&str] = &["database_url", "data_dir", "pg_bin_dir"];
-const NETWORK: &[&str] =
-    &["upstreams", "plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
+const NETWORK: &[&str] = &[
+    "upstreams",
+    "blind_after",
+    "plc_url",
+    "handle_resolver_url",
+    "private_hosts",
+    "namespace",
+    "public_url",
+];
 const IDENTITY: &[&str] = &["plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
 const READING: &[&str] = &["backfill_at_once", "backfill_per_host"];
 const COMPARING: &[&str] = &["compare_every"];

@@ -87,6 +87,8 @@ pub struct Config {
     pub search_path: Option<OsString>,
     /// `PLYR_UPSTREAMS`, in the order given.
     pub upstreams: Vec<Upstream>,
+    /// `PLYR_BLIND_AFTER`.
+    pub blind_after: Duration,
     /// `PLYR_PLC_URL`.
     pub plc_url: Url,
     /// `PLYR_HANDLE_RESOLVER_URL`.

@@ -37,6 +37,7 @@ pub(super) fn config(settings: &Settings, search_path: Option<OsString>, errors:
         pg_bin_dir: path(&settings.pg_bin_dir),
         search_path,
         upstreams: upstreams(errors, &settings.upstreams),
+        blind_after: or_default(errors, "PLYR_BLIND_AFTER", &settings.blind_after, "15m", duration),
         plc_url: or_default(errors, "PLYR_PLC_URL", &settings.plc_url, "https://plc.directory", base_url),
         handle_resolver_url: optional(
             errors,
@@ -164,6 +165,17 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn megabytes(text: &str) -> Result<u64, String> {
     let number = text.parse().ok().filter(|number| (1..=65_536).contains(number));
     number.ok_or_else(|| "not a number of MiB from 1 to 65536".into())
+}
+
+/// A time as people write it: `90s`, `15m`, `6h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let why = || "not a time from 1s to 168h; write for example 90s, 15m or 6h".to_owned();
+    let (number, unit_s) = [("s", 1), ("m", 60), ("h", 3600)]
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)))
+        .ok_or_else(why)?;
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_s));
+    seconds.filter(|seconds| (1..=168 * 3600).contains(seconds)).map(Duration::from_secs).ok_or_else(why)
 }
 
 fn disk_megabytes(text: &str) -> Result<u64, String> {
