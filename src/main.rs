@@ -18,6 +18,7 @@ fn main() -> std::process::ExitCode {
                     run::backfill(config, from, dids, anew, failures).await
                 }
                 Command::Audit { sample, repair } => run::audit(config, sample, repair).await,
+                Command::Sim(simulation) => run::sim::simulate(*simulation).await,
             }
         })
     });

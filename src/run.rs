@@ -6,6 +6,7 @@ mod database;
 mod house;
 mod progress;
 mod secret;
+pub mod sim;
 
 use std::future::Future;
 use std::sync::Arc;

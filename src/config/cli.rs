@@ -5,6 +5,8 @@
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::simulation::{self, SimArguments};
+
 /// The whole back end of an ATProto music network in one binary.
 ///
 /// plyr reads the network's records from a relay or PDS, keeps them in Postgres, and serves them: XRPC for any client,
@@ -131,6 +133,13 @@ Examples:
         #[command(flatten)]
         settings: Settings,
     },
+    /// Simulate a network to try plyr on: accounts, PDSes, a relay and more, all in this process and on loopback.
+    ///
+    /// Everything it says is real: signed commits, CAR files, DID documents. Things happen by themselves, as the seed
+    /// decides, and go wrong as you choose. The first line on the standard output is JSON and says where everything is;
+    /// its `env` holds the settings with which plyr reads this network. It keeps nothing and needs no database.
+    #[command(after_help = simulation::after_help())]
+    Sim(SimArguments),
 }
 
 /// All settings as text; which of them a command's help lists is decided by [`command_line`].
@@ -292,6 +301,7 @@ fn listed(command: &str) -> Vec<&'static str> {
         "rebuild" => &[STORAGE, &["namespace", "public_url"], LOG],
         "backfill" => &[STORAGE, NETWORK, READING, LOG],
         "audit" => &[STORAGE, IDENTITY, READING, LOG],
+        "sim" => &[LOG],
         _ => &[STORAGE, LOG],
     };
     groups.concat()

@@ -5,6 +5,7 @@
 
 mod cli;
 mod read;
+mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::postgres;
+pub use simulation::Simulation;
 
 /// What this process is to do, and with which settings.
 #[derive(Debug, Clone)]
@@ -37,7 +39,7 @@ pub struct Invocation {
 }
 
 /// The commands; `plyr --help` says what each does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Migrate, then index, work and serve.
     Up,
@@ -72,6 +74,8 @@ pub enum Command {
         /// Whether those that drifted are to be read anew.
         repair: bool,
     },
+    /// Serve a simulated network.
+    Sim(Box<Simulation>),
 }
 
 /// All settings, checked. `plyr up --help` explains each.
@@ -207,6 +211,7 @@ impl Invocation {
             cli::CliCommand::Audit { sample, all, repair, settings } => {
                 (Command::Audit { sample: (!all).then_some(sample), repair }, settings)
             }
+            cli::CliCommand::Sim(arguments) => (simulation::read(&arguments, &mut errors), arguments.settings),
         };
         let config = read::config(&settings, search_path, &mut errors);
         let needs_upstream = match &command {
@@ -216,7 +221,8 @@ impl Invocation {
             | Command::Work
             | Command::Migrate
             | Command::Rebuild
-            | Command::Audit { .. } => false,
+            | Command::Audit { .. }
+            | Command::Sim(_) => false,
         };
         if needs_upstream && config.upstreams.is_empty() && errors.is_empty() {
             errors.push(
