@@ -27,6 +27,7 @@ fn the_defaults_are_those_of_the_help() {
     assert_eq!(config.data_dir, PathBuf::from("./data"));
     assert_eq!(config.plc_url.as_str(), "https://plc.directory/");
     assert_eq!(config.namespace, "fm.plyr");
+    assert_eq!(config.blind_after, Duration::from_secs(900));
     assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(config.public_url.as_str(), "http://127.0.0.1:3000/");
     assert_eq!(config.metrics_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
@@ -40,7 +41,7 @@ fn values_become_types() {
     let arguments = [
         "up",
         "--upstreams",
-        "repos+wss://Relay.Example:443/, repos+ws://127.0.0.1:2583",
+        "repos+wss://Relay.Example:443/, repos+ws://127.0.0.1:2583,jetstream2+wss://relay.example,jetstream1+ws://h:1",
         "--private-hosts",
         "localhost:2583,127.0.0.1:2583,",
         "--listen",
@@ -66,10 +67,19 @@ fn values_become_types() {
     ];
     let config = read(&arguments).expect("all valid").config;
     let keys: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.key.as_str()).collect();
-    assert_eq!(keys, ["repos+wss://relay.example", "repos+ws://127.0.0.1:2583"]);
+    let wanted = [
+        "repos+wss://relay.example",
+        "repos+ws://127.0.0.1:2583",
+        "jetstream2+wss://relay.example",
+        "jetstream1+ws://h:1",
+    ];
+    assert_eq!(keys, wanted);
     assert_eq!(config.upstreams[0].ws_url.as_str(), "wss://relay.example/");
     assert_eq!(config.upstreams[0].http_url.as_str(), "https://relay.example/");
     assert_eq!(config.upstreams[1].http_url.as_str(), "http://127.0.0.1:2583/");
+    assert_eq!(config.upstreams[2].ws_url.as_str(), "wss://relay.example/");
+    let kinds: Vec<Kind> = config.upstreams.iter().map(|upstream| upstream.kind).collect();
+    assert_eq!(kinds, [Kind::Repos, Kind::Repos, Kind::Jetstream2, Kind::Jetstream1]);
     let hosts: BTreeSet<&str> = config.private_hosts.iter().map(Authority::as_str).collect();
     assert_eq!(hosts, ["127.0.0.1:2583", "localhost:2583"].into());
     assert_eq!(config.public_url.as_str(), "http://127.0.0.1/");
@@ -95,13 +105,20 @@ fn errors_name_the_variable_and_say_what_to_write() {
     for (flag, value, expected) in [
         (
             "--upstreams",
-            "jetstream2+wss://j.example",
-            "PLYR_UPSTREAMS: `jetstream2+wss://j.example`: this scheme is not known; use repos+wss:// or repos+ws://",
+            "jetstream3+wss://j.example",
+            "PLYR_UPSTREAMS: `jetstream3+wss://j.example`: this scheme is not known; use repos+wss://, jetstream1+wss:// or",
+        ),
+        (
+            "--upstreams",
+            "jetstream2+http://h",
+            "PLYR_UPSTREAMS: `jetstream2+http://h`: this scheme is not known",
         ),
         ("--upstreams", "bsky.network", "PLYR_UPSTREAMS: `bsky.network`: not an upstream"),
         ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),
         ("--upstreams", "repos+ws://h:1,repos+ws://H:1/", "PLYR_UPSTREAMS: `repos+ws://h:1`: named twice"),
+        ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time from 1s to 168h; write for example 90s"),
+        ("--blind-after", "0s", "PLYR_BLIND_AFTER: `0s`: not a time"),
         ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
         ("--rate-write", "100", "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute"),
         ("--client-address-header", "a b", "PLYR_CLIENT_ADDRESS_HEADER: `a b`: not the name of a header"),
@@ -190,6 +207,7 @@ fn each_help_lists_what_matters_to_it() {
         "PLYR_DATA_DIR",
         "PG_BIN_DIR",
         "PLYR_UPSTREAMS",
+        "PLYR_BLIND_AFTER",
         "PLYR_PLC_URL",
         "PLYR_HANDLE_RESOLVER_URL",
         "PLYR_PRIVATE_HOSTS",

@@ -17,7 +17,7 @@ pub const DAG_CBOR: u64 = 0x71;
 pub const RAW: u64 = 0x55;
 const SHA2_256: u64 = 0x12;
 /// Version, codec and multihash head take a byte each, as does the digest's length.
-const CID_LEN: usize = 4 + 32;
+pub(super) const CID_LEN: usize = 4 + 32;
 
 /// A CID of the only form that blocks have here, in its binary form.
 pub type BinaryCid = [u8; CID_LEN];
@@ -29,6 +29,11 @@ const DAG_CBOR_HEAD: [u8; 4] = [1, DAG_CBOR as u8, SHA2_256 as u8, 32];
 pub fn cid_of(codec: u64, data: &[u8]) -> Cid {
     // 32 bytes always fit into the 64 of a multihash.
     Cid::new_v1(codec, Multihash::wrap(SHA2_256, &Sha256::digest(data)).unwrap_or_default())
+}
+
+/// The CID of DAG-CBOR with this SHA-256.
+pub(super) fn cid_of_digest(digest: &[u8; 32]) -> Cid {
+    Cid::new_v1(DAG_CBOR, Multihash::wrap(SHA2_256, digest).unwrap_or_default())
 }
 
 /// Whether `cid` is of the only form that commits, tree nodes and records have: version 1, DAG-CBOR, SHA-256.
@@ -122,11 +127,7 @@ impl<'a> Blocks<'a> {
             return Err(CarError::TooLarge("the bytes of a file"));
         }
         let mut rest = car;
-        let header: Header = cbor::decode(section(&mut rest)?).map_err(CarError::BadHeader)?;
-        if header.version != 1 {
-            return Err(CarError::UnsupportedHeader("not version 1"));
-        }
-        let root = *header.roots.first().ok_or(CarError::UnsupportedHeader("no root"))?;
+        let root = root_of(section(&mut rest)?)?;
         let mut blocks = Vec::new();
         while !rest.is_empty() {
             let (cid, data) =
@@ -182,37 +183,50 @@ fn binary(cid: &Cid) -> Option<BinaryCid> {
     (cid.encoded_len() == CID_LEN && cid.write_bytes(binary.as_mut_slice()).is_ok()).then_some(binary)
 }
 
-fn check_block(cid: &BinaryCid, data: &[u8]) -> Result<(), CarError> {
+/// The first root that a header names.
+pub(super) fn root_of(header: &[u8]) -> Result<Cid, CarError> {
+    let header: Header = cbor::decode(header).map_err(CarError::BadHeader)?;
+    if header.version != 1 {
+        return Err(CarError::UnsupportedHeader("not version 1"));
+    }
+    header.roots.first().copied().ok_or(CarError::UnsupportedHeader("no root"))
+}
+
+pub(super) fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {
     let (head, digest) = cid.split_at(4);
     let [1, codec, 0x12, 32] = *head else { return Err(CarError::UnsupportedCid) };
     if ![DAG_CBOR, RAW].contains(&u64::from(codec)) {
         return Err(CarError::UnsupportedCid);
     }
     if Sha256::digest(data)[..] != *digest {
-        return Err(CarError::HashMismatch(Cid::try_from(cid.as_slice()).unwrap_or_default()));
+        return Err(CarError::HashMismatch(Cid::try_from(cid).unwrap_or_default()));
     }
     Ok(())
 }
 
 /// Takes a length and as many bytes off the front.
 fn section<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], CarError> {
+    let (len, head_len) = length(rest)?.ok_or(CarError::Truncated)?;
+    let len = usize::try_from(len).map_err(|_| CarError::Truncated)?;
+    let (section, after) = rest[head_len..].split_at_checked(len).ok_or(CarError::Truncated)?;
+    *rest = after;
+    Ok(section)
+}
+
+/// The length that `bytes` begin with, and how many bytes state it; none when they end too early.
+pub(super) fn length(bytes: &[u8]) -> Result<Option<(u64, usize)>, CarError> {
     let mut len = 0u64;
-    for place in 0.. {
-        let (&byte, after) = rest.split_first().ok_or(CarError::Truncated)?;
-        *rest = after;
+    for (place, &byte) in bytes.iter().enumerate() {
         // Nine bytes carry 63 bits, the most a varint may have; a zero at the end would be superfluous.
         if place == 9 || (byte == 0 && place > 0) {
             return Err(CarError::BadLength);
         }
         len |= u64::from(byte & 0x7f) << (7 * place);
         if byte < 0x80 {
-            break;
+            return Ok(Some((len, place + 1)));
         }
     }
-    let len = usize::try_from(len).map_err(|_| CarError::Truncated)?;
-    let (section, after) = rest.split_at_checked(len).ok_or(CarError::Truncated)?;
-    *rest = after;
-    Ok(section)
+    Ok(None)
 }
 
 #[cfg(test)]
