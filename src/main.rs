@@ -15,6 +15,7 @@ fn main() -> std::process::ExitCode {
                 Command::Migrate => run::migrate(config).await,
                 Command::Rebuild => run::rebuild(config).await,
                 Command::Backfill { from, dids } => run::backfill(config, from, dids).await,
+                Command::Problems(ask) => run::problems(config, ask).await,
             }
         })
     });

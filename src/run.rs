@@ -2,6 +2,7 @@
 
 mod database;
 mod house;
+mod problems;
 mod progress;
 mod secret;
 
@@ -31,6 +32,7 @@ use url::Url;
 use crate::config::Config;
 use crate::telemetry;
 use database::Database;
+pub use problems::problems;
 use progress::Progress;
 
 /// At the end, for what was asked of other servers and cannot be asked twice.

@@ -8,6 +8,7 @@
 //! is bounded in bytes: a slow database slows the socket. The saved cursor is the highest finished event with nothing
 //! unfinished before it in the order received.
 
+mod again;
 mod lanes;
 mod socket;
 mod verify;
@@ -28,6 +29,7 @@ use crate::change::{Input, Problem, Status};
 use crate::proto::frame::{CommitFrame, Frame};
 use crate::syntax::Did;
 use crate::{Indexer, backfill, job, source};
+pub(crate) use again::read as again;
 use lanes::Lanes;
 
 /// A stream of repo events.

@@ -4,6 +4,7 @@
 //! variable; nothing else in the program reads the environment.
 
 mod cli;
+mod problems;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,8 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::postgres;
+pub use problems::Problems;
+use problems::ProblemsText;
 
 /// What this process is to do, and with which settings.
 #[derive(Debug, Clone)]
@@ -59,6 +62,8 @@ pub enum Command {
         /// The accounts to read; none means all that the host lists.
         dids: Vec<Did>,
     },
+    /// Look at what was kept aside, or try it again.
+    Problems(Problems),
 }
 
 /// All settings, checked. `plyr up --help` explains each.
@@ -183,12 +188,24 @@ impl Invocation {
             cli::CliCommand::Backfill { from, dids, settings } => {
                 (read::backfill(from.as_deref(), &dids, &mut errors), settings)
             }
+            cli::CliCommand::Problems(cli) => match *cli {
+                cli::ProblemsCli { command: Some(ProblemsText::Retry { filter, ids, settings }), .. } => {
+                    (problems::retry(&filter, &ids, &mut errors), settings)
+                }
+                cli::ProblemsCli { command: None, list, settings } => {
+                    (problems::list(list, &mut errors), settings)
+                }
+            },
         };
         let config = read::config(&settings, search_path, &mut errors);
         let needs_upstream = match &command {
             Command::Up | Command::Index => true,
             Command::Backfill { from, dids } => from.is_none() && dids.is_empty(),
-            Command::Serve { .. } | Command::Work | Command::Migrate | Command::Rebuild => false,
+            Command::Serve { .. }
+            | Command::Work
+            | Command::Migrate
+            | Command::Rebuild
+            | Command::Problems(_) => false,
         };
         if needs_upstream && config.upstreams.is_empty() && errors.is_empty() {
             errors.push(

@@ -91,6 +91,11 @@ pub(super) fn backfill(from: Option<&str>, dids: &[String], errors: &mut Errors)
     Command::Backfill { from, dids }
 }
 
+pub(super) fn did(text: Option<&String>, errors: &mut Errors) -> Option<Did> {
+    let text = text?;
+    noted(errors, "--did", text, text.parse().map_err(|_| "not a DID".into()))
+}
+
 /// What was given; empty text is as good as none.
 fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())

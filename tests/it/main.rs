@@ -14,6 +14,7 @@ mod liar;
 mod media;
 mod oddities;
 mod operation;
+mod problems;
 mod rebuild;
 mod river;
 mod sql;
