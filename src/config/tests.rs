@@ -1,11 +1,15 @@
 use std::collections::BTreeSet;
 
+use indexer::problem::list::{Filter, Id};
+use indexer::problem::retry::Wanted;
+
 use super::*;
 
 /// Whatever the environment of the tests holds.
 fn read(arguments: &[&str]) -> Result<Invocation, ConfigError> {
     let without_env = |command: clap::Command| command.mut_args(|argument| argument.env(None));
-    invoke(cli::command_line().mut_subcommands(without_env), arguments)
+    let nested = |command: clap::Command| without_env(command).mut_subcommands(without_env);
+    invoke(cli::command_line().mut_subcommands(nested), arguments)
 }
 
 fn invoke(command_line: clap::Command, arguments: &[&str]) -> Result<Invocation, ConfigError> {
@@ -258,4 +262,35 @@ fn variables_are_read_and_flags_win() {
         ])
         .status();
     assert!(status.expect("run").success());
+}
+
+#[test]
+fn problems_are_chosen_and_tried_again() {
+    let asked = |arguments: &[&str]| match read(&[&["problems"], arguments].concat()) {
+        Ok(Invocation { command: Command::Problems(asked), .. }) => asked,
+        other => panic!("{arguments:?}: {other:?}"),
+    };
+    let filter = Filter::default();
+    assert_eq!(asked(&[]), Problems::List { filter: filter.clone(), limit: 50, json: false });
+    assert_eq!(asked(&["--summary", "--json"]), Problems::Summary { json: true });
+    let uri = "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/fm.plyr.track/3jzfcijpj2z2a";
+    assert_eq!(
+        asked(&["--show", uri, "--save", "x"]),
+        Problems::Show { id: uri.parse().expect("a URI"), save: Some("x".into()), json: false }
+    );
+    assert_eq!(asked(&["retry"]), Problems::Retry(Wanted::Filter(filter.clone())));
+    let ids = Wanted::Ids(vec![Id::Event(17), uri.parse().expect("a URI")]);
+    assert_eq!(asked(&["retry", "17", uri]), Problems::Retry(ids));
+    let of_kind = Filter { kind: Some("BadSignature".into()), ..filter };
+    assert_eq!(asked(&["retry", "--kind", "BadSignature"]), Problems::Retry(Wanted::Filter(of_kind)));
+    for (arguments, named) in [
+        (&["problems", "--since", "yesterday"][..], "--since"),
+        (&["problems", "--did", "alice.test"], "--did"),
+        (&["problems", "--show", "x"], "--show"),
+        (&["problems", "retry", "x"], "ID"),
+    ] {
+        assert!(error(arguments).contains(named), "{arguments:?}");
+    }
+    let settings = ["problems", "retry", "--plc-url", "http://127.0.0.1:2582"];
+    assert_eq!(read(&settings).expect("it takes settings").config.plc_url.port(), Some(2582));
 }

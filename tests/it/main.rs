@@ -15,6 +15,7 @@ mod liar;
 mod media;
 mod oddities;
 mod operation;
+mod problems;
 mod rebuild;
 mod river;
 mod sql;
