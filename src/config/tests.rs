@@ -121,7 +121,7 @@ fn errors_name_the_variable_and_say_what_to_write() {
         ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),
         ("--upstreams", "repos+ws://h:1,repos+ws://H:1/", "PLYR_UPSTREAMS: `repos+ws://h:1`: named twice"),
-        ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time from 1s to 168h; write for example 90s"),
+        ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time of at most 30d; write for example 90s"),
         ("--blind-after", "0s", "PLYR_BLIND_AFTER: `0s`: not a time"),
         ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
         ("--rate-write", "100", "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute"),
