@@ -70,7 +70,7 @@ fn ready(network: &Network, public_url: &str) -> serde_json::Value {
         "handleResolver": network.handle_resolver_url(),
         "hosts": network.host_upstreams(),
         "relays": network.relay_upstreams(),
-        "jetstreams": network.jetstream_upstreams(),
+        "jetstreams": [network.jetstream_upstreams(1), network.jetstream_upstreams(2)].concat(),
         "privateHosts": network.private_hosts(),
         "trackPages": public_url,
         "env": env,
