@@ -4,4 +4,5 @@
 //! real bytes: signed commits, true CAR files, DID documents in both key forms. What happens is decided by a seed alone.
 
 pub mod oracle;
+pub mod jetstream;
 pub mod truth;
