@@ -211,7 +211,9 @@ pub fn settle(
             return match (row.proven, authority) {
                 (true, _) if sabotage::is_on("old-proof-wins") => Verdict::Apply,
                 (true, _) => Verdict::Stale,
-                (false, Some(asked)) if row.indexed_at < asked.at || sabotage::is_on("late-report-refuted") => {
+                (false, Some(asked))
+                    if row.indexed_at < asked.at || sabotage::is_on("late-report-refuted") =>
+                {
                     Verdict::Refute
                 }
                 (false, _) => Verdict::Provisional,

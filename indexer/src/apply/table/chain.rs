@@ -35,7 +35,8 @@ pub fn follow(repo: &mut Repo, rev: &Tid, since: Option<&Tid>, prev_data: Option
         // What does not say on which tree it was built may stand on any.
         (Some(held), Some(since)) => {
             (held == since || sabotage::is_on("ignore-since"))
-                && (prev_data.is_some() && prev_data == repo.data.as_ref() || sabotage::is_on("ignore-prev-data"))
+                && (prev_data.is_some() && prev_data == repo.data.as_ref()
+                    || sabotage::is_on("ignore-prev-data"))
         }
         _ => false,
     };
