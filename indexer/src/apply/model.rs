@@ -295,7 +295,18 @@ fn read_on(rng: &mut StdRng, door: &mut Door, readers: &mut Vec<(Snapshot, usize
         return;
     }
     let (snapshot, next) = &mut readers[which];
-    door.stretch(snapshot, *next);
+    if *next == 0 && rng.random_bool(0.2) {
+        // Two read the same, and cut it differently.
+        let same = Snapshot { cuts: cuts(rng), ..snapshot.clone() };
+        readers.push((same, 0));
+        return;
+    }
+    // Now and then one is lost on the way.
+    if rng.random_bool(0.95) {
+        door.stretch(snapshot, *next);
+    } else {
+        door.resync = true;
+    }
     *next += 1;
     if *next == snapshot.stretches() {
         readers.remove(which);
