@@ -17,6 +17,7 @@ mod oddities;
 mod operation;
 mod rebuild;
 mod river;
+mod sim;
 mod sql;
 mod status;
 mod upload;
