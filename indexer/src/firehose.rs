@@ -13,6 +13,7 @@
 //! of them bring is one record by the rules of the door.
 
 mod backlog;
+pub mod blind;
 mod health;
 pub mod jetstream;
 mod lanes;
@@ -137,8 +138,7 @@ async fn read(reader: &Reader, stop: &CancellationToken) -> anyhow::Result<()> {
         if started.elapsed() > PAUSE_MAX {
             pause = PAUSE_MIN;
         }
-        let wait =
-            if is_refused { PAUSE_REFUSED } else { pause.mul_f64(rand::rng().random_range(0.5..1.0)) };
+        let wait = if is_refused { PAUSE_REFUSED } else { pause.mul_f64(rand::rng().random_range(0.5..1.0)) };
         let why = ended.err().map_or("the host closed it".to_owned(), |error| format!("{error:#}"));
         let wait_ms = wait.as_millis() as u64;
         if is_refused {

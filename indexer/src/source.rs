@@ -109,7 +109,7 @@ pub async fn save_health(pool: &PgPool, key: &str, health: &Health) -> sqlx::Res
     sqlx::query!(
         "update source set connected = $2, is_pds = $3,
            heard_at = greatest(heard_at, $4), event_at = coalesce($5, event_at), ours_at = greatest(ours_at, $6),
-           ours = ours || $7, gaps = gaps + $8, gap_at = case when $8 > 0 then now() else gap_at end
+           ours = ours || $7, updated_at = now(), gaps = gaps + $8, gap_at = case when $8 > 0 then now() else gap_at end
          where key = $1",
         key,
         health.connected,
@@ -134,15 +134,26 @@ pub async fn owe_compare(pool: &PgPool, key: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Forgets the cursor, because the source does not know it: its sequence numbers began anew. What was lost by that, a
-/// comparison will show.
-pub async fn forget_cursor(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+/// Notes that a source has gone blind to collections of ours, which owes a comparison, or that it sees them again.
+pub async fn set_blind(pool: &PgPool, key: &str, is_blind: bool) -> sqlx::Result<()> {
     sqlx::query!(
-        "update source set cursor = null, compare_owed_at = clock_timestamp() where key = $1",
-        key
+        "update source set blind_since = case when $2 then coalesce(blind_since, now()) end,
+           compare_owed_at = case when $2 then clock_timestamp() else compare_owed_at end
+         where key = $1",
+        key,
+        is_blind
     )
     .execute(pool)
     .await?;
+    Ok(())
+}
+
+/// Forgets the cursor, because the source does not know it: its sequence numbers began anew. What was lost by that, a
+/// comparison will show.
+pub async fn forget_cursor(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+    sqlx::query!("update source set cursor = null, compare_owed_at = clock_timestamp() where key = $1", key)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 

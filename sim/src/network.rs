@@ -185,6 +185,11 @@ impl Network {
         self.shared.tell();
     }
 
+    /// Lets time pass there until this moment, in microseconds since 1970.
+    pub fn catch_up(&self, now_us: i64) {
+        self.shared.world().catch_up(now_us);
+    }
+
     /// What is true now.
     pub fn truth(&self) -> Truth {
         self.shared.world().truth()
@@ -213,6 +218,11 @@ impl Network {
     /// Each relay as an upstream.
     pub fn relay_upstreams(&self) -> Vec<String> {
         self.relays.iter().map(|server| format!("repos+ws://127.0.0.1:{}", server.port)).collect()
+    }
+
+    /// Each Jetstream as an upstream, in the newer dialect and in the older one.
+    pub fn jetstream_upstreams(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// `PLYR_PRIVATE_HOSTS`: everything that the network names.

@@ -3,7 +3,7 @@
 use crate::clock::START_US;
 
 /// What decides a world, wholly: the same options make the same world, byte for byte.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Decides everything that the rest leaves open.
     pub seed: u64,

@@ -139,6 +139,11 @@ impl World {
         self.clock_us
     }
 
+    /// Lets time pass until this moment; it never goes back.
+    pub fn catch_up(&mut self, now_us: i64) {
+        self.clock_us = self.clock_us.max(now_us);
+    }
+
     /// Time passes, a little: nothing happens twice at one moment.
     fn tick(&mut self) -> i64 {
         self.clock_us += 1 + self.story.below(2 * self.options.step_us.max(1) as usize) as i64;

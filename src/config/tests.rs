@@ -27,6 +27,7 @@ fn the_defaults_are_those_of_the_help() {
     assert_eq!(config.data_dir, PathBuf::from("./data"));
     assert_eq!(config.plc_url.as_str(), "https://plc.directory/");
     assert_eq!(config.namespace, "fm.plyr");
+    assert_eq!(config.blind_after, Duration::from_secs(900));
     assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(config.public_url.as_str(), "http://127.0.0.1:3000/");
     assert_eq!(config.metrics_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
@@ -107,11 +108,17 @@ fn errors_name_the_variable_and_say_what_to_write() {
             "jetstream3+wss://j.example",
             "PLYR_UPSTREAMS: `jetstream3+wss://j.example`: this scheme is not known; use repos+wss://, jetstream1+wss:// or",
         ),
-        ("--upstreams", "jetstream2+http://h", "PLYR_UPSTREAMS: `jetstream2+http://h`: this scheme is not known"),
+        (
+            "--upstreams",
+            "jetstream2+http://h",
+            "PLYR_UPSTREAMS: `jetstream2+http://h`: this scheme is not known",
+        ),
         ("--upstreams", "bsky.network", "PLYR_UPSTREAMS: `bsky.network`: not an upstream"),
         ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),
         ("--upstreams", "repos+ws://h:1,repos+ws://H:1/", "PLYR_UPSTREAMS: `repos+ws://h:1`: named twice"),
+        ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time from 1s to 168h; write for example 90s"),
+        ("--blind-after", "0s", "PLYR_BLIND_AFTER: `0s`: not a time"),
         ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
         ("--rate-write", "100", "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute"),
         ("--client-address-header", "a b", "PLYR_CLIENT_ADDRESS_HEADER: `a b`: not the name of a header"),
@@ -200,6 +207,7 @@ fn each_help_lists_what_matters_to_it() {
         "PLYR_DATA_DIR",
         "PG_BIN_DIR",
         "PLYR_UPSTREAMS",
+        "PLYR_BLIND_AFTER",
         "PLYR_PLC_URL",
         "PLYR_HANDLE_RESOLVER_URL",
         "PLYR_PRIVATE_HOSTS",

@@ -172,11 +172,7 @@ struct Answered {
     error: anyhow::Error,
 }
 
-async fn connect(
-    reader: &Reader,
-    url: &Url,
-    subprotocol: Option<&'static str>,
-) -> Result<Socket, Answered> {
+async fn connect(reader: &Reader, url: &Url, subprotocol: Option<&'static str>) -> Result<Socket, Answered> {
     let net = &reader.indexer.net;
     let failed = match socket::connect(net, url, subprotocol, MESSAGE_BYTES_MAX).await {
         // The framing is the same without.
@@ -329,7 +325,9 @@ async fn begin(reader: &Reader, place: &mut Place, head: &Head<'_>) -> anyhow::R
 /// Numbers are one instance's own, and those of another may run through the same range: then the time does not fit.
 fn is_another(place: &Place, head: &Head<'_>) -> bool {
     match (place.event_at, head.time()) {
-        (Some(newest), Some(at)) => at > newest + chrono::TimeDelta::seconds(1) || at < newest - IN_FLIGHT_MAX,
+        (Some(newest), Some(at)) => {
+            at > newest + chrono::TimeDelta::seconds(1) || at < newest - IN_FLIGHT_MAX
+        }
         _ => false,
     }
 }
