@@ -18,6 +18,7 @@ mod operation;
 mod problems;
 mod rebuild;
 mod river;
+mod sim;
 mod sql;
 mod status;
 mod streams;
