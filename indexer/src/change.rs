@@ -239,6 +239,19 @@ impl Input {
             Input::Proof(_) | Input::Local(_) | Input::Report(_) | Input::Problem(_) => None,
         }
     }
+
+    /// The commit that it is about, where it is about one.
+    pub fn rev(&self) -> Option<&Tid> {
+        match self {
+            Input::Commit(commit) => Some(&commit.rev),
+            Input::Snapshot(snapshot) => Some(&snapshot.rev),
+            Input::Proof(proof) => Some(&proof.rev),
+            Input::Local(local) => Some(&local.rev),
+            Input::Report(report) => Some(&report.rev),
+            Input::Sync { rev, .. } => Some(rev),
+            Input::Account { .. } | Input::Identity { .. } | Input::Missed { .. } | Input::Problem(_) => None,
+        }
+    }
 }
 
 /// A place in a source's stream, stored with the data that it accounts for.

@@ -33,7 +33,7 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
     handle!(job::MEET, Did, meet);
     handle!(job::ACCOUNT, Did, confirm_account);
     handle!(job::RESYNC, Did, resync);
-    handle!(job::PROVE, AtUri, prove);
+    handle!(job::PROVE, Did, prove);
     handlers
 }
 
@@ -114,21 +114,29 @@ async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome
 /// Reads a repo from the account's PDS and settles every record against it. When the PDS refuses because of the account's
 /// standing, that is noted, to be confirmed.
 pub async fn read_repo(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
-    let read = pds::get_repo(indexer, did).await;
+    let read = read_and_apply(indexer, did).await;
     let outcome = if read.is_ok() { "done" } else { "failed" };
     metrics::counter!("plyr_resyncs_total", "outcome" => outcome).increment(1);
-    match read {
-        Ok(snapshot) => match apply_all(&indexer.door, vec![Input::Snapshot(snapshot)], None).await {
-            0 => Ok(()),
-            refused => Err(PdsError::Refused(refused)),
-        },
-        Err(error) => {
-            // That a host knows no such repo says less than the account's own event would: it may have lost its data.
-            if let Some(status) = error.status().filter(|status| *status != Status::Deleted) {
-                apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
-            }
-            Err(error)
-        }
+    if let Err(error) = &read {
+        note_standing(indexer, did, error).await;
+    }
+    read
+}
+
+async fn read_and_apply(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
+    let mut repo = pds::open_repo(indexer, did).await?;
+    let mut refused = 0;
+    while let Some(stretch) = repo.stretch()? {
+        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)], None).await;
+    }
+    if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(()) }
+}
+
+/// A PDS that refuses because of the account's standing says something of it, to be confirmed.
+pub async fn note_standing(indexer: &Indexer, did: &Did, error: &PdsError) {
+    // That a host knows no such repo says less than the account's own event would: it may have lost its data.
+    if let Some(status) = error.status().filter(|status| *status != Status::Deleted) {
+        apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
     }
 }
 
@@ -142,25 +150,32 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Proves a record that somebody reported: what we wrote ourselves and whose echo does not come.
-async fn prove(indexer: &Indexer, uri: &AtUri) -> anyhow::Result<Outcome> {
+/// More unproven records than this, and the repo is read as a whole.
+const PROOFS_MAX: usize = 16;
+
+/// Proves what somebody reported of a repo: our own writes whose echo does not come, and what no other source proves.
+async fn prove(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     let open = sqlx::query_scalar!(
-        r#"select exists (select from record where uri = $1 and not proven) as "open!""#,
-        uri.as_str()
+        "select uri from record where did = $1 and not proven order by indexed_at limit $2",
+        did.as_str(),
+        PROOFS_MAX as i64 + 1
     )
-    .fetch_one(&indexer.door.pool)
+    .fetch_all(&indexer.door.pool)
     .await?;
-    if !open {
-        return Ok(Outcome::Done);
+    metrics::counter!("plyr_echoes_missed_total").increment(open.len() as u64);
+    if open.len() > PROOFS_MAX {
+        return resync(indexer, did).await;
     }
-    match pds::get_record(indexer, &uri.did(), &uri.collection().parse()?, &uri.rkey().parse()?).await {
-        Ok(proof) => {
-            metrics::counter!("plyr_echoes_missed_total").increment(1);
-            apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
-            Ok(Outcome::Done)
+    for uri in open {
+        let uri: AtUri = uri.parse()?;
+        match pds::get_record(indexer, did, &uri.collection().parse()?, &uri.rkey().parse()?).await {
+            Ok(proof) => {
+                apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
+            }
+            // Its standing is another job's; a return brings the whole repo.
+            Err(error) if error.status().is_some() => break,
+            Err(error) => return Err(error.into()),
         }
-        // Its standing is another job's; a return brings the whole repo.
-        Err(error) if error.status().is_some() => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
     }
+    Ok(Outcome::Done)
 }

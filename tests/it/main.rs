@@ -7,6 +7,7 @@ mod auth;
 mod browser;
 mod cli;
 mod crash;
+mod door;
 mod gate;
 mod hand;
 mod independent;

@@ -211,7 +211,7 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
     sqlx::query!("delete from upload where did = $1", did.as_str()).execute(&mut *db).await?;
     sqlx::query!(
         r#"update repo set synced_rev = greatest(rev, seen_rev, synced_rev), state = 'unknown', trail = '{}',
-                           verified_at = $2
+                           resync_rev = null, resync_upto = null, verified_at = $2
            where did = $1"#,
         did.as_str(),
         Utc::now()

@@ -2,13 +2,14 @@
 //! so that it costs no other record its place.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand::Rng;
 use tracing::warn;
 
-use super::{Door, apply, rehearse};
+use super::{Door, rehearse, transact};
 use crate::change::{Cursor, Input, Op, Problem};
 use crate::syntax::AtUri;
 
@@ -16,10 +17,11 @@ use crate::syntax::AtUri;
 /// kept aside; dropping the future leaves whole transactions behind.
 pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>) -> usize {
     let (mut parts, mut refused) = (vec![inputs], 0);
+    let source = cursor.map(|cursor| &cursor.source);
     while let Some(part) = parts.pop() {
         // The cursor accounts for every part, so it goes with the last.
         let cursor = cursor.filter(|_| parts.is_empty());
-        match patiently(|| apply(door, &part, cursor)).await {
+        match patiently(|| transact(door, &part, source, cursor, true)).await {
             Ok(()) => {}
             Err(error) if part.len() > 1 => {
                 warn!(%error, inputs = part.len(), "a batch was refused; halving it");
@@ -29,9 +31,9 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
                 parts.push(first);
             }
             Err(error) => {
-                let rest = without_poison(door, part, &error).await;
+                let rest = without_poison(door, part, source, &error).await;
                 refused += rest.iter().filter(|input| matches!(input, Input::Problem(_))).count();
-                if let Err(error) = patiently(|| apply(door, &rest, cursor)).await {
+                if let Err(error) = patiently(|| transact(door, &rest, source, cursor, true)).await {
                     // Its own note is refused: the log is the last place left.
                     tracing::error!(%error, ?rest, "cannot keep aside what the database refused");
                 }
@@ -42,14 +44,19 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
 }
 
 /// Finds the records for which the database refuses an input. Returns the input without them, and a problem for each.
-async fn without_poison(door: &Door, part: Vec<Input>, error: &sqlx::Error) -> Vec<Input> {
+async fn without_poison(
+    door: &Door,
+    part: Vec<Input>,
+    source: Option<&Arc<str>>,
+    error: &sqlx::Error,
+) -> Vec<Input> {
     let mut rest = Vec::with_capacity(part.len() + 1);
     for input in part {
         let mut poison = HashSet::new();
         let mut ranges = vec![(0, records(&input))];
         while let Some((from, to)) = ranges.pop() {
             let some = keep(&input, |index, _| (from..to).contains(&index));
-            if from == to || patiently(|| rehearse(door, std::slice::from_ref(&some))).await.is_ok() {
+            if from == to || patiently(|| rehearse(door, std::slice::from_ref(&some), source)).await.is_ok() {
                 continue;
             }
             if to - from == 1 {

@@ -31,8 +31,7 @@ pub struct Effects {
     counts: BTreeMap<String, [i64; 3]>,
     touched: BTreeMap<String, bool>,
     repainted: BTreeSet<String>,
-    jobs: BTreeSet<(&'static str, String)>,
-    later: BTreeMap<(&'static str, String), Duration>,
+    jobs: BTreeMap<(&'static str, String), Duration>,
 }
 
 impl Effects {
@@ -70,12 +69,13 @@ impl Effects {
 
     /// Asks for a job; see [`job`].
     pub fn job(&mut self, kind: &'static str, key: impl Into<String>) {
-        self.jobs.insert((kind, key.into()));
+        self.jobs.insert((kind, key.into()), Duration::ZERO);
     }
 
     /// Asks for a job that is not due before `pause` is over.
     pub fn job_after(&mut self, pause: Duration, kind: &'static str, key: impl Into<String>) {
-        self.later.insert((kind, key.into()), pause);
+        let due = self.jobs.entry((kind, key.into())).or_insert(pause);
+        *due = pause.min(*due);
     }
 
     /// A record names this blob.
@@ -94,10 +94,7 @@ impl Effects {
         if self.quiet {
             return Ok(());
         }
-        job::enqueue(db, &self.jobs).await?;
-        for ((kind, key), pause) in &self.later {
-            job::enqueue_after(db, *pause, kind, key).await?;
-        }
+        job::enqueue_each(db, &self.jobs).await?;
         if !self.repainted.is_empty() {
             let dids: Vec<String> = self.repainted.iter().cloned().collect();
             let uris = sqlx::query_scalar!("select uri from track where did = any($1) limit 1000", &dids)
@@ -107,7 +104,7 @@ impl Effects {
                 self.touch(&uri, false);
             }
         }
-        if !self.touched.is_empty() || !self.jobs.is_empty() {
+        if !self.touched.is_empty() || self.jobs.values().any(Duration::is_zero) {
             announce(db, &self.touched).await?;
         }
         Ok(())

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
+use super::table;
 use super::world::World;
 use crate::change::Op;
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
-use crate::{change, problem};
+use crate::{change, problem, source};
 
 /// A record row, ready to be written.
 #[derive(Default)]
@@ -20,6 +21,7 @@ struct Columns {
     epoch: Vec<i32>,
     rev: Vec<String>,
     proven: Vec<bool>,
+    reported_by: Vec<Option<String>>,
     cid: Vec<Option<String>>,
     value: Vec<Option<Vec<u8>>>,
     problem: Vec<Option<String>>,
@@ -28,11 +30,7 @@ struct Columns {
 
 impl World<'_> {
     /// Writes all. Returns whose repos it concerned.
-    pub(super) async fn write(
-        mut self,
-        db: &mut PgConnection,
-        source: Option<&str>,
-    ) -> sqlx::Result<Vec<Did>> {
+    pub(super) async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<Vec<Did>> {
         let writes = std::mem::take(&mut self.writes);
         let mut columns = Columns::default();
         let mut projections: BTreeMap<Kind, (Vec<String>, Vec<Row>)> = BTreeMap::new();
@@ -61,7 +59,7 @@ impl World<'_> {
                     }
                 }
             };
-            columns.push(&uri, write.row.epoch, write.row.rev.as_str(), write.row.proven, op, problem);
+            columns.push(&uri, &write.row, op, problem);
         }
         columns.upsert(db, self.now).await?;
         self.raise_trust(db).await?;
@@ -71,7 +69,8 @@ impl World<'_> {
             }
         }
         self.write_repos(db).await?;
-        problem::keep(db, source, &self.problems).await?;
+        problem::keep(db, self.source.as_deref(), &self.problems).await?;
+        source::count_divergences(db, &self.divergent).await?;
         self.effects.carry_out(db).await?;
         Ok(self.repos.into_keys().collect())
     }
@@ -81,7 +80,9 @@ impl World<'_> {
             return Ok(());
         }
         let uris: Vec<String> = self.raised.iter().map(AtUri::to_string).collect();
-        sqlx::query!("update record set proven = true where uri = any($1)", &uris).execute(db).await?;
+        sqlx::query!("update record set proven = true, reported_by = null where uri = any($1)", &uris)
+            .execute(db)
+            .await?;
         Ok(())
     }
 
@@ -91,7 +92,9 @@ impl World<'_> {
             let trail: Vec<String> = repo.trail.iter().map(|rev| rev.to_string()).collect();
             sqlx::query!(
                 "update repo set epoch = $2, rev = $3, seen_rev = $4, trail = $5, data_root = $6, state = $7,
-                                 synced_rev = $8, verified_at = case when $9 then $10 else verified_at end
+                                 synced_rev = $8, verified_at = case when $9 then $10 else verified_at end,
+                                 resync_rev = $11, resync_upto = $12, resync_held = $13, resync_lost = $14,
+                                 resync_at = case when $15 then $10 else resync_at end
                  where did = $1",
                 did.as_str(),
                 repo.epoch,
@@ -102,7 +105,12 @@ impl World<'_> {
                 repo.state.as_str(),
                 repo.synced_rev.as_ref().map(|rev| rev.as_str()),
                 held.verified,
-                self.now
+                self.now,
+                repo.resync.as_ref().map(|resync| resync.rev.as_str()),
+                repo.resync.as_ref().map(|resync| resync.upto.as_str()),
+                repo.resync.as_ref().map_or(0, |resync| resync.held as i32),
+                repo.resync.as_ref().map_or(0, |resync| resync.lost as i32),
+                held.read
             )
             .execute(&mut *db)
             .await?;
@@ -123,15 +131,7 @@ impl World<'_> {
 }
 
 impl Columns {
-    fn push(
-        &mut self,
-        uri: &AtUri,
-        epoch: i32,
-        rev: &str,
-        proven: bool,
-        op: Op,
-        problem: Option<RecordProblem>,
-    ) {
+    fn push(&mut self, uri: &AtUri, row: &table::Row, op: Op, problem: Option<RecordProblem>) {
         let (cid, value) = match op {
             Op::Put { cid, value } => (Some(cid.to_string()), Some(value.to_vec())),
             Op::Delete => (None, None),
@@ -144,9 +144,10 @@ impl Columns {
         self.did.push(uri.did().into());
         self.collection.push(uri.collection().to_owned());
         self.rkey.push(uri.rkey().to_owned());
-        self.epoch.push(epoch);
-        self.rev.push(rev.to_owned());
-        self.proven.push(proven);
+        self.epoch.push(row.epoch);
+        self.rev.push(row.rev.to_string());
+        self.proven.push(row.proven);
+        self.reported_by.push(row.reported_by.as_deref().map(str::to_owned));
         self.cid.push(cid);
         self.value.push(value);
         self.problem.push(problem);
@@ -160,14 +161,14 @@ impl Columns {
         }
         // The locks on the repos make the decision in memory and this write one step.
         sqlx::query!(
-            "insert into record (uri, did, collection, rkey, epoch, rev, proven, cid, value, problem, problem_detail,
-                                 first_seen_at, indexed_at)
-             select *, $12, $12
+            "insert into record (uri, did, collection, rkey, epoch, rev, proven, reported_by, cid, value, problem,
+                                 problem_detail, first_seen_at, indexed_at)
+             select *, $13, $13
              from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::boolean[],
-                         $8::text[], $9::bytea[], $10::text[], $11::text[])
+                         $8::text[], $9::text[], $10::bytea[], $11::text[], $12::text[])
              on conflict (uri) do update set
-               epoch = excluded.epoch, rev = excluded.rev, proven = excluded.proven, cid = excluded.cid,
-               value = excluded.value, problem = excluded.problem, problem_detail = excluded.problem_detail,
+               epoch = excluded.epoch, rev = excluded.rev, proven = excluded.proven,
+               reported_by = excluded.reported_by, cid = excluded.cid, value = excluded.value, problem = excluded.problem, problem_detail = excluded.problem_detail,
                indexed_at = excluded.indexed_at",
             &self.uri,
             &self.did,
@@ -176,6 +177,7 @@ impl Columns {
             &self.epoch,
             &self.rev,
             &self.proven,
+            &self.reported_by as &[Option<String>],
             &self.cid as &[Option<String>],
             &self.value as &[Option<Vec<u8>>],
             &self.problem as &[Option<String>],

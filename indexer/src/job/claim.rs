@@ -101,13 +101,14 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
     let swept = sqlx::query!(
         r#"insert into job (kind, key)
            select kind, key from (
-           select 'resync' as kind, did as key from repo where state = 'desynchronized'
+           select 'resync' as kind, did as key from repo
+           where state = 'desynchronized' or state = 'resyncing' and resync_at < now() - interval '2 minutes'
            union all
            select 'account', did from actor where pending_status is not null
            union all
            select 'meet', did from actor where resolved_at is null and status <> 'deleted'
            union all
-           select 'prove', uri from record where not proven and indexed_at < now() - interval '10 minutes'
+           select distinct 'prove', did from record where not proven and indexed_at < now() - interval '10 minutes'
            union all
            select 'intent', did || ' ' || action from intent
            where settled < generation and wished_at < now() - interval '10 minutes'
