@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::Outcome;
 use crate::apply::apply;
-use crate::change::Input;
+use crate::change::{Cursor, Input};
+use crate::source::NO_CURSOR;
 use crate::syntax::{AtUri, Did, Tid};
 use crate::{Indexer, firehose, job, jobs, pds};
 
@@ -78,7 +79,8 @@ async fn settle(indexer: &Indexer, row: Row, whole: &mut Whole) -> sqlx::Result<
     if let Some(source) = row.source.filter(|_| !bytes.is_empty())
         && let Some(inputs) = firehose::again(indexer, &source, &bytes).await
     {
-        return take(indexer, inputs, whole).await;
+        let cursor = Cursor { source: source.into(), seq: NO_CURSOR };
+        return take(indexer, inputs, &cursor, whole).await;
     }
     match did {
         Some(did) => Ok(whole.read(indexer, &did).await),
@@ -96,7 +98,7 @@ async fn prove(indexer: &Indexer, uri: &AtUri, whole: &mut Whole) -> sqlx::Resul
         Err(error) => return Ok(Outcome::Failed(format!("its proof cannot be had: {error}"))),
     };
     let cid = proof.op.cid().map(|cid| cid.to_string());
-    let outcome = applied(indexer, &[Input::Proof(proof)]).await?;
+    let outcome = applied(indexer, &[Input::Proof(proof)], None).await?;
     let held = sqlx::query_scalar!("select cid from record where uri = $1", uri.as_str())
         .fetch_optional(&indexer.door.pool)
         .await?;
@@ -108,7 +110,12 @@ async fn prove(indexer: &Indexer, uri: &AtUri, whole: &mut Whole) -> sqlx::Resul
 }
 
 /// What an event says, if it can be read now.
-async fn take(indexer: &Indexer, inputs: Vec<Input>, whole: &mut Whole) -> sqlx::Result<Outcome> {
+async fn take(
+    indexer: &Indexer,
+    inputs: Vec<Input>,
+    cursor: &Cursor,
+    whole: &mut Whole,
+) -> sqlx::Result<Outcome> {
     let problem = inputs.iter().find_map(|input| match input {
         Input::Problem(problem) => Some(format!("{}: {}", problem.kind, problem.detail)),
         _ => None,
@@ -128,7 +135,7 @@ async fn take(indexer: &Indexer, inputs: Vec<Input>, whole: &mut Whole) -> sqlx:
             Place::New => {}
         }
     }
-    applied(indexer, &inputs).await
+    applied(indexer, &inputs, Some(cursor)).await
 }
 
 enum Place {
@@ -153,9 +160,10 @@ async fn place(indexer: &Indexer, did: &Did, rev: &Tid) -> sqlx::Result<Place> {
     })
 }
 
-/// Through the door. What it refuses is not kept aside a second time.
-async fn applied(indexer: &Indexer, inputs: &[Input]) -> sqlx::Result<Outcome> {
-    match apply(&indexer.door, inputs, None).await {
+/// Through the door, as the word of that source, whose place does not move by it. What is refused is not kept aside a
+/// second time.
+async fn applied(indexer: &Indexer, inputs: &[Input], cursor: Option<&Cursor>) -> sqlx::Result<Outcome> {
+    match apply(&indexer.door, inputs, cursor).await {
         Ok(()) => Ok(Outcome::Settled),
         Err(error @ sqlx::Error::Database(_)) => {
             Ok(Outcome::Failed(format!("the database refused it: {error}")))
