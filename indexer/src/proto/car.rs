@@ -178,7 +178,7 @@ impl<'a> Blocks<'a> {
 }
 
 /// The binary form of a CID, when that has the length that blocks' CIDs have.
-fn binary(cid: &Cid) -> Option<BinaryCid> {
+pub fn binary(cid: &Cid) -> Option<BinaryCid> {
     let mut binary = [0; CID_LEN];
     (cid.encoded_len() == CID_LEN && cid.write_bytes(binary.as_mut_slice()).is_ok()).then_some(binary)
 }

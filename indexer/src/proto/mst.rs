@@ -9,9 +9,8 @@
 mod node;
 mod partial;
 
-pub use partial::PartialTree;
-
 pub use node::{Entry, KEY_LEN_MAX, Node, layer_of};
+pub use partial::PartialTree;
 
 use std::borrow::Cow;
 use std::ops::Range;

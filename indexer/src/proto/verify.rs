@@ -13,11 +13,11 @@ use cid::Cid;
 
 pub use problem::CommitProblem;
 
-use super::car::{self, BinaryCid, Blocks, CarLimits};
+use super::car::{self, Blocks, CarLimits};
 use super::commit::SignedCommit;
 use super::frame::{CommitFrame, RECORD_BYTES_MAX, SyncFrame};
 use super::key::PublicKey;
-use super::mst::{self, PartialTree};
+use super::mst;
 use crate::syntax::{Did, Nsid, Rkey, Tid};
 
 /// Bytes that the path of an operation may have; the longest lawful one has 830.
@@ -137,26 +137,14 @@ pub fn verify_commit(
     let commit = signed_commit(&blocks, &event.repo, Some(&event.rev), key)?;
     let is_told = event.since.is_none() || event.prev_data.is_some();
     let changes = inversion::fold(&event.ops, is_told)?;
-    let data = binary(&commit.data)?;
     if is_told {
-        let values = inversion::binary(&changes);
-        let mut tree = PartialTree::new(&blocks, &data);
-        let before = inversion::undo(&mut tree, &changes, &values)?;
-        let is_empty = before == mst::empty_root();
-        let is_as_told = match event.prev_data {
-            Some(told) => told.to_bytes() == before && (event.since.is_some() || is_empty),
-            None => is_empty,
-        };
-        if !is_as_told {
-            return Err(CommitProblem::BadInversion(mst::decoded(&before)));
-        }
+        inversion::check(event, &blocks, &commit.data, &changes)?;
     }
-    let mut tree = PartialTree::new(&blocks, &data);
     let mut ops = Vec::with_capacity(changes.len());
     for change in changes {
         let is_wanted = wanted(change.collection.as_str());
         if !is_told && is_wanted {
-            inversion::find(&mut tree, &change)?;
+            inversion::find(&blocks, &commit.data, &change)?;
         }
         let oversized =
             change.after.and_then(|cid| blocks.get(&cid)).filter(|block| block.len() > RECORD_BYTES_MAX);
@@ -175,7 +163,7 @@ pub fn verify_commit(
         did: commit.did,
         rev: commit.rev,
         since: event.since.clone(),
-        prev_data: event.prev_data,
+        prev_data: event.prev_data.filter(|_| event.since.is_some()),
         data: commit.data,
         ops,
     })
@@ -247,11 +235,6 @@ fn signed_commit(
     }
     commit.verify(key)?;
     Ok(commit)
-}
-
-/// The binary form of a tree's root.
-fn binary(root: &Cid) -> Result<BinaryCid, CommitProblem> {
-    root.to_bytes().try_into().map_err(|_| CommitProblem::BlockMissing(*root))
 }
 
 fn record<'a>(blocks: &Blocks<'a>, cid: &Cid, path: &str) -> Result<&'a [u8], CommitProblem> {

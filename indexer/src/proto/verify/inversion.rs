@@ -8,9 +8,9 @@
 use cid::Cid;
 
 use super::{CommitProblem, split_path};
-use crate::proto::car::BinaryCid;
-use crate::proto::frame::{Action, RepoOp};
-use crate::proto::mst::PartialTree;
+use crate::proto::car::{self, BinaryCid, Blocks};
+use crate::proto::frame::{Action, CommitFrame, RepoOp};
+use crate::proto::mst::{self, MstError, PartialTree};
 use crate::syntax::{Nsid, Rkey};
 
 /// What became of one path: all of a commit's operations on it, taken together.
@@ -20,7 +20,7 @@ pub(super) struct Change<'e> {
     pub(super) collection: Nsid,
     pub(super) rkey: Rkey,
     /// The record before the commit, if the event tells.
-    pub(super) before: Option<Cid>,
+    before: Option<Cid>,
     /// The record after it.
     pub(super) after: Option<Cid>,
 }
@@ -56,18 +56,36 @@ pub(super) fn fold(ops: &[RepoOp], tells_prev: bool) -> Result<Vec<Change<'_>>, 
     Ok(changes)
 }
 
-/// The CIDs of changes, before and after, in binary form.
-pub(super) fn binary(changes: &[Change<'_>]) -> Vec<[Option<Vec<u8>>; 2]> {
-    changes.iter().map(|change| [change.before, change.after].map(|cid| Some(cid?.to_bytes()))).collect()
+/// Checks that the changes stand in the tree after the commit, and that undone they give the tree before it: the one that
+/// the event tells, or the empty one before a first commit.
+pub(super) fn check(
+    event: &CommitFrame,
+    blocks: &Blocks<'_>,
+    data: &Cid,
+    changes: &[Change<'_>],
+) -> Result<(), CommitProblem> {
+    let values: Vec<Values> =
+        changes.iter().map(|change| [change.before, change.after].map(|cid| Some(cid?.to_bytes()))).collect();
+    let root = car::binary(data).ok_or(MstError::MissingBlock(*data))?;
+    let before = undo(&mut PartialTree::new(blocks, &root), changes, &values)?;
+    let is_empty = before == mst::empty_root();
+    let is_as_told = match event.prev_data {
+        Some(told) => car::binary(&told) == Some(before) && (event.since.is_some() || is_empty),
+        None => is_empty,
+    };
+    if is_as_told { Ok(()) } else { Err(CommitProblem::BadInversion(mst::decoded(&before))) }
 }
 
-/// Undoes changes on the tree after the commit, in which they must stand, and answers the root before it.
+/// The CIDs of a change before and after, in binary form.
+type Values = [Option<Vec<u8>>; 2];
+
+/// Undoes changes on the tree after the commit, and answers the root before it.
 ///
 /// What was deleted comes back first, so that no layer is gone which the rest would need.
-pub(super) fn undo<'a>(
+fn undo<'a>(
     tree: &mut PartialTree<'a>,
     changes: &[Change<'_>],
-    values: &'a [[Option<Vec<u8>>; 2]],
+    values: &'a [Values],
 ) -> Result<BinaryCid, CommitProblem> {
     let in_order = |kind: [bool; 2]| {
         let both = changes.iter().zip(values);
@@ -101,11 +119,10 @@ pub(super) fn undo<'a>(
     Ok(tree.root()?)
 }
 
-/// Checks changes against the tree after the commit, without regard to the one before.
-pub(super) fn find(tree: &mut PartialTree<'_>, change: &Change<'_>) -> Result<(), CommitProblem> {
-    let after = change.after.map(|cid| cid.to_bytes());
-    match (tree.get(change.path.as_bytes())?, after) {
-        (found, after) if found == after.as_deref() => Ok(()),
+/// Checks a change against the tree after the commit, without regard to the one before.
+pub(super) fn find(blocks: &Blocks<'_>, data: &Cid, change: &Change<'_>) -> Result<(), CommitProblem> {
+    match (mst::lookup(blocks, data, change.path.as_bytes())?, change.after) {
+        (found, after) if found == after => Ok(()),
         (_, Some(_)) => Err(CommitProblem::NotInMst(change.path.to_owned())),
         (_, None) => Err(CommitProblem::StillInMst(change.path.to_owned())),
     }
