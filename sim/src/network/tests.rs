@@ -23,12 +23,17 @@ async fn get(origin: &str, path: &str) -> Option<(u16, Vec<u8>)> {
     Some((status, answer.split_off(body)))
 }
 
-/// Messages of a stream until nothing comes for a while.
-async fn read(upstream: &str, cursor: Option<i64>) -> Vec<Vec<u8>> {
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
+
+async fn connect(upstream: &str, cursor: Option<i64>) -> Socket {
     let cursor = cursor.map_or(String::new(), |cursor| format!("?cursor={cursor}"));
     let origin = upstream.strip_prefix("repos+").expect("a stream of repos");
     let url = format!("{origin}/xrpc/com.atproto.sync.subscribeRepos{cursor}");
-    let (mut socket, _) = connect_async(url).await.expect("a connection");
+    connect_async(url).await.expect("a connection").0
+}
+
+/// Messages of a stream until nothing comes for a while.
+async fn read(mut socket: Socket) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_millis(500), socket.next()).await {
         match message {
@@ -64,13 +69,26 @@ async fn streams_replay_what_they_have() {
     let (host, relay) = (&net.host_upstreams()[0], &net.relay_upstreams()[0]);
     let last = |net: &Network| net.look(|world| (world.hosts()[0].log.last(), world.relays()[0].log.last()));
     let (of_host, of_relay) = last(&net);
-    assert_eq!(read(relay, Some(0)).await.len() as i64, of_relay);
-    assert_eq!(read(host, Some(of_host - 3)).await.len(), 3);
-    assert_eq!(read(relay, Some(of_relay + 1000)).await.len(), 0, "a relay waits for its future");
-    let refused = read(host, Some(of_host + 1000)).await;
+    assert_eq!(read(connect(relay, Some(0)).await).await.len() as i64, of_relay);
+    assert_eq!(read(connect(host, Some(of_host - 3)).await).await.len(), 3);
+    assert_eq!(
+        read(connect(relay, Some(of_relay + 1000)).await).await.len(),
+        0,
+        "a relay waits for its future"
+    );
+    let refused = read(connect(host, Some(of_host + 1000)).await).await;
     assert!(refused.len() == 1 && refused[0].windows(12).any(|window| window == b"FutureCursor"));
-    let (followed, ()) = tokio::join!(read(relay, None), net.advance(40));
-    assert_eq!(followed.len() as i64, last(&net).1 - of_relay);
+    // A stream begins where the server first sees it: it must have, before more happens. Those before must be gone.
+    let listeners = async |count| {
+        while net.shared.told.receiver_count() != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    listeners(0).await;
+    let live = connect(relay, None).await;
+    listeners(1).await;
+    net.advance(40).await;
+    assert_eq!(read(live).await.len() as i64, last(&net).1 - of_relay);
 }
 
 #[tokio::test]
