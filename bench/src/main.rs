@@ -1,6 +1,7 @@
 //! `make bench`: each claim of speed as a number, held against a limit that the same run measured.
 
 mod filter;
+mod decode;
 mod report;
 
 use report::Report;
@@ -8,7 +9,12 @@ use report::Report;
 fn main() -> anyhow::Result<()> {
     let only: Vec<String> = std::env::args().skip(1).collect();
     let mut report = Report::new(only);
-    filter::run(&mut report)?;
+    if report.wants("filter") {
+        filter::run(&mut report)?;
+    }
+    if report.wants("decode") {
+        decode::run(&mut report)?;
+    }
     report.print();
     Ok(())
 }
