@@ -20,7 +20,7 @@ use appview::upload::{self, Workshop};
 use appview::{App, mirror};
 use indexer::apply::Door;
 use indexer::apply::rebuild as rebuilding;
-use indexer::firehose::{self, Kind, Upstream};
+use indexer::firehose::{self, Upstream};
 use indexer::identity::Identity;
 use indexer::net::Net;
 use indexer::record::Registry;

@@ -192,16 +192,6 @@ fn public_url_of(listen: SocketAddr) -> Url {
     Url::parse(&format!("http://{host}")).unwrap_or_else(|error| unreachable!("http://{host}: {error}"))
 }
 
-/// A number of seconds, minutes, hours or days.
-fn duration(text: &str) -> Result<Duration, String> {
-    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
-    let read = units.iter().find_map(|(unit, seconds)| {
-        let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
-        Some(Duration::from_secs(number.checked_mul(*seconds)?)).filter(|time| !time.is_zero())
-    });
-    read.ok_or_else(|| "not a time; write for example 90s, 15m, 6h or 1d".into())
-}
-
 fn number(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()

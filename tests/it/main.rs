@@ -20,5 +20,6 @@ mod river;
 mod sql;
 mod status;
 mod upload;
+mod whole;
 mod world;
 mod xrpc;
