@@ -4,6 +4,7 @@ mod audit;
 mod backfill;
 mod database;
 mod house;
+mod problems;
 mod progress;
 mod secret;
 pub mod sim;
@@ -34,6 +35,7 @@ use crate::telemetry;
 pub use audit::audit;
 pub use backfill::backfill;
 use database::Database;
+pub use problems::problems;
 use progress::Progress;
 
 /// At the end, for what was asked of other servers and cannot be asked twice.

@@ -81,6 +81,18 @@ struct Entry {
     event: Event,
 }
 
+impl Event {
+    /// As the newer dialect says it.
+    pub fn modern(&self, seq: u64) -> String {
+        wire::v2(self, seq)
+    }
+
+    /// As the older dialect says it; none where it says nothing.
+    pub fn legacy(&self, seq: u64) -> Option<String> {
+        wire::v1(self, seq)
+    }
+}
+
 impl Jetstream {
     /// Starts one that nothing has happened to yet.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
