@@ -23,5 +23,6 @@ mod sql;
 mod status;
 mod streams;
 mod upload;
+mod whole;
 mod world;
 mod xrpc;
