@@ -211,7 +211,9 @@ impl Invocation {
             cli::CliCommand::Audit { sample, all, repair, settings } => {
                 (Command::Audit { sample: (!all).then_some(sample), repair }, settings)
             }
-            cli::CliCommand::Sim(arguments) => (simulation::read(&arguments, &mut errors), arguments.settings),
+            cli::CliCommand::Sim(arguments) => {
+                (simulation::read(&arguments, &mut errors), arguments.settings)
+            }
         };
         let config = read::config(&settings, search_path, &mut errors);
         let needs_upstream = match &command {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use indexer::firehose::Kind;
 use indexer::backfill::{self as reading, Failure, Progress, Since};
+use indexer::firehose::Kind;
 use indexer::syntax::Did;
 use url::Url;
 
@@ -31,9 +31,12 @@ pub async fn backfill(
     let since = if anew { Since::Anew } else { Since::Any };
     let hosts = match from {
         Some(host) => vec![host],
-        None if dids.is_empty() => {
-            config.upstreams.iter().filter(|upstream| upstream.kind == Kind::Repos).map(|upstream| upstream.http_url.clone()).collect()
-        }
+        None if dids.is_empty() => config
+            .upstreams
+            .iter()
+            .filter(|upstream| upstream.kind == Kind::Repos)
+            .map(|upstream| upstream.http_url.clone())
+            .collect(),
         None => Vec::new(),
     };
     let mut outcomes = Vec::new();

@@ -80,7 +80,11 @@ fn ready(network: &Network, public_url: &str) -> serde_json::Value {
 fn summary(network: &Network) -> String {
     network.look(|world| {
         let told: i64 = world.hosts().iter().map(|host| host.log.last()).sum();
-        format!("{} things happened to {} accounts; {told} events told", world.steps(), world.accounts().len())
+        format!(
+            "{} things happened to {} accounts; {told} events told",
+            world.steps(),
+            world.accounts().len()
+        )
     })
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::jetstream::{self, Dialect};
+use super::jetstream::{self, DELETION_WAITS, Dialect, Touched};
 use super::verify;
 use super::watermark::Watermark;
 use crate::Indexer;
@@ -226,6 +226,9 @@ async fn lane(shared: Arc<Shared>, did: Did) {
             }
         };
         let inputs = match &event.told {
+            Some(Told::Json { dialect, .. }) if is_retold(&shared, &did, *dialect, &event.message).await => {
+                Vec::new()
+            }
             Some(told) => {
                 let verified = AssertUnwindSafe(inputs(&shared.indexer, &event, told)).catch_unwind().await;
                 // One event that breaks our own code must not cost its account all that follow.
@@ -239,6 +242,17 @@ async fn lane(shared: Arc<Shared>, did: Did) {
             return;
         }
     }
+}
+
+/// Whether the same commit says something else of the same record later: see [`jetstream`].
+async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes) -> bool {
+    let Some(touched) = Touched::read(dialect, message) else { return false };
+    if touched.is_deletion {
+        tokio::time::sleep(DELETION_WAITS).await;
+    }
+    let queues = lock(&shared.queues);
+    let mut waiting = queues.get(did).into_iter().flatten();
+    waiting.any(|event| touched.is_retold_by(dialect, &event.message))
 }
 
 async fn inputs(indexer: &Indexer, event: &Event, told: &Told) -> Vec<Input> {
