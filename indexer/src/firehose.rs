@@ -19,6 +19,7 @@ pub mod jetstream;
 mod lanes;
 mod repos;
 mod socket;
+mod told;
 mod verify;
 mod watermark;
 

@@ -20,8 +20,8 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::Reader;
-use super::lanes::Told;
 use super::socket;
+use super::told::Told;
 use crate::apply::Door;
 use crate::change::Problem;
 use crate::syntax::Did;
@@ -109,6 +109,7 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8], whole: Option<&B
         Ok(Message::Unknown(seq)) => {
             reader.health.count("unknown");
             if let Some(seq) = seq {
+                place.is_first &= place.saved.is_none_or(|saved| seq > saved);
                 reader.lanes.pass(seq);
             }
             return Ok(());
@@ -146,7 +147,7 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8], whole: Option<&B
         is_first = !door.is_tracked(&did);
         door.expect(&did);
     }
-    let told = Told::Json { dialect: place.dialect, is_first };
+    let told = Told::Json { dialect: place.dialect, what: head.what, is_first };
     reader.lanes.dispatch(head.seq, did, told, whole()).await;
     Ok(())
 }
