@@ -12,6 +12,7 @@
 //! Several upstreams run side by side and know nothing of each other: each has lanes and a cursor of its own, and what two
 //! of them bring is one record by the rules of the door.
 
+mod again;
 mod backlog;
 pub mod blind;
 mod health;
@@ -33,6 +34,7 @@ use tracing::warn;
 use url::Url;
 
 use crate::{Indexer, source};
+pub(crate) use again::read as again;
 use health::Health;
 use lanes::Lanes;
 

@@ -1,5 +1,7 @@
 //! A world, served: PLC directory, hosts, relays, web servers of did:web accounts, all on loopback in this process.
 
+mod feed;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::jetstream::{self, Jetstream};
 use crate::options::Options;
 use crate::serve::{self, Mishaps, Source};
 use crate::truth::Truth;
@@ -47,6 +50,7 @@ pub struct Network {
     hosts: Vec<Server>,
     relays: Vec<Server>,
     webs: Vec<Server>,
+    jetstreams: Arc<Vec<Jetstream>>,
 }
 
 /// One server and what it answers with.
@@ -130,6 +134,12 @@ impl Network {
             tokio::task::spawn_blocking(move || World::new(options, addresses)).await?
         };
         let (told, _) = watch::channel(0);
+        let mut jetstreams = Vec::new();
+        for _ in 0..world.options().jetstreams {
+            let listen = ([127, 0, 0, 1], next.unwrap_or(0)).into();
+            next = next.map(|port| port + 1);
+            jetstreams.push(Jetstream::start(jetstream::Options { listen, ..Default::default() }).await?);
+        }
         let shared = Arc::new(Shared { world: Mutex::new(world), told, mishaps, addresses });
 
         let mut listeners = listeners.into_iter();
@@ -137,7 +147,7 @@ impl Network {
             let (port, listener) = listeners.next().context("a listener for each server")?;
             anyhow::Ok(Server::start(port, listener, CancellationToken::new(), router))
         };
-        Ok(Network {
+        let network = Network {
             plc: start(serve::directory(shared.clone()))?,
             hosts: (0..hosts)
                 .map(|host| start(serve::source(shared.clone(), Source::Host(host))))
@@ -149,7 +159,10 @@ impl Network {
                 .map(|web| start(serve::web(shared.clone(), web)))
                 .collect::<anyhow::Result<_>>()?,
             shared,
-        })
+            jetstreams: Arc::new(jetstreams),
+        };
+        network.change(|_| {}).await;
+        Ok(network)
     }
 
     /// Lets so many things happen.
@@ -171,12 +184,13 @@ impl Network {
     }
 
     async fn change(&self, change: impl FnOnce(&mut World) + Send + 'static) {
-        let shared = self.shared.clone();
+        let (shared, jetstreams) = (self.shared.clone(), self.jetstreams.clone());
         let done = tokio::task::spawn_blocking(move || {
             let mut world = shared.world();
             change(&mut world);
-            for jetstream in 0..world.options().jetstreams {
-                world.take_heard(jetstream);
+            for (number, jetstream) in jetstreams.iter().enumerate() {
+                let now_us = chrono::Utc::now().timestamp_micros();
+                world.take_heard(number).iter().for_each(|event| feed::feed(jetstream, event, now_us));
             }
         });
         if let Err(error) = done.await {
@@ -220,9 +234,15 @@ impl Network {
         self.relays.iter().map(|server| format!("repos+ws://127.0.0.1:{}", server.port)).collect()
     }
 
-    /// Each Jetstream as an upstream, in the newer dialect and in the older one.
-    pub fn jetstream_upstreams(&self) -> Vec<String> {
-        Vec::new()
+    /// Each Jetstream as an upstream, in the older dialect (1) or the newer (2).
+    pub fn jetstream_upstreams(&self, dialect: u8) -> Vec<String> {
+        let upstream = |jetstream: &Jetstream| format!("jetstream{dialect}+ws://{}", jetstream.authority());
+        self.jetstreams.iter().map(upstream).collect()
+    }
+
+    /// The nth Jetstream, to be treated badly.
+    pub fn jetstream(&self, number: usize) -> Option<&Jetstream> {
+        self.jetstreams.get(number)
     }
 
     /// `PLYR_PRIVATE_HOSTS`: everything that the network names.
@@ -231,6 +251,7 @@ impl Network {
         let servers = std::iter::once(&self.plc).chain(&self.hosts).chain(&self.relays);
         servers
             .map(|server| named("127.0.0.1", server))
+            .chain(self.jetstreams.iter().map(Jetstream::authority))
             .chain(self.webs.iter().map(|web| named("localhost", web)))
             .collect()
     }

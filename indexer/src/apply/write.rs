@@ -9,7 +9,7 @@ use super::world::World;
 use crate::change::Op;
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
-use crate::{change, problem, source};
+use crate::{change, problem, sabotage, source};
 
 /// A record row, ready to be written.
 #[derive(Default)]
@@ -62,6 +62,9 @@ impl World<'_> {
             columns.push(&uri, &write.row, op, problem);
         }
         columns.upsert(db, self.now).await?;
+        if sabotage::is_on("no-tombstone") {
+            sqlx::query("delete from record where cid is null").execute(&mut *db).await?;
+        }
         self.raise_trust(db).await?;
         for kind in KINDS {
             if let Some((uris, rows)) = projections.remove(&kind) {
