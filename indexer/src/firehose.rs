@@ -20,6 +20,7 @@ pub mod jetstream;
 mod lanes;
 mod repos;
 mod socket;
+mod told;
 mod verify;
 mod watermark;
 
