@@ -183,9 +183,25 @@ fn commands_that_need_a_source_say_so() {
 fn backfill_takes_a_host_or_accounts() {
     let did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
     let command = read(&["backfill", "--from", "https://pds.example"]).expect("valid").command;
-    assert_eq!(command, Command::Backfill { from: "https://pds.example".parse().ok(), dids: vec![] });
+    assert_eq!(
+        command,
+        Command::Backfill {
+            from: "https://pds.example".parse().ok(),
+            dids: vec![],
+            anew: false,
+            failures: None
+        }
+    );
     let command = read(&["backfill", did]).expect("valid").command;
-    assert_eq!(command, Command::Backfill { from: None, dids: vec![did.parse().expect("a DID")] });
+    assert_eq!(
+        command,
+        Command::Backfill {
+            from: None,
+            dids: vec![did.parse().expect("a DID")],
+            anew: false,
+            failures: None
+        }
+    );
     let both = ["plyr", "backfill", "--from", "https://pds.example", did];
     let error = cli::parse(cli::command_line(), both).expect_err("one or the other");
     assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);

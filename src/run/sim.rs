@@ -64,13 +64,14 @@ fn ready(network: &Network, public_url: &str) -> serde_json::Value {
     let mut env: Vec<String> =
         network.env().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     env.sort();
+    let jetstreams = [network.jetstream_upstreams(1), network.jetstream_upstreams(2)].concat();
     json!({
         "ready": true,
         "plc": network.plc_url(),
         "handleResolver": network.handle_resolver_url(),
         "hosts": network.host_upstreams(),
         "relays": network.relay_upstreams(),
-        "jetstreams": [network.jetstream_upstreams(1), network.jetstream_upstreams(2)].concat(),
+        "jetstreams": jetstreams,
         "privateHosts": network.private_hosts(),
         "trackPages": public_url,
         "env": env,
