@@ -27,6 +27,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input};
 use crate::record::Registry;
+use crate::sabotage;
 use crate::syntax::Did;
 use world::World;
 
@@ -141,7 +142,9 @@ async fn transact(
         crate::source::advance(&mut tx, cursor).await?;
     }
     if commit {
+        sabotage::point("apply-before-commit");
         tx.commit().await?;
+        sabotage::point("apply-after-commit");
         door.track(dids.iter());
     } else {
         tx.rollback().await?;
