@@ -17,7 +17,7 @@ use appview::upload::{self, Workshop};
 use appview::{App, mirror};
 use indexer::apply::Door;
 use indexer::apply::rebuild as rebuilding;
-use indexer::firehose::{self, Upstream};
+use indexer::firehose::{self, Kind, Upstream};
 use indexer::identity::Identity;
 use indexer::net::Net;
 use indexer::record::Registry;
@@ -138,7 +138,8 @@ pub async fn backfill(config: Config, from: Option<Url>, dids: Vec<Did>) -> anyh
     let hosts = match from {
         Some(host) => vec![host],
         None if dids.is_empty() => {
-            config.upstreams.iter().map(|upstream| upstream.http_url.clone()).collect()
+            let listing = config.upstreams.iter().filter(|upstream| upstream.kind == Kind::Repos);
+            listing.map(|upstream| upstream.http_url.clone()).collect()
         }
         None => Vec::new(),
     };
@@ -221,6 +222,7 @@ impl<'a> Parts<'a> {
         for upstream in &self.config.upstreams {
             let upstream = Upstream {
                 key: upstream.key.as_str().into(),
+                kind: upstream.kind,
                 ws_url: upstream.ws_url.clone(),
                 http_url: upstream.http_url.clone(),
             };

@@ -114,21 +114,29 @@ async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome
 /// Reads a repo from the account's PDS and settles every record against it. When the PDS refuses because of the account's
 /// standing, that is noted, to be confirmed.
 pub async fn read_repo(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
-    let read = pds::get_repo(indexer, did).await;
+    let read = read_and_apply(indexer, did).await;
     let outcome = if read.is_ok() { "done" } else { "failed" };
     metrics::counter!("plyr_resyncs_total", "outcome" => outcome).increment(1);
-    match read {
-        Ok(snapshot) => match apply_all(&indexer.door, vec![Input::Snapshot(snapshot)], None).await {
-            0 => Ok(()),
-            refused => Err(PdsError::Refused(refused)),
-        },
-        Err(error) => {
-            // That a host knows no such repo says less than the account's own event would: it may have lost its data.
-            if let Some(status) = error.status().filter(|status| *status != Status::Deleted) {
-                apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
-            }
-            Err(error)
-        }
+    if let Err(error) = &read {
+        note_standing(indexer, did, error).await;
+    }
+    read
+}
+
+async fn read_and_apply(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
+    let mut repo = pds::open_repo(indexer, did).await?;
+    let mut refused = 0;
+    while let Some(stretch) = repo.stretch()? {
+        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)], None).await;
+    }
+    if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(()) }
+}
+
+/// A PDS that refuses because of the account's standing says something of it, to be confirmed.
+pub async fn note_standing(indexer: &Indexer, did: &Did, error: &PdsError) {
+    // That a host knows no such repo says less than the account's own event would: it may have lost its data.
+    if let Some(status) = error.status().filter(|status| *status != Status::Deleted) {
+        apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! What could not be read or applied, kept aside with its bytes, counted and visible.
 
+pub mod count;
+
 use sqlx::PgConnection;
 
 use crate::change::Problem;

@@ -1,7 +1,7 @@
 //! Planted bugs and points of death, to find out whether the tests would notice.
 //!
-//! `PLYR_SABOTAGE` names what is switched on, separated by commas: the name of a planted bug, or `die:POINT:N`, which ends
-//! the process as SIGKILL would when it comes through that point for the Nth time. Only builds with debug assertions have
+//! `PLYR_SABOTAGE` names what is switched on, separated by commas: one of [`BUGS`], or `die:POINT:N`, which ends the process
+//! as SIGKILL would when it comes through that one of [`POINTS`] for the Nth time. Only builds with debug assertions have
 //! any of it; in a release it compiles to nothing.
 
 #[cfg(debug_assertions)]
@@ -9,6 +9,11 @@ use std::collections::HashMap;
 #[cfg(debug_assertions)]
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+/// Every planted bug, and what goes wrong with it.
+pub const BUGS: &[(&str, &str)] = &[];
+
+/// Every point of death.
+pub const POINTS: &[&str] = &[];
 #[cfg(debug_assertions)]
 static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
     // Read here and not with the settings: it is none, and unit tests have no settings.
@@ -50,3 +55,42 @@ pub fn point(name: &str) {
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn point(_: &str) {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// All that is said to `sabotage::WORD("…")` in the sources below a folder.
+    fn said(folder: &Path, word: &str, names: &mut BTreeSet<String>) {
+        let call = format!("sabotage::{word}(\"");
+        for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
+        {
+            if entry.is_dir() {
+                said(&entry, word, names);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&entry).expect("a source");
+                let calls = text.split(&call).skip(1);
+                names.extend(calls.filter_map(|rest| Some(rest.split_once("\")")?.0.to_owned())));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_planted_is_listed_and_what_is_listed_is_planted() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the checkout");
+        let all = |word: &str| {
+            let mut names = BTreeSet::new();
+            ["indexer/src", "appview/src", "src"]
+                .iter()
+                .for_each(|folder| said(&root.join(folder), word, &mut names));
+            names
+        };
+        let bugs: BTreeSet<String> = super::BUGS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(all("is_on"), bugs);
+        assert_eq!(bugs.len(), super::BUGS.len(), "a name is listed twice");
+        // `make mutants` reads them here.
+        super::BUGS.iter().for_each(|(name, what)| println!("planted\t{name}\t{what}"));
+        assert_eq!(all("point"), super::POINTS.iter().map(|name| (*name).to_owned()).collect());
+    }
+}

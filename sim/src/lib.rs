@@ -3,4 +3,6 @@
 //! Accounts on a PLC directory and several hosts, a relay and a Jetstream, all in one process and on loopback, speaking
 //! real bytes: signed commits, true CAR files, DID documents in both key forms. What happens is decided by a seed alone.
 
+pub mod oracle;
+pub mod jetstream;
 pub mod truth;

@@ -39,6 +39,8 @@ pub(super) enum CliCommand {
 Examples:
   A relay of the public network:
     plyr up --upstreams repos+wss://bsky.network
+  A relay, and a Jetstream beside it:
+    plyr up --upstreams repos+wss://bsky.network,jetstream2+wss://jetstream.us-east.bsky.network
   A PDS on this machine:
     plyr up --upstreams repos+ws://127.0.0.1:2583 --private-hosts localhost:2583")]
     Up(Settings),
@@ -78,7 +80,7 @@ Examples:
     /// Read whole repos, then exit.
     ///
     /// With DIDs, the repos of these accounts; without, every repo that a host lists. A repo that was read stands in the
-    /// database as it stood in that moment, deletions included.
+    /// database as it stood in that moment, deletions included. A Jetstream lists none.
     #[command(after_help = "\
 Examples:
   One account, from its own PDS:
@@ -89,7 +91,7 @@ Examples:
     plyr backfill")]
     Backfill {
         /// The host whose repos are read, e.g. `https://pds.example`; it lists them, and each is read from its account's own
-        /// PDS. [default: every upstream]
+        /// PDS. [default: every upstream that is a relay or PDS]
         #[arg(long, value_name = "URL", conflicts_with = "dids")]
         from: Option<String>,
         /// Accounts to read. [default: all that the host lists]
@@ -116,8 +118,11 @@ pub(super) struct Settings {
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR", help_heading = "Storage")]
     pub(super) pg_bin_dir: Option<String>,
 
-    /// Sources of events, separated by commas: `repos+wss://HOST` is the subscribeRepos stream of a relay or PDS,
-    /// `repos+ws://` the same without TLS. [default: none]
+    /// Sources of events, separated by commas; several are read at once, and what one brings twice counts once.
+    /// `repos+wss://HOST` is the subscribeRepos stream of a relay or PDS: every commit is verified. `jetstream2+wss://HOST`
+    /// and `jetstream1+wss://HOST` are a Jetstream in its newer and older dialect: less to read, believed at once and
+    /// verified at the accounts' PDSes after; a repo is known from its first event on. With `ws` for `wss`, the same
+    /// without TLS. [default: none]
     #[arg(long, env = "PLYR_UPSTREAMS", value_name = "LIST", help_heading = "Network")]
     pub(super) upstreams: Option<String>,
     /// The directory of did:plc identities. [default: https://plc.directory]

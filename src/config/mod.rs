@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use appview::limit::Rates;
 use appview::session::SecretKey;
 use axum::http::HeaderName;
+use indexer::firehose::Kind;
 use indexer::identity::IdentityOptions;
 use indexer::net::{Authority, NetOptions};
 use indexer::syntax::Did;
@@ -115,6 +116,8 @@ pub struct Config {
 pub struct Upstream {
     /// How the database knows it: scheme and host as configured, normalised, e.g. `repos+wss://bsky.network`.
     pub key: String,
+    /// What it speaks.
+    pub kind: Kind,
     /// Its origin for websockets, e.g. `wss://bsky.network/`.
     pub ws_url: Url,
     /// Its origin for requests, e.g. `https://bsky.network/`.

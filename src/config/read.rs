@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use appview::limit::Rates;
 use appview::session::SecretKey;
+use indexer::firehose::Kind;
 use indexer::net::Authority;
 use indexer::syntax::{Did, Nsid};
 use tracing_subscriber::EnvFilter;
@@ -244,10 +245,17 @@ fn upstreams(errors: &mut Errors, text: &Option<String>) -> Vec<Upstream> {
 fn upstream(text: &str) -> Result<Upstream, String> {
     let example = "write for example repos+wss://bsky.network";
     let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("not an upstream; {example}"))?;
-    let (ws, http) = match scheme {
-        "repos+wss" => ("wss", "https"),
-        "repos+ws" => ("ws", "http"),
-        _ => return Err("this scheme is not known; use repos+wss:// or repos+ws://".into()),
+    let kind = scheme.split_once('+').and_then(|(kind, _)| Kind::from_word(kind));
+    let (kind, ws, http) = match (kind, scheme.split_once('+')) {
+        (Some(kind), Some((_, "wss"))) => (kind, "wss", "https"),
+        (Some(kind), Some((_, "ws"))) => (kind, "ws", "http"),
+        _ => {
+            return Err(
+                "this scheme is not known; use repos+wss://, jetstream1+wss:// or jetstream2+wss://, or ws for wss \
+                 without TLS"
+                    .into(),
+            );
+        }
     };
     let parse = |scheme: &str| Url::parse(&format!("{scheme}://{rest}"));
     let (Ok(ws_url), Ok(http_url)) = (parse(ws), parse(http)) else {
@@ -261,6 +269,6 @@ fn upstream(text: &str) -> Result<Upstream, String> {
     if !is_bare {
         return Err(format!("a host and port only, without path, query or credentials; {example}"));
     }
-    let key = format!("repos+{}", ws_url.as_str().trim_end_matches('/'));
-    Ok(Upstream { key, ws_url, http_url })
+    let key = format!("{}+{}", kind.as_str(), ws_url.as_str().trim_end_matches('/'));
+    Ok(Upstream { key, kind, ws_url, http_url })
 }

@@ -40,7 +40,7 @@ fn values_become_types() {
     let arguments = [
         "up",
         "--upstreams",
-        "repos+wss://Relay.Example:443/, repos+ws://127.0.0.1:2583",
+        "repos+wss://Relay.Example:443/, repos+ws://127.0.0.1:2583,jetstream2+wss://relay.example,jetstream1+ws://h:1",
         "--private-hosts",
         "localhost:2583,127.0.0.1:2583,",
         "--listen",
@@ -66,10 +66,19 @@ fn values_become_types() {
     ];
     let config = read(&arguments).expect("all valid").config;
     let keys: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.key.as_str()).collect();
-    assert_eq!(keys, ["repos+wss://relay.example", "repos+ws://127.0.0.1:2583"]);
+    let wanted = [
+        "repos+wss://relay.example",
+        "repos+ws://127.0.0.1:2583",
+        "jetstream2+wss://relay.example",
+        "jetstream1+ws://h:1",
+    ];
+    assert_eq!(keys, wanted);
     assert_eq!(config.upstreams[0].ws_url.as_str(), "wss://relay.example/");
     assert_eq!(config.upstreams[0].http_url.as_str(), "https://relay.example/");
     assert_eq!(config.upstreams[1].http_url.as_str(), "http://127.0.0.1:2583/");
+    assert_eq!(config.upstreams[2].ws_url.as_str(), "wss://relay.example/");
+    let kinds: Vec<Kind> = config.upstreams.iter().map(|upstream| upstream.kind).collect();
+    assert_eq!(kinds, [Kind::Repos, Kind::Repos, Kind::Jetstream2, Kind::Jetstream1]);
     let hosts: BTreeSet<&str> = config.private_hosts.iter().map(Authority::as_str).collect();
     assert_eq!(hosts, ["127.0.0.1:2583", "localhost:2583"].into());
     assert_eq!(config.public_url.as_str(), "http://127.0.0.1/");
@@ -95,9 +104,10 @@ fn errors_name_the_variable_and_say_what_to_write() {
     for (flag, value, expected) in [
         (
             "--upstreams",
-            "jetstream2+wss://j.example",
-            "PLYR_UPSTREAMS: `jetstream2+wss://j.example`: this scheme is not known; use repos+wss:// or repos+ws://",
+            "jetstream3+wss://j.example",
+            "PLYR_UPSTREAMS: `jetstream3+wss://j.example`: this scheme is not known; use repos+wss://, jetstream1+wss:// or",
         ),
+        ("--upstreams", "jetstream2+http://h", "PLYR_UPSTREAMS: `jetstream2+http://h`: this scheme is not known"),
         ("--upstreams", "bsky.network", "PLYR_UPSTREAMS: `bsky.network`: not an upstream"),
         ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),

@@ -18,6 +18,7 @@ mod operation;
 mod rebuild;
 mod river;
 mod sql;
+mod status;
 mod upload;
 mod world;
 mod xrpc;

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::jetstream::{self, Dialect};
 use super::verify;
 use super::watermark::Watermark;
 use crate::Indexer;
@@ -39,12 +40,31 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// How long the end waits for what is in flight, and then for the cursor.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// An event as it was received.
+pub(super) enum Told {
+    /// A frame of subscribeRepos.
+    Frame(Frame),
+    /// JSON of a Jetstream.
+    Json {
+        dialect: Dialect,
+        /// Nothing was known of the repo before: it is to be read as a whole.
+        is_first: bool,
+    },
+}
+
+impl Told {
+    /// Whether what it says of records is in the repo too.
+    fn is_in_repo(&self) -> bool {
+        !matches!(self, Told::Frame(Frame::Identity(_) | Frame::Account(_)))
+    }
+}
+
 /// An event on its way, with the room it takes.
 struct Event {
     place: u64,
     seq: i64,
     /// None when the lane was full: the event is not looked at, and its repo read as a whole instead.
-    frame: Option<Frame>,
+    told: Option<Told>,
     message: Bytes,
     _room: OwnedSemaphorePermit,
 }
@@ -103,18 +123,18 @@ impl Lanes {
     }
 
     /// Puts an event into its lane; waits while too much is in flight.
-    pub async fn dispatch(&self, seq: i64, did: Did, frame: Frame, mut message: Bytes) {
+    pub async fn dispatch(&self, seq: i64, did: Did, told: Told, mut message: Bytes) {
         let waiting = lock(&self.shared.queues)
             .get(&did)
             .map_or(0, |queue| queue.iter().map(|event| event.message.len()).sum());
         let fits = waiting + message.len() <= LANE_BYTES_MAX.max(message.len());
-        let frame = Some(frame).filter(|frame| fits || !matches!(frame, Frame::Commit(_) | Frame::Sync(_)));
-        if frame.is_none() {
+        let told = Some(told).filter(|told| fits || !told.is_in_repo());
+        if told.is_none() {
             message = Bytes::new();
         }
         let Some(room) = self.shared.make_room(message.len()).await else { return };
         let place = lock(&self.shared.watermark).begin(seq);
-        let event = Event { place, seq, frame, message, _room: room };
+        let event = Event { place, seq, told, message, _room: room };
         let mut queues = lock(&self.shared.queues);
         if let Some(queue) = queues.get_mut(&did) {
             queue.push_back(event);
@@ -205,10 +225,9 @@ async fn lane(shared: Arc<Shared>, did: Did) {
                 }
             }
         };
-        let inputs = match &event.frame {
-            Some(frame) => {
-                let verifying = verify::verify(&shared.indexer, event.seq, frame, &event.message);
-                let verified = AssertUnwindSafe(verifying).catch_unwind().await;
+        let inputs = match &event.told {
+            Some(told) => {
+                let verified = AssertUnwindSafe(inputs(&shared.indexer, &event, told)).catch_unwind().await;
                 // One event that breaks our own code must not cost its account all that follow.
                 verified.unwrap_or_else(|_| {
                     verify::aside(event.seq, &did, "Panicked", "see the log".into(), &event.message)
@@ -222,6 +241,28 @@ async fn lane(shared: Arc<Shared>, did: Did) {
     }
 }
 
+async fn inputs(indexer: &Indexer, event: &Event, told: &Told) -> Vec<Input> {
+    match told {
+        Told::Frame(frame) => verify::verify(indexer, event.seq, frame, &event.message).await,
+        Told::Json { dialect, is_first } => {
+            let mut inputs = jetstream::inputs(*dialect, &event.message);
+            for did in inputs.iter().filter_map(identity).collect::<Vec<_>>() {
+                indexer.identity.invalidate(&did).await;
+            }
+            let reported = inputs.iter().find_map(|input| match input {
+                Input::Report(report) if *is_first => Some(report.uri.did()),
+                _ => None,
+            });
+            inputs.extend(reported.map(|did| Input::Missed { did }));
+            inputs
+        }
+    }
+}
+
+fn identity(input: &Input) -> Option<Did> {
+    if let Input::Identity { did } = input { Some(did.clone()) } else { None }
+}
+
 /// Applies what is ready, in the order in which it became ready.
 async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -229,11 +270,12 @@ async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
         let places: Vec<u64> = batch.iter().map(|event| event.place).collect();
         let inputs: Vec<Input> =
             batch.iter_mut().flat_map(|event| std::mem::take(&mut event.inputs)).collect();
+        // The source goes with it from the first batch on: it is who said all this.
         let mark = lock(&shared.watermark).mark_with(&places);
-        let cursor = mark.map(|seq| shared.cursor(seq));
+        let cursor = shared.cursor(mark.unwrap_or(source::NO_CURSOR));
         metrics::histogram!("plyr_batch_inputs").record(inputs.len() as f64);
         let started = std::time::Instant::now();
-        apply_all(&shared.indexer.door, inputs, cursor.as_ref()).await;
+        apply_all(&shared.indexer.door, inputs, Some(&cursor)).await;
         metrics::histogram!("plyr_apply_seconds").record(started.elapsed().as_secs_f64());
         lock(&shared.watermark).finish(places);
         // Dropping the events makes room for others.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use std::time::Duration;
 
-use super::unproven;
+use super::repos::unproven;
 use crate::Indexer;
 use crate::change::{Commit, Input, Op, Problem};
 use crate::identity::IdentityError;
@@ -65,9 +65,11 @@ fn name(error: &PdsError) -> &'static str {
         PdsError::Unproven(problem) => problem.name(),
         PdsError::FutureRev(_) => "FutureRev",
         PdsError::Document(_) => "NoSigningKey",
-        PdsError::Identity(_) | PdsError::Net(_) | PdsError::Database(_) | PdsError::Refused(_) => {
-            "IdentityUnknown"
-        }
+        PdsError::Identity(_)
+        | PdsError::Net(_)
+        | PdsError::Spool(_)
+        | PdsError::Database(_)
+        | PdsError::Refused(_) => "IdentityUnknown",
     }
 }
 

@@ -102,9 +102,11 @@ impl From<NetError> for IdentityError {
                 IdentityError::unusable(error)
             }
             // Whatever else a host answers (403 of its edge, 429, 500) is about us or about now, not about the account.
-            NetError::Status(_) | NetError::Timeout | NetError::NoSuchName(_) | NetError::Io(_) => {
-                IdentityError::Unreachable(error)
-            }
+            NetError::Status(_)
+            | NetError::Timeout
+            | NetError::Resting(_)
+            | NetError::NoSuchName(_)
+            | NetError::Io(_) => IdentityError::Unreachable(error),
         }
     }
 }

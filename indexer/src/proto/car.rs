@@ -19,12 +19,17 @@ pub const DAG_CBOR: u64 = 0x71;
 pub const RAW: u64 = 0x55;
 const SHA2_256: u64 = 0x12;
 /// Version, codec and multihash head take a byte each, as does the digest's length.
-const CID_LEN: usize = 4 + 32;
+pub(super) const CID_LEN: usize = 4 + 32;
 
 /// The CID that the network gives `data`: version 1, SHA-256.
 pub fn cid_of(codec: u64, data: &[u8]) -> Cid {
     // 32 bytes always fit into the 64 of a multihash.
     Cid::new_v1(codec, Multihash::wrap(SHA2_256, &Sha256::digest(data)).unwrap_or_default())
+}
+
+/// The CID of DAG-CBOR with this SHA-256.
+pub(super) fn cid_of_digest(digest: &[u8; 32]) -> Cid {
+    Cid::new_v1(DAG_CBOR, Multihash::wrap(SHA2_256, digest).unwrap_or_default())
 }
 
 /// Whether `cid` is of the only form that commits, tree nodes and records have: version 1, DAG-CBOR, SHA-256.
@@ -105,11 +110,7 @@ impl<'a> Blocks<'a> {
             return Err(CarError::TooLarge("the bytes of a file"));
         }
         let mut rest = car;
-        let header: Header = cbor::decode(section(&mut rest)?).map_err(CarError::BadHeader)?;
-        if header.version != 1 {
-            return Err(CarError::UnsupportedHeader("not version 1"));
-        }
-        let root = *header.roots.first().ok_or(CarError::UnsupportedHeader("no root"))?;
+        let root = root_of(section(&mut rest)?)?;
         let mut by_cid = HashMap::new();
         let mut count = 0;
         while !rest.is_empty() {
@@ -153,7 +154,16 @@ impl<'a> Blocks<'a> {
     }
 }
 
-fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {
+/// The first root that a header names.
+pub(super) fn root_of(header: &[u8]) -> Result<Cid, CarError> {
+    let header: Header = cbor::decode(header).map_err(CarError::BadHeader)?;
+    if header.version != 1 {
+        return Err(CarError::UnsupportedHeader("not version 1"));
+    }
+    header.roots.first().copied().ok_or(CarError::UnsupportedHeader("no root"))
+}
+
+pub(super) fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {
     let (head, digest) = cid.split_at(4);
     let [1, codec, 0x12, 32] = *head else { return Err(CarError::UnsupportedCid) };
     if ![DAG_CBOR, RAW].contains(&u64::from(codec)) {
@@ -167,23 +177,27 @@ fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {
 
 /// Takes a length and as many bytes off the front.
 fn section<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], CarError> {
+    let (len, head_len) = length(rest)?.ok_or(CarError::Truncated)?;
+    let len = usize::try_from(len).map_err(|_| CarError::Truncated)?;
+    let (section, after) = rest[head_len..].split_at_checked(len).ok_or(CarError::Truncated)?;
+    *rest = after;
+    Ok(section)
+}
+
+/// The length that `bytes` begin with, and how many bytes state it; none when they end too early.
+pub(super) fn length(bytes: &[u8]) -> Result<Option<(u64, usize)>, CarError> {
     let mut len = 0u64;
-    for place in 0.. {
-        let (&byte, after) = rest.split_first().ok_or(CarError::Truncated)?;
-        *rest = after;
+    for (place, &byte) in bytes.iter().enumerate() {
         // Nine bytes carry 63 bits, the most a varint may have; a zero at the end would be superfluous.
         if place == 9 || (byte == 0 && place > 0) {
             return Err(CarError::BadLength);
         }
         len |= u64::from(byte & 0x7f) << (7 * place);
         if byte < 0x80 {
-            break;
+            return Ok(Some((len, place + 1)));
         }
     }
-    let len = usize::try_from(len).map_err(|_| CarError::Truncated)?;
-    let (section, after) = rest.split_at_checked(len).ok_or(CarError::Truncated)?;
-    *rest = after;
-    Ok(section)
+    Ok(None)
 }
 
 #[cfg(test)]

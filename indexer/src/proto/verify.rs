@@ -252,7 +252,7 @@ fn record<'a>(blocks: &Blocks<'a>, cid: &Cid, path: &str) -> Result<&'a [u8], Co
     blocks.get(cid).ok_or(CommitProblem::BlockMissing(*cid))
 }
 
-fn split_path(path: &str) -> Result<(Nsid, Rkey), CommitProblem> {
+pub(super) fn split_path(path: &str) -> Result<(Nsid, Rkey), CommitProblem> {
     let parts = path.split_once('/').filter(|_| path.len() <= PATH_LEN_MAX);
     parts
         .and_then(|(collection, rkey)| Some((collection.parse().ok()?, rkey.parse().ok()?)))

@@ -1,0 +1,77 @@
+//! What one seed plays: where the network is read from, and what befalls plyr meanwhile.
+
+use std::fmt;
+
+/// Where plyr reads from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// Every host by itself.
+    Hosts,
+    Relay,
+    Jetstream1,
+    Jetstream2,
+    /// Two that say the same things in two ways.
+    Both,
+}
+
+/// What befalls plyr in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    None,
+    /// It dies as by SIGKILL when it comes through a named point for the nth time, and is started again.
+    Death(&'static str, u64),
+    /// SIGKILL from outside, at moments of no meaning.
+    Kills(u32),
+    /// Its Postgres is stopped and started.
+    Postgres,
+    /// It is told to read from elsewhere, and told again.
+    Switch(Upstream),
+    /// The first of its upstreams never answers.
+    DeadFirst,
+}
+
+/// One world and what happens in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene {
+    pub seed: u64,
+    pub upstream: Upstream,
+    pub trouble: Trouble,
+}
+
+const UPSTREAMS: [Upstream; 5] =
+    [Upstream::Relay, Upstream::Hosts, Upstream::Jetstream2, Upstream::Both, Upstream::Jetstream1];
+
+const TROUBLES: [Trouble; 13] = [
+    Trouble::None,
+    Trouble::Death("apply-before-commit", 7),
+    Trouble::Postgres,
+    Trouble::Death("backfill-listed", 1),
+    Trouble::Switch(Upstream::Relay),
+    Trouble::Death("stretch-applied", 2),
+    Trouble::Kills(3),
+    Trouble::DeadFirst,
+    Trouble::Death("apply-after-commit", 11),
+    Trouble::Death("job-claimed", 5),
+    Trouble::Switch(Upstream::Jetstream2),
+    Trouble::Death("cursor-saved", 3),
+    Trouble::Switch(Upstream::Hosts),
+];
+
+impl Scene {
+    /// The same seed plays the same scene. Five kinds of upstream and thirteen troubles meet in every pair within 65 seeds.
+    pub fn of(seed: u64) -> Scene {
+        let at = seed.wrapping_sub(1) as usize;
+        let upstream = UPSTREAMS[at % UPSTREAMS.len()];
+        let trouble = match TROUBLES[at % TROUBLES.len()] {
+            Trouble::Switch(to) if to == upstream => Trouble::Switch(Upstream::Both),
+            other => other,
+        };
+        Scene { seed, upstream, trouble }
+    }
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {:3} {:?}, {:?}", self.seed, self.upstream, self.trouble)
+    }
+}
