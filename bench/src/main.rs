@@ -1,5 +1,6 @@
 //! `make bench`: each claim of speed as a number, held against a limit that the same run measured.
 
+mod apply;
 mod report;
 
 use report::Report;
@@ -7,6 +8,9 @@ use report::Report;
 fn main() -> anyhow::Result<()> {
     let only: Vec<String> = std::env::args().skip(1).collect();
     let mut report = Report::new(only);
+    if report.wants("apply") {
+        apply::run(&mut report)?;
+    }
     report.print();
     Ok(())
 }

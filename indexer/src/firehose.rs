@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -107,6 +108,32 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
     ended
 }
 
+/// Takes messages that were recorded, as if this upstream sent them just now without compression, and returns when all of
+/// them are applied. For measuring.
+pub async fn replay(
+    indexer: Indexer,
+    upstream: Upstream,
+    messages: impl IntoIterator<Item = Bytes>,
+) -> anyhow::Result<()> {
+    let health = Arc::new(Health::new(&upstream.key));
+    let lanes = Lanes::start(indexer.clone(), upstream.key.clone());
+    let reader = Reader { indexer, upstream, lanes, health };
+    reader.open().await?;
+    match reader.upstream.kind {
+        Kind::Repos => {
+            let mut place = repos::Place { last: None, is_first: true };
+            for message in messages {
+                repos::receive(&reader, &mut place, message).await?;
+            }
+        }
+        Kind::Jetstream1 => jetstream::replay(&reader, jetstream::Dialect::V1, messages).await?,
+        Kind::Jetstream2 => jetstream::replay(&reader, jetstream::Dialect::V2, messages).await?,
+    }
+    reader.lanes.drain().await;
+    reader.lanes.finish().await;
+    Ok(())
+}
+
 /// How long the end waits for the last word on a stream.
 const SAVE_MAX: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(500);
@@ -137,8 +164,7 @@ async fn read(reader: &Reader, stop: &CancellationToken) -> anyhow::Result<()> {
         if started.elapsed() > PAUSE_MAX {
             pause = PAUSE_MIN;
         }
-        let wait =
-            if is_refused { PAUSE_REFUSED } else { pause.mul_f64(rand::rng().random_range(0.5..1.0)) };
+        let wait = if is_refused { PAUSE_REFUSED } else { pause.mul_f64(rand::rng().random_range(0.5..1.0)) };
         let why = ended.err().map_or("the host closed it".to_owned(), |error| format!("{error:#}"));
         let wait_ms = wait.as_millis() as u64;
         if is_refused {

@@ -107,7 +107,11 @@ fn errors_name_the_variable_and_say_what_to_write() {
             "jetstream3+wss://j.example",
             "PLYR_UPSTREAMS: `jetstream3+wss://j.example`: this scheme is not known; use repos+wss://, jetstream1+wss:// or",
         ),
-        ("--upstreams", "jetstream2+http://h", "PLYR_UPSTREAMS: `jetstream2+http://h`: this scheme is not known"),
+        (
+            "--upstreams",
+            "jetstream2+http://h",
+            "PLYR_UPSTREAMS: `jetstream2+http://h`: this scheme is not known",
+        ),
         ("--upstreams", "bsky.network", "PLYR_UPSTREAMS: `bsky.network`: not an upstream"),
         ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),

@@ -17,8 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Comparisons are owed no more often than this; what comes sooner is owed at the end of it.
 const OWE_EVERY: Duration = Duration::from_secs(30);
 
-const KINDS: [&str; 8] =
-    ["commit", "sync", "identity", "account", "info", "error", "unknown", "unreadable"];
+const KINDS: [&str; 8] = ["commit", "sync", "identity", "account", "info", "error", "unknown", "unreadable"];
 
 /// The health of one source.
 pub(super) struct Health {
@@ -46,9 +45,8 @@ impl Health {
         Health {
             key: key.clone(),
             state: Mutex::default(),
-            events: KINDS.map(
-                |kind| metrics::counter!("plyr_events_total", "source" => source(), "kind" => kind),
-            ),
+            events: KINDS
+                .map(|kind| metrics::counter!("plyr_events_total", "source" => source(), "kind" => kind)),
             connected: metrics::gauge!("plyr_source_connected", "source" => source()),
             lag_seconds: metrics::gauge!("plyr_source_lag_seconds", "source" => source()),
             gaps: metrics::counter!("plyr_source_gaps_total", "source" => source()),

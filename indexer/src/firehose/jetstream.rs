@@ -67,6 +67,19 @@ fn is_tracked(door: &Door, head: &Head<'_>) -> bool {
     head.did.parse().is_ok_and(|did| door.is_tracked(&did))
 }
 
+/// Takes messages that were recorded, as if they came just now.
+pub(super) async fn replay(
+    reader: &Reader,
+    dialect: Dialect,
+    messages: impl IntoIterator<Item = Bytes>,
+) -> anyhow::Result<()> {
+    let mut place = Place { dialect, saved: None, event_at: None, is_first: true };
+    for bytes in messages {
+        take(reader, &mut place, &bytes, Some(&bytes)).await?;
+    }
+    Ok(())
+}
+
 /// What outlives one connection.
 #[derive(Default)]
 pub(super) struct Session {
@@ -172,11 +185,7 @@ struct Answered {
     error: anyhow::Error,
 }
 
-async fn connect(
-    reader: &Reader,
-    url: &Url,
-    subprotocol: Option<&'static str>,
-) -> Result<Socket, Answered> {
+async fn connect(reader: &Reader, url: &Url, subprotocol: Option<&'static str>) -> Result<Socket, Answered> {
     let net = &reader.indexer.net;
     let failed = match socket::connect(net, url, subprotocol, MESSAGE_BYTES_MAX).await {
         // The framing is the same without.
@@ -329,7 +338,9 @@ async fn begin(reader: &Reader, place: &mut Place, head: &Head<'_>) -> anyhow::R
 /// Numbers are one instance's own, and those of another may run through the same range: then the time does not fit.
 fn is_another(place: &Place, head: &Head<'_>) -> bool {
     match (place.event_at, head.time()) {
-        (Some(newest), Some(at)) => at > newest + chrono::TimeDelta::seconds(1) || at < newest - IN_FLIGHT_MAX,
+        (Some(newest), Some(at)) => {
+            at > newest + chrono::TimeDelta::seconds(1) || at < newest - IN_FLIGHT_MAX
+        }
         _ => false,
     }
 }

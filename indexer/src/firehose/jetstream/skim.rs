@@ -139,7 +139,8 @@ impl<'a> Walk<'a> {
         self.peek()?;
         let digits = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         // Eighteen digits fit; what is longer, negative or not whole is for the parser.
-        if !(1..=18).contains(&digits) || matches!(self.bytes.get(self.at + digits), Some(b'.' | b'e' | b'E')) {
+        if !(1..=18).contains(&digits) || matches!(self.bytes.get(self.at + digits), Some(b'.' | b'e' | b'E'))
+        {
             return None;
         }
         let number = self.bytes[self.at..self.at + digits].iter();
