@@ -38,6 +38,9 @@ impl Took {
 
 /// Measures.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
+    if !report.wants("apply") {
+        return Ok(());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(measure(report))
 }

@@ -13,6 +13,7 @@ mod load;
 #[cfg(test)]
 mod model;
 pub mod rebuild;
+pub mod reread;
 mod settle;
 pub mod table;
 mod world;

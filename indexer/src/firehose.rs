@@ -12,12 +12,15 @@
 //! Several upstreams run side by side and know nothing of each other: each has lanes and a cursor of its own, and what two
 //! of them bring is one record by the rules of the door.
 
+mod again;
 mod backlog;
+pub mod blind;
 mod health;
 pub mod jetstream;
 mod lanes;
 mod repos;
 mod socket;
+mod told;
 mod verify;
 mod watermark;
 
@@ -32,6 +35,7 @@ use tracing::warn;
 use url::Url;
 
 use crate::{Indexer, source};
+pub(crate) use again::read as again;
 use health::Health;
 use lanes::Lanes;
 

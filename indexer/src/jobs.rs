@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use rand::Rng;
 
 use crate::Indexer;
 use crate::apply::account::{self, HandleNow};
@@ -11,6 +12,7 @@ use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;
 use crate::job::{self, Handlers, Job, Outcome};
+use crate::net;
 use crate::pds::{self, PdsError};
 use crate::record::BSKY_PROFILE;
 use crate::syntax::{AtUri, Did, Nsid, Rkey};
@@ -146,7 +148,18 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
         // Its standing is another job's, and once that is active again the repo is read.
         Err(error) if error.status().is_some() => Ok(Outcome::Done),
         Err(PdsError::Identity(IdentityError::NotFound | IdentityError::Tombstoned)) => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
+        Err(error) => later(error),
+    }
+}
+
+/// A host that wants to be left alone is, through no fault of the job; anything else is tried again with growing pauses.
+fn later(error: PdsError) -> anyhow::Result<Outcome> {
+    match error.retry_after() {
+        // Not all at once, when its rest is over.
+        Some(rest) => {
+            Ok(Outcome::Later(rest.min(net::REST_MAX) + Duration::from_secs(rand::rng().random_range(0..10))))
+        }
+        None => Err(error.into()),
     }
 }
 
@@ -174,7 +187,7 @@ async fn prove(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
             }
             // Its standing is another job's; a return brings the whole repo.
             Err(error) if error.status().is_some() => break,
-            Err(error) => return Err(error.into()),
+            Err(error) => return later(error),
         }
     }
     Ok(Outcome::Done)

@@ -9,8 +9,10 @@
 //! [`apply`] is the one door; everything else reads the network, verifies it and hands over [`change::Input`]s.
 
 pub mod apply;
+pub mod audit;
 pub mod backfill;
 pub mod change;
+pub mod compare;
 pub mod dag;
 pub mod firehose;
 pub mod identity;

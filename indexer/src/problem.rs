@@ -1,6 +1,8 @@
 //! What could not be read or applied, kept aside with its bytes, counted and visible.
 
 pub mod count;
+pub mod list;
+pub mod retry;
 
 use sqlx::PgConnection;
 

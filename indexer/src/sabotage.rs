@@ -10,10 +10,43 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Every planted bug, and what goes wrong with it.
-pub const BUGS: &[(&str, &str)] = &[];
+pub const BUGS: &[(&str, &str)] = &[
+    ("older-rev-wins", "a change at an older rev takes the place of a newer record"),
+    ("equal-rev-overwrites", "of two proven records at one rev the later to arrive is kept"),
+    ("report-beats-proof", "what a source says without proof replaces what was proven at the same rev"),
+    ("old-proof-wins", "a snapshot replaces what a later commit proved"),
+    ("late-report-refuted", "a proof refutes what was reported after it was asked for"),
+    ("passed-stretch-forgotten", "a change that a resync has passed already is applied once more"),
+    ("ignore-since", "a commit that does not follow on the one before counts as if it did"),
+    ("ignore-prev-data", "a commit that was made on another tree counts as if it were on ours"),
+    ("ignore-jumps", "a commit that passes over a state that was proven counts as its successor"),
+    ("no-seen-rev", "the newest rev that anything proved is not remembered"),
+    ("no-trail", "the commits of a repo that is not whole are not remembered"),
+    ("no-epoch", "a repo restored from a backup is taken for a slow mirror"),
+    ("any-old-snapshot", "a repo as it was before the stream went on is taken for its present"),
+    ("stretch-gap-accepted", "a stretch of a repo need not begin where the one before it ended"),
+    ("synced-rev-too-early", "a repo counts as read up to its rev after the first stretch"),
+    ("doubt-forgotten", "a repo that lost something while it was read is whole at the end of the reading"),
+    ("resync-without-deletes", "what a whole repo does not hold stays"),
+    ("proof-of-another-epoch", "an answer from before a restore is believed"),
+    ("sync-ignored", "an announcement of a new state does nothing"),
+    ("reports-count-as-proven", "what was only reported is marked as proven"),
+    ("report-moves-rev", "a report moves the head of the chain"),
+    ("reports-never-proven", "nobody asks for the proof of what was reported"),
+    ("account-ignored", "events about an account's standing do nothing"),
+    ("missed-forgotten", "an event that could not be verified does not have its repo read"),
+    ("no-tombstone", "a deletion leaves nothing that would defend it against a repetition"),
+    ("like-counted-per-record", "two likes of one person are two"),
+    ("play-counted-per-record", "one play in two namespaces is two"),
+    ("counts-ignore-status", "what hidden people write is counted"),
+    ("ignore-future-rev", "a rev that no clock has reached is believed"),
+    ("busy-database-drops", "what a database that is away does not take is dropped"),
+    ("refused-batch-dropped", "a batch that the database refuses is dropped as a whole"),
+    ("cursor-past-the-unfinished", "the cursor is saved past events that are not applied"),
+];
 
 /// Every point of death.
-pub const POINTS: &[&str] = &[];
+pub const POINTS: &[&str] = &["backfill-read"];
 #[cfg(debug_assertions)]
 static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
     // Read here and not with the settings: it is none, and unit tests have no settings.

@@ -122,7 +122,7 @@ pub async fn save_health(pool: &PgPool, key: &str, health: &Health) -> sqlx::Res
     sqlx::query!(
         "update source set connected = $2, is_pds = $3,
            heard_at = greatest(heard_at, $4), event_at = coalesce($5, event_at), ours_at = greatest(ours_at, $6),
-           ours = ours || $7, gaps = gaps + $8, gap_at = case when $8 > 0 then now() else gap_at end
+           ours = ours || $7, updated_at = now(), gaps = gaps + $8, gap_at = case when $8 > 0 then now() else gap_at end
          where key = $1",
         key,
         health.connected,
@@ -144,6 +144,20 @@ pub async fn owe_compare(pool: &PgPool, key: &str) -> sqlx::Result<()> {
     sqlx::query!("update source set compare_owed_at = clock_timestamp() where key = $1", key)
         .execute(pool)
         .await?;
+    Ok(())
+}
+
+/// Notes that a source has gone blind to collections of ours, which owes a comparison, or that it sees them again.
+pub async fn set_blind(pool: &PgPool, key: &str, is_blind: bool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update source set blind_since = case when $2 then coalesce(blind_since, now()) end,
+           compare_owed_at = case when $2 then clock_timestamp() else compare_owed_at end
+         where key = $1",
+        key,
+        is_blind
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::dice::Dice;
 use crate::wire::{Cid, Value, tid};
 
 pub use broken::break_it;
+pub use music::twin;
 
 /// A collection that people write to, how often compared with others, and whether a record there has a name of its own.
 #[derive(Debug, Clone, Copy)]

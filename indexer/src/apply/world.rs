@@ -13,6 +13,7 @@ use super::table::{self, Chain, Change, Repo, RepoState, Row, Verdict};
 use crate::change::{Commit, Input, Local, Op, Problem, Report, Status};
 use crate::job;
 use crate::proto::commit::rev_is_in_future;
+use crate::sabotage;
 use crate::syntax::{AtUri, Did, Tid};
 
 /// How long the proof of what was only reported is waited for before it is fetched: usually the echo of our own write, or
@@ -88,7 +89,8 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn take(&mut self, input: &Input) {
-        if let Some(rev) = input.rev().filter(|rev| rev_is_in_future(rev, self.now)) {
+        let is_future = |rev: &&Tid| rev_is_in_future(rev, self.now) && !sabotage::is_on("ignore-future-rev");
+        if let Some(rev) = input.rev().filter(is_future) {
             return self.refuse_future(input, rev);
         }
         match input {
@@ -96,6 +98,7 @@ impl<'a> World<'a> {
             Input::Sync { did, rev, data } => {
                 if let Some(held) =
                     self.repos.get_mut(did).filter(|held| held.repo.state != RepoState::Unknown)
+                    && !sabotage::is_on("sync-ignored")
                 {
                     let chain = table::announce(&mut held.repo, rev, data);
                     held.changed |= chain != Chain::Replay;
@@ -172,6 +175,9 @@ impl<'a> World<'a> {
     }
 
     fn missed(&mut self, did: &Did) {
+        if sabotage::is_on("missed-forgotten") {
+            return;
+        }
         let tracked = |held: &&mut Held| held.repo.state != RepoState::Unknown;
         if let Some(held) = self.repos.get_mut(did).filter(tracked) {
             table::doubt(&mut held.repo);
@@ -212,7 +218,10 @@ impl<'a> World<'a> {
             *self.divergent.entry(by.clone()).or_default() += 1;
         }
         self.carry_out(verdict, &did, uri, rev, op, Some(by));
-        if verdict == Verdict::Apply {
+        if let Some(held) = self.repos.get_mut(&did).filter(|_| sabotage::is_on("report-moves-rev")) {
+            (held.repo.rev, held.changed) = (held.repo.rev.take().max(Some(rev.clone())), true);
+        }
+        if verdict == Verdict::Apply && !sabotage::is_on("reports-never-proven") {
             self.prove_later(&did);
         }
         verdict == Verdict::Apply
@@ -251,7 +260,7 @@ impl<'a> World<'a> {
                     Op::Put { cid, value } => (Some(*cid), Some(value.clone())),
                     Op::Delete => (None, None),
                 };
-                let proven = reported_by.is_none();
+                let proven = reported_by.is_none() || sabotage::is_on("reports-count-as-proven");
                 let row = Row { epoch, rev: rev.clone(), proven, reported_by, cid, indexed_at: self.now };
                 self.rows.insert(uri.clone(), row.clone());
                 self.writes.insert(uri.clone(), Write { row, value });
@@ -291,6 +300,9 @@ impl<'a> World<'a> {
             return;
         }
         held.pending = Some(status);
+        if sabotage::is_on("account-ignored") {
+            return;
+        }
         self.pending.insert(did.clone(), status);
         self.effects.job(job::ACCOUNT, did.as_str());
     }

@@ -17,6 +17,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Comparisons are owed no more often than this; what comes sooner is owed at the end of it.
 const OWE_EVERY: Duration = Duration::from_secs(30);
 
+<<<<<<< HEAD
+=======
+/// That nothing changed is said too, so that others know the reader to be alive.
+const ALIVE_EVERY: Duration = Duration::from_secs(20);
+
+>>>>>>> lossless
 const KINDS: [&str; 8] = ["commit", "sync", "identity", "account", "info", "error", "unknown", "unreadable"];
 
 /// The health of one source.
@@ -35,6 +41,7 @@ struct State {
     told: source::Health,
     looked_at: Option<Instant>,
     owed_at: Option<Instant>,
+    told_at: Option<Instant>,
     owes: bool,
     has_begun: bool,
 }
@@ -158,17 +165,19 @@ impl Health {
                 Err(error) => tracing::warn!(%error, "cannot note that a comparison is owed"),
             }
         }
-        let (now, told) = {
+        let (now, is_told) = {
             let state = self.state();
-            (state.now.clone(), state.told.clone())
+            let is_recent = state.told_at.is_some_and(|told_at| told_at.elapsed() < ALIVE_EVERY);
+            (state.now.clone(), state.now == state.told && is_recent)
         };
-        if now == told {
+        if is_told {
             return;
         }
         match source::save_health(pool, &self.key, &now).await {
             Ok(()) => {
                 let mut state = self.state();
                 state.now.new_gaps -= now.new_gaps;
+                state.told_at = Some(Instant::now());
                 state.told = source::Health { new_gaps: 0, ..now };
             }
             Err(error) => tracing::warn!(%error, "cannot save how a stream is doing"),

@@ -8,36 +8,34 @@
 //! Both cursors are inclusive, and an event that we saw is there when we come back with its number, unless the host has
 //! lost it or is another one.
 
+mod connect;
 mod dictionary;
 mod event;
+mod fold;
 mod skim;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 use tracing::{info, warn};
-use url::Url;
 
-use super::lanes::Told;
-use super::socket::{self, ConnectError, Socket};
-use super::{Reader, Refused};
+use super::Reader;
+use super::socket;
+use super::told::Told;
 use crate::apply::Door;
 use crate::change::Problem;
 use crate::syntax::Did;
-use dictionary::Inflater;
+pub(super) use connect::Session;
+use connect::{Connection, connect_v1};
 pub use event::{Head, Message, Unreadable, What, inputs, message};
+pub(super) use fold::{DELETION_WAITS, Touched};
 
 /// Longer messages end the connection, and are not unfolded either.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
-/// What an answer instead of a stream is read up to.
-const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 /// Before the name of a kind in the newer dialect.
 const PAYLOAD_PREFIX: &str = "network.bsky.jetstream.subscribeEvents#";
-const SUBPROTOCOL: &str = "xrpc.v1.json";
 /// A time so old that every host begins with the oldest it has: in both dialects, no number of an event is as large.
 const OLDEST_US: i64 = 1_000_000_000_000_000;
-/// How far the older dialect goes back: its hosts are known to drop and reorder events where replay becomes live.
-const REWIND_US: i64 = 5_000_000;
 /// How much earlier than the newest event the one at the cursor may be: what was in flight when we stopped.
 const IN_FLIGHT_MAX: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 
@@ -67,6 +65,7 @@ fn is_tracked(door: &Door, head: &Head<'_>) -> bool {
     head.did.parse().is_ok_and(|did| door.is_tracked(&did))
 }
 
+<<<<<<< HEAD
 /// Takes messages that were recorded, as if they came just now.
 pub(super) async fn replay(
     reader: &Reader,
@@ -92,6 +91,8 @@ struct Connection {
     inflater: Option<Inflater>,
 }
 
+=======
+>>>>>>> lossless
 impl Session {
     /// One connection, until it ends.
     pub async fn consume(&mut self, reader: &Reader, dialect: Dialect) -> anyhow::Result<()> {
@@ -118,6 +119,7 @@ impl Session {
         }
         Ok(())
     }
+<<<<<<< HEAD
 
     async fn connect_v2(&mut self, reader: &Reader, cursor: i64) -> anyhow::Result<Connection> {
         let mut url = reader.upstream.ws_url.join("/xrpc/network.bsky.jetstream.subscribeEvents")?;
@@ -252,6 +254,8 @@ async fn settle(reader: &Reader, answered: Result<Socket, Answered>) -> anyhow::
         (_, 0 | 408 | 425 | 429 | 500..) => Err(told(error)),
         _ => Err(Refused(format!("{:#}", told(error))).into()),
     }
+=======
+>>>>>>> lossless
 }
 
 /// How far the stream has come, as this connection began.
@@ -270,6 +274,7 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8], whole: Option<&B
         Ok(Message::Unknown(seq)) => {
             reader.health.count("unknown");
             if let Some(seq) = seq {
+                place.is_first &= place.saved.is_none_or(|saved| seq > saved);
                 reader.lanes.pass(seq);
             }
             return Ok(());
@@ -307,7 +312,7 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8], whole: Option<&B
         is_first = !door.is_tracked(&did);
         door.expect(&did);
     }
-    let told = Told::Json { dialect: place.dialect, is_first };
+    let told = Told::Json { dialect: place.dialect, what: head.what, is_first };
     reader.lanes.dispatch(head.seq, did, told, whole()).await;
     Ok(())
 }

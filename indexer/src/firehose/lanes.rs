@@ -15,13 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::jetstream::{self, Dialect};
+use super::jetstream::{DELETION_WAITS, Dialect, Touched};
+use super::told::Told;
 use super::verify;
 use super::watermark::Watermark;
 use crate::Indexer;
 use crate::apply::batch::apply_all;
 use crate::change::{Cursor, Input, Problem};
-use crate::proto::frame::Frame;
 use crate::source;
 use crate::syntax::Did;
 
@@ -41,25 +41,6 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the end waits for what is in flight, and then for the cursor.
 const GRACE: Duration = Duration::from_secs(8);
-
-/// An event as it was received.
-pub(super) enum Told {
-    /// A frame of subscribeRepos.
-    Frame(Frame),
-    /// JSON of a Jetstream.
-    Json {
-        dialect: Dialect,
-        /// Nothing was known of the repo before: it is to be read as a whole.
-        is_first: bool,
-    },
-}
-
-impl Told {
-    /// Whether what it says of records is in the repo too.
-    fn is_in_repo(&self) -> bool {
-        !matches!(self, Told::Frame(Frame::Identity(_) | Frame::Account(_)))
-    }
-}
 
 /// An event on its way, with the room it takes.
 struct Event {
@@ -233,8 +214,13 @@ async fn lane(shared: Arc<Shared>, did: Did) {
             }
         };
         let inputs = match &event.told {
+            Some(Told::Json { dialect, .. }) if is_retold(&shared, &did, *dialect, &event.message).await => {
+                Vec::new()
+            }
             Some(told) => {
-                let verified = AssertUnwindSafe(inputs(&shared.indexer, &event, told)).catch_unwind().await;
+                let verified = AssertUnwindSafe(told.inputs(&shared.indexer, event.seq, &event.message))
+                    .catch_unwind()
+                    .await;
                 // One event that breaks our own code must not cost its account all that follow.
                 verified.unwrap_or_else(|_| {
                     verify::aside(event.seq, &did, "Panicked", "see the log".into(), &event.message)
@@ -248,26 +234,15 @@ async fn lane(shared: Arc<Shared>, did: Did) {
     }
 }
 
-async fn inputs(indexer: &Indexer, event: &Event, told: &Told) -> Vec<Input> {
-    match told {
-        Told::Frame(frame) => verify::verify(indexer, event.seq, frame, &event.message).await,
-        Told::Json { dialect, is_first } => {
-            let mut inputs = jetstream::inputs(*dialect, &event.message);
-            for did in inputs.iter().filter_map(identity).collect::<Vec<_>>() {
-                indexer.identity.invalidate(&did).await;
-            }
-            let reported = inputs.iter().find_map(|input| match input {
-                Input::Report(report) if *is_first => Some(report.uri.did()),
-                _ => None,
-            });
-            inputs.extend(reported.map(|did| Input::Missed { did }));
-            inputs
-        }
+/// Whether the same commit says something else of the same record later: see [`Touched`].
+async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes) -> bool {
+    let Some(touched) = Touched::read(dialect, message) else { return false };
+    if touched.is_deletion {
+        tokio::time::sleep(DELETION_WAITS).await;
     }
-}
-
-fn identity(input: &Input) -> Option<Did> {
-    if let Input::Identity { did } = input { Some(did.clone()) } else { None }
+    let queues = lock(&shared.queues);
+    let mut waiting = queues.get(did).into_iter().flatten();
+    waiting.any(|event| touched.is_retold_by(dialect, &event.message))
 }
 
 /// Applies what is ready, in the order in which it became ready.

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::Reader;
-use super::lanes::Told;
 use super::socket::{self, Message};
+use super::told::Told;
 use crate::change::{Input, Problem, Status};
 use crate::proto::frame::{CommitFrame, FRAME_BYTES_MAX, Frame};
 use crate::source;

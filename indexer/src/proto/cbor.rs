@@ -131,12 +131,67 @@ struct Head {
     argument: u64,
 }
 
-struct Reader<'a> {
+/// Bytes on their way to being items. What it reads is canonical, or an error.
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Reader { bytes, at: 0 }
+    }
+
+    /// Passes over bytes that must be exactly these: `what` otherwise.
+    pub(super) fn literal(&mut self, literal: &[u8], what: &str) -> Result<(), CborError> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.starts_with(literal) {
+            self.at += literal.len();
+            return Ok(());
+        }
+        Err(if literal.starts_with(rest) { CborError::Truncated } else { CborError::Shape(what.to_owned()) })
+    }
+
+    /// Whether the next item is null, which is passed over.
+    pub(super) fn null(&mut self) -> bool {
+        let is_null = self.bytes.get(self.at) == Some(&0xf6);
+        self.at += usize::from(is_null);
+        is_null
+    }
+
+    /// The number in the head of an item that must be of this major type.
+    pub(super) fn canonical(&mut self, major: u8, what: &str) -> Result<u64, CborError> {
+        match self.shortest_head()? {
+            head if head.major == major => Ok(head.argument),
+            _ => Err(CborError::Shape(what.to_owned())),
+        }
+    }
+
+    /// A byte string.
+    pub(super) fn byte_string(&mut self) -> Result<&'a [u8], CborError> {
+        let len = self.canonical(2, "not a byte string")?;
+        self.take(len)
+    }
+
+    /// A link, as the binary CID it holds.
+    pub(super) fn cid(&mut self) -> Result<&'a [u8], CborError> {
+        const HEAD: &[u8] = &[0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
+        // Nearly every link there is, and needs no further look.
+        if self.bytes.get(self.at..).unwrap_or_default().starts_with(HEAD) {
+            self.at += 5;
+            return self.take(36);
+        }
+        match self.canonical(6, "not a link")? {
+            42 => self.link(),
+            _ => Err(CborError::NotCanonical("a tag other than 42")),
+        }
+    }
+
+    /// Nothing may be left.
+    pub(super) fn end(&self) -> Result<(), CborError> {
+        if self.at == self.bytes.len() { Ok(()) } else { Err(CborError::Trailing) }
+    }
+
     fn take(&mut self, len: u64) -> Result<&'a [u8], CborError> {
         let len = usize::try_from(len).map_err(|_| CborError::Truncated)?;
         let end = self.at.checked_add(len).ok_or(CborError::Truncated)?;
@@ -207,7 +262,7 @@ impl<'a> Reader<'a> {
             3 => drop(self.text(head.argument)?),
             4 => return opened(false),
             5 => return opened(true),
-            6 if head.argument == 42 => self.link()?,
+            6 if head.argument == 42 => drop(self.link()?),
             6 => return Err(CborError::NotCanonical("a tag other than 42")),
             _ => match self.bytes[start] {
                 0xf4..=0xf6 => {}
@@ -219,13 +274,13 @@ impl<'a> Reader<'a> {
     }
 
     /// What tag 42 encloses: a byte string of a zero and a whole binary CID.
-    fn link(&mut self) -> Result<(), CborError> {
+    fn link(&mut self) -> Result<&'a [u8], CborError> {
         let head = self.shortest_head()?;
         if head.major == 2
             && let [0, binary @ ..] = self.take(head.argument)?
             && Cid::try_from(binary).is_ok_and(|cid| cid.encoded_len() == binary.len())
         {
-            return Ok(());
+            return Ok(binary);
         }
         Err(CborError::NotCanonical("a link that is not a CID"))
     }

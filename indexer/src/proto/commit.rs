@@ -94,6 +94,11 @@ impl SignedCommit {
         &self.unsigned
     }
 
+    /// The signature: 64 bytes if it is any.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// Checks the signature with the key that the account's DID document names.
     pub fn verify(&self, key: &PublicKey) -> Result<(), BadSignature> {
         key.verify(&self.unsigned, &self.signature)

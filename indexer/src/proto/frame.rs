@@ -24,6 +24,8 @@ pub const FRAME_BYTES_MAX: usize = 5_000_000;
 pub const COMMIT_BLOCKS_BYTES_MAX: usize = 2_000_000;
 /// Bytes that the blocks of a sync event may have.
 pub const SYNC_BLOCKS_BYTES_MAX: usize = 10_000;
+/// Bytes that a record in a commit may have.
+pub const RECORD_BYTES_MAX: usize = 1_000_000;
 /// Operations that a commit may have.
 pub const OPS_MAX: usize = 200;
 

@@ -25,6 +25,12 @@ pub enum PublicKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct P256Point([u8; 65]);
 
+impl AsRef<[u8]> for P256Point {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// The signature is not the key's for these bytes, or not in the one form allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the signature does not verify")]

@@ -86,6 +86,11 @@ impl Tree {
         }
     }
 
+    /// The first record at or after a path.
+    pub fn first_from(&self, path: &str) -> Option<&Arc<Leaf>> {
+        self.0.first_from(path)
+    }
+
     /// The tree with this record, in place of whatever stood at its path.
     pub fn put(&self, leaf: Arc<Leaf>) -> Self {
         let root = &self.0;
@@ -175,6 +180,12 @@ impl Node {
             Some(before) => &self.entries[before].right,
             None => &self.left,
         }
+    }
+
+    fn first_from(&self, path: &str) -> Option<&Arc<Leaf>> {
+        let at = self.place(path);
+        let below = self.gap(at).as_ref().and_then(|child| child.first_from(path));
+        below.or_else(|| Some(&self.entries.get(at)?.leaf))
     }
 
     /// The same node with another link in a gap.
@@ -378,6 +389,9 @@ mod tests {
                 assert_eq!(tree.root(), build(&leaves).root(), "round {round}");
                 assert_eq!(tree.len(), model.len());
                 assert!(tree.leaves().iter().map(|leaf| &leaf.path).eq(model.keys()));
+                let from = format!("a.b.{}/{}", dice.below(4), dice.below(150));
+                let first = model.range(from.clone()..).next().map(|(path, _)| path);
+                assert_eq!(tree.first_from(&from).map(|leaf| &leaf.path), first);
             }
         }
     }

@@ -83,7 +83,8 @@ pub async fn tables(pool: &PgPool, expected: &Expected) -> sqlx::Result<(Tables,
     let mut tx = db.begin_with("begin isolation level repeatable read").await?;
     let mut tables = Tables::new();
     for (name, sql) in QUERIES {
-        let sql = sql.replace("us(created_at)", &us("created_at")).replace("us(updated_at)", &us("updated_at"));
+        let sql =
+            sql.replace("us(created_at)", &us("created_at")).replace("us(updated_at)", &us("updated_at"));
         let sql = sql.replace("us(played_at)", &us("played_at")).replace("us(started_at)", &us("started_at"));
         let rows: Vec<(String, String, Value)> =
             sqlx::query_as(sqlx::AssertSqlSafe(sql.replace("us(expires_at)", &us("expires_at"))))
@@ -99,7 +100,8 @@ pub async fn tables(pool: &PgPool, expected: &Expected) -> sqlx::Result<(Tables,
     .fetch_all(&mut *tx)
     .await?;
     tables.insert("subject_count", counts.into_iter().collect());
-    let known = Known { actors: dids(&mut tx, "select did from actor").await?, followed: keys(&tables, "repo") };
+    let known =
+        Known { actors: dids(&mut tx, "select did from actor").await?, followed: keys(&tables, "repo") };
     tx.rollback().await?;
     Ok((tables, known))
 }
@@ -147,7 +149,11 @@ pub async fn broken_invariants(pool: &PgPool) -> sqlx::Result<Vec<String>> {
     for (what, sql) in INVARIANTS {
         let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(pool).await?;
         if !found.is_empty() {
-            broken.push(format!("{what}: not so for {} of them, e.g. {:?}", found.len(), &found[..found.len().min(3)]));
+            broken.push(format!(
+                "{what}: not so for {} of them, e.g. {:?}",
+                found.len(),
+                &found[..found.len().min(3)]
+            ));
         }
     }
     Ok(broken)

@@ -15,6 +15,8 @@ use crate::world::postgres::{Database, Postgres};
 /// The world moves so often; between, plyr reads.
 const SLICES: u32 = 24;
 const SIGKILL: i32 = 9;
+/// Where plays say that track pages live.
+const PUBLIC_URL: &str = "http://plyr.example";
 
 /// Plays a scene to its end. `Ok` says what happened, `Err` what is wrong.
 pub async fn play(scene: Scene) -> Result<String, String> {
@@ -38,7 +40,13 @@ struct Stage {
 
 impl Stage {
     async fn set(scene: Scene) -> Stage {
-        let net = sim::Network::start(sim::Options { seed: scene.seed, ..Default::default() }).await;
+        let options = sim::Options {
+            seed: scene.seed,
+            faults: scene.faults(),
+            public_url: PUBLIC_URL.to_owned(),
+            ..sim::Options::default()
+        };
+        let net = sim::Network::start(options).await.expect("a world");
         let (db, postgres) = match scene.trouble {
             Trouble::Postgres => {
                 let (db, postgres) = Database::alone().await;
@@ -46,11 +54,20 @@ impl Stage {
             }
             _ => (Database::create().await, None),
         };
-        let mut plyr = Plyr::stopped(db, &settings(&scene, &net));
-        plyr.set("PLYR_SABOTAGE", &sabotage(match scene.trouble {
-            Trouble::Death(point, nth) => Some(format!("die:{point}:{nth}")),
-            _ => None,
-        }));
+        let mut settings = net.env();
+        settings.extend([
+            ("PLYR_PUBLIC_URL", PUBLIC_URL.to_owned()),
+            ("PLYR_UPSTREAMS", upstreams(&scene, scene.upstream, &net)),
+            ("PLYR_COMPARE_EVERY", scene.compare_every().to_owned()),
+        ]);
+        let mut plyr = Plyr::stopped(db, &settings);
+        plyr.set(
+            "PLYR_SABOTAGE",
+            &sabotage(match scene.trouble {
+                Trouble::Death(point, nth) => Some(format!("die:{point}:{nth}")),
+                _ => None,
+            }),
+        );
         Stage { scene, net, plyr, postgres, dice: StdRng::seed_from_u64(scene.seed), deaths: 0 }
     }
 
@@ -88,7 +105,7 @@ impl Stage {
                 let now = if slice == 8 { to } else { self.scene.upstream };
                 self.plyr.terminate().await;
                 self.net.advance(20).await;
-                self.plyr.set("PLYR_UPSTREAMS", &upstreams(now, &self.net));
+                self.plyr.set("PLYR_UPSTREAMS", &upstreams(&self.scene, now, &self.net));
                 self.plyr.start_or_end().await;
             }
             _ => {}
@@ -99,7 +116,10 @@ impl Stage {
     /// Starts it again where it died as it was told to.
     async fn revive(&mut self) -> Result<(), String> {
         let Some(status) = self.plyr.ended() else { return Ok(()) };
-        if status.signal() != Some(SIGKILL) || !matches!(self.scene.trouble, Trouble::Death(..)) || self.deaths > 0 {
+        if status.signal() != Some(SIGKILL)
+            || !matches!(self.scene.trouble, Trouble::Death(..))
+            || self.deaths > 0
+        {
             return Err(format!("plyr ended by itself: {status}"));
         }
         self.deaths += 1;
@@ -112,7 +132,7 @@ impl Stage {
     /// Waits until the tables say what the oracle says, and looks at what must hold besides.
     async fn judge(&mut self) -> Result<String, String> {
         let truth = self.net.truth();
-        let expected = Expected::of(&truth, "fm.plyr", &self.plyr.public_url);
+        let expected = Expected::of(&truth, "fm.plyr", PUBLIC_URL);
         let waited = self.agree(&expected).await?;
         let broken = found::broken_invariants(&self.plyr.db.pool).await.map_err(|error| error.to_string())?;
         if !broken.is_empty() {
@@ -124,9 +144,15 @@ impl Stage {
         }
         let audited = self.output(&["audit", "--all"])?;
         // A rebuild and a look at everything change nothing.
-        self.agree(&expected).await.map_err(|why| format!("after a rebuild and an audit: {why}\n{audited}"))?;
-        let records: usize =
-            truth.accounts.values().filter_map(|account| account.repo.as_ref()).map(|repo| repo.records.len()).sum();
+        self.agree(&expected)
+            .await
+            .map_err(|why| format!("after a rebuild and an audit: {why}\n{audited}"))?;
+        let records: usize = truth
+            .accounts
+            .values()
+            .filter_map(|account| account.repo.as_ref())
+            .map(|repo| repo.records.len())
+            .sum();
         Ok(format!(
             "{} accounts, {records} records, {} deaths; the truth {waited:.1?} after the last word",
             truth.accounts.len(),
@@ -160,15 +186,21 @@ impl Stage {
 
     /// Time passes: what waits for a later hour is due.
     async fn hurry(&self) {
-        let sql = "update job set run_at = now() where state = 'queued' and run_at > now() + interval '1 second'
+        let sql =
+            "update job set run_at = now() where state = 'queued' and run_at > now() + interval '1 second'
                      and kind <> 'blob' and attempts < 8";
         sqlx::query(sql).execute(&self.plyr.db.pool).await.ok();
     }
 
     fn output(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.plyr.command(arguments).output().map_err(|error| error.to_string())?;
-        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        if output.status.success() { Ok(said.into_owned()) } else { Err(format!("{arguments:?}: {said}{errors}")) }
+        let (said, errors) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.success() {
+            Ok(said.into_owned())
+        } else {
+            Err(format!("{arguments:?}: {said}{errors}"))
+        }
     }
 
     /// Where its log is kept for who wants to know.
@@ -177,6 +209,19 @@ impl Stage {
         std::fs::copy(self.plyr.log(), &path).ok();
         path
     }
+}
+
+/// `PLYR_UPSTREAMS`.
+fn upstreams(scene: &Scene, upstream: Upstream, net: &sim::Network) -> String {
+    let mut all = match upstream {
+        Upstream::Hosts => net.host_upstreams(),
+        _ => net.relay_upstreams(),
+    };
+    if scene.trouble == Trouble::DeadFirst {
+        // Nobody listens at a port that was free a moment ago.
+        all.insert(0, format!("repos+ws://127.0.0.1:{}", crate::world::plyr::free_port()));
+    }
+    all.join(",")
 }
 
 /// What is planted from outside, and where it shall die.

@@ -147,6 +147,12 @@ pub fn inputs(dialect: Dialect, bytes: &Bytes) -> Vec<Input> {
     }
 }
 
+/// Collection, record key, rev and operation of a commit's event.
+pub(super) fn touched(dialect: Dialect, bytes: &[u8]) -> Option<(String, String, String, String)> {
+    let Ok(Parsed::Event(Event { change: Some(change), .. })) = parse(dialect, bytes) else { return None };
+    Some((change.collection, change.rkey, change.rev, change.operation))
+}
+
 fn aside(
     seq: Option<i64>,
     did: Option<Did>,
