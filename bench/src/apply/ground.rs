@@ -83,8 +83,10 @@ impl Server {
         let mut admin = self.options.connect().await?;
         admin.execute(AssertSqlSafe(format!("drop database if exists {name} with (force)"))).await?;
         admin.execute(AssertSqlSafe(format!("create database {name}"))).await?;
-        let pool =
-            PgPoolOptions::new().max_connections(24).connect_with(self.options.clone().database(name)).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(24)
+            .connect_with(self.options.clone().database(name))
+            .await?;
         indexer::MIGRATIONS.run(&pool).await?;
         let operator_urls = vec![self.plc_url.clone()];
         let net = Net::new(NetOptions { operator_urls, ..NetOptions::default() })?;

@@ -11,11 +11,7 @@ use sqlx::PgConnection;
 use super::world::{Held, World, Write};
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
-<<<<<<< HEAD
-use crate::{problem, source};
-=======
-use crate::{change, problem, sabotage, source};
->>>>>>> lossless
+use crate::{problem, sabotage, source};
 
 /// Record rows, ready to be written.
 #[derive(Default)]
@@ -63,15 +59,11 @@ impl World<'_> {
             }
             if found.is_some() { &mut known } else { &mut new }.push(&uri, write, problem);
         }
-<<<<<<< HEAD
         new.insert(db, self.now).await?;
         known.update(db, self.now).await?;
-=======
-        columns.upsert(db, self.now).await?;
         if sabotage::is_on("no-tombstone") {
             sqlx::query("delete from record where cid is null").execute(&mut *db).await?;
         }
->>>>>>> lossless
         self.raise_trust(db).await?;
         for kind in KINDS {
             if let Some(Projections { gone, rows }) = projections.remove(&kind) {

@@ -17,12 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Comparisons are owed no more often than this; what comes sooner is owed at the end of it.
 const OWE_EVERY: Duration = Duration::from_secs(30);
 
-<<<<<<< HEAD
-=======
 /// That nothing changed is said too, so that others know the reader to be alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
 
->>>>>>> lossless
 const KINDS: [&str; 8] = ["commit", "sync", "identity", "account", "info", "error", "unknown", "unreadable"];
 
 /// The health of one source.

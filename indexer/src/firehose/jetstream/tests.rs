@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 use std::io;
 
 use proptest::prelude::*;
@@ -283,4 +280,3 @@ proptest! {
         }
     }
 }
->>>>>>> lossless
