@@ -27,6 +27,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input};
 use crate::record::Registry;
+use crate::sabotage;
 use crate::syntax::Did;
 use world::World;
 
@@ -146,7 +147,9 @@ async fn transact(
         crate::source::advance(&mut tx, cursor, !inputs.is_empty()).await?;
     }
     if commit {
+        sabotage::point("apply-before-commit");
         tx.commit().await?;
+        sabotage::point("apply-after-commit");
         door.track(dids.iter());
     } else {
         tx.rollback().await?;

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use url::Url;
 
 use crate::pds;
+use crate::sabotage;
 use crate::syntax::Did;
 use crate::{Indexer, job, jobs};
 
@@ -58,6 +59,8 @@ pub struct Summary {
 /// Compares when it is owed and every so often, until told to stop. Of all processes, one does it at a time.
 pub async fn run(indexer: Indexer, every: Option<Duration>, stop: CancellationToken) -> anyhow::Result<()> {
     let lock = PgAdvisoryLock::new("plyr compare");
+    // Who wants it more often than that wants it as often.
+    let pause = every.map_or(PAUSE_MIN, |every| every.min(PAUSE_MIN));
     loop {
         tokio::select! {
             _ = tokio::time::sleep(LOOK_EVERY) => {}
@@ -72,14 +75,14 @@ pub async fn run(indexer: Indexer, every: Option<Duration>, stop: CancellationTo
             }
         }
         let done = tokio::select! {
-            done = in_turn(&indexer, &lock) => done,
+            done = in_turn(&indexer, &lock, pause.min(STREAM_PATIENCE)) => done,
             _ = stop.cancelled() => return Ok(()),
         };
         if let Err(error) = done {
             warn!(error = format!("{error:#}"), "the comparison failed");
         }
         tokio::select! {
-            _ = tokio::time::sleep(PAUSE_MIN) => {}
+            _ = tokio::time::sleep(pause) => {}
             _ = stop.cancelled() => return Ok(()),
         }
     }
@@ -97,10 +100,10 @@ pub async fn owed(pool: &PgPool, every: Option<Duration>) -> sqlx::Result<bool> 
     .await
 }
 
-async fn in_turn(indexer: &Indexer, lock: &PgAdvisoryLock) -> anyhow::Result<()> {
+async fn in_turn(indexer: &Indexer, lock: &PgAdvisoryLock, patience: Duration) -> anyhow::Result<()> {
     let connection = indexer.door.pool.acquire().await?;
     let Either::Left(turn) = lock.try_acquire(connection).await? else { return Ok(()) };
-    compare(indexer, STREAM_PATIENCE).await?;
+    compare(indexer, patience).await?;
     turn.release_now().await?;
     Ok(())
 }
@@ -204,6 +207,7 @@ async fn ask(indexer: &Indexer, held: HashMap<Option<String>, Vec<Held>>) -> Vec
     }
     let asked = stream::iter(single).map(|repo| async move {
         let told = match pds::patiently(|| pds::latest_commit(indexer, &repo.did)).await {
+            Ok(_) if sabotage::is_on("compare-finds-nothing") => Told::Same,
             Ok(latest) if latest.rev.as_str() == repo.rev => Told::Same,
             Ok(latest) => Told::Rev(latest.rev.to_string()),
             Err(error) if error.status().is_some() => {

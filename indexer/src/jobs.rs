@@ -15,6 +15,7 @@ use crate::job::{self, Handlers, Job, Outcome};
 use crate::net;
 use crate::pds::{self, PdsError};
 use crate::record::BSKY_PROFILE;
+use crate::sabotage;
 use crate::syntax::{AtUri, Did, Nsid, Rkey};
 
 /// Handlers of this crate's kinds.
@@ -98,12 +99,16 @@ async fn fetch_profile(indexer: &Indexer, did: &Did) -> anyhow::Result<()> {
 async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     let Some(pending) = account::pending(&indexer.door, did).await? else { return Ok(Outcome::Done) };
     let status = match indexer.identity.refresh(did).await {
+        _ if sabotage::is_on("account-believed-unconfirmed") => Some(pending.status),
         Err(IdentityError::Tombstoned) => Some(Status::Deleted),
         Err(error) => return Err(error.into()),
         Ok(document) => match pds::get_repo_status(indexer, &document).await {
             Ok(status) => status,
             // A host that lost its data says so too: only together with the account's own event is it a deletion.
-            Err(error) if error.status() == Some(Status::Deleted) && pending.status == Status::Deleted => {
+            Err(error)
+                if error.status() == Some(Status::Deleted) && pending.status == Status::Deleted
+                    || sabotage::is_on("unknown-is-gone") =>
+            {
                 Some(Status::Deleted)
             }
             Err(error) => return Err(error.into()),
@@ -130,6 +135,7 @@ async fn read_and_apply(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
     let mut refused = 0;
     while let Some(stretch) = repo.stretch()? {
         refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)], None).await;
+        sabotage::point("stretch-applied");
     }
     if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(()) }
 }

@@ -89,8 +89,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn take(&mut self, input: &Input) {
-        let is_future = |rev: &&Tid| rev_is_in_future(rev, self.now) && !sabotage::is_on("ignore-future-rev");
-        if let Some(rev) = input.rev().filter(is_future) {
+        if let Some(rev) = input.rev().filter(|rev| rev_is_in_future(rev, self.now)) {
             return self.refuse_future(input, rev);
         }
         match input {
@@ -113,7 +112,7 @@ impl<'a> World<'a> {
             Input::Report(report) => self.report(report),
             Input::Account { did, status } => self.account(did, *status),
             Input::Identity { did } => {
-                if self.repos.contains_key(did) {
+                if self.repos.contains_key(did) && !sabotage::is_on("identity-ignored") {
                     self.effects.job(job::MEET, did.as_str());
                 }
             }

@@ -22,6 +22,7 @@ use super::watermark::Watermark;
 use crate::Indexer;
 use crate::apply::batch::apply_all;
 use crate::change::{Cursor, Input, Problem};
+use crate::sabotage;
 use crate::source;
 use crate::syntax::Did;
 
@@ -195,6 +196,7 @@ impl Shared {
         let mark = lock(&self.watermark).mark();
         if let Some(seq) = mark {
             apply_all(&self.indexer.door, Vec::new(), Some(&self.cursor(seq))).await;
+            sabotage::point("cursor-saved");
         }
     }
 }
@@ -226,6 +228,7 @@ async fn lane(shared: Arc<Shared>, did: Did) {
                     verify::aside(event.seq, &did, "Panicked", "see the log".into(), &event.message)
                 })
             }
+            None if sabotage::is_on("full-lane-forgotten") => Vec::new(),
             None => vec![Input::Missed { did: did.clone() }],
         };
         if shard.send(Verified { place: event.place, inputs, room: event._room }).await.is_err() {
@@ -266,6 +269,9 @@ async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
         let cursor = shared.cursor(mark.unwrap_or(source::NO_CURSOR));
         metrics::histogram!("plyr_batch_inputs").record(inputs.len() as f64);
         let started = std::time::Instant::now();
+        if sabotage::is_on("cursor-before-data") {
+            apply_all(&shared.indexer.door, Vec::new(), Some(&cursor)).await;
+        }
         apply_all(&shared.indexer.door, inputs, Some(&cursor)).await;
         metrics::histogram!("plyr_apply_seconds").record(started.elapsed().as_secs_f64());
         lock(&shared.watermark).finish(places);

@@ -91,6 +91,7 @@ impl Stage {
             Trouble::Kills(times) if slice % 6 == 3 && self.deaths < times => {
                 self.plyr.kill();
                 self.deaths += 1;
+                self.outlive().await;
                 self.plyr.start_or_end().await;
             }
             Trouble::Postgres if matches!(slice, 6 | 15) => {
@@ -125,6 +126,7 @@ impl Stage {
         self.deaths += 1;
         self.plyr.set("PLYR_SABOTAGE", &sabotage(None));
         self.net.advance(10).await;
+        self.outlive().await;
         self.plyr.start_or_end().await;
         Ok(())
     }
@@ -182,6 +184,12 @@ impl Stage {
             self.hurry().await;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Time passes: whoever held a job is known to be dead.
+    async fn outlive(&self) {
+        let sql = "update job set locked_until = now() where state = 'running'";
+        sqlx::query(sql).execute(&self.plyr.db.pool).await.ok();
     }
 
     /// Time passes: what waits for a later hour is due.
