@@ -1,5 +1,6 @@
 //! `make bench`: each claim of speed as a number, held against a limit that the same run measured.
 
+mod apply;
 mod backfill;
 mod decode;
 mod filter;
@@ -12,6 +13,7 @@ fn main() -> anyhow::Result<()> {
     let mut report = Report::new(only);
     decode::run(&mut report)?;
     filter::run(&mut report)?;
+    apply::run(&mut report)?;
     backfill::run(&mut report)?;
     report.print();
     Ok(())

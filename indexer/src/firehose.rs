@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -109,6 +110,32 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
         backfill.await.context("backfill")?;
     }
     ended
+}
+
+/// Takes messages that were recorded, as if this upstream sent them just now without compression, and returns when all of
+/// them are applied. For measuring.
+pub async fn replay(
+    indexer: Indexer,
+    upstream: Upstream,
+    messages: impl IntoIterator<Item = Bytes>,
+) -> anyhow::Result<()> {
+    let health = Arc::new(Health::new(&upstream.key));
+    let lanes = Lanes::start(indexer.clone(), upstream.key.clone());
+    let reader = Reader { indexer, upstream, lanes, health };
+    reader.open().await?;
+    match reader.upstream.kind {
+        Kind::Repos => {
+            let mut place = repos::Place { last: None, is_first: true };
+            for message in messages {
+                repos::receive(&reader, &mut place, message).await?;
+            }
+        }
+        Kind::Jetstream1 => jetstream::replay(&reader, jetstream::Dialect::V1, messages).await?,
+        Kind::Jetstream2 => jetstream::replay(&reader, jetstream::Dialect::V2, messages).await?,
+    }
+    reader.lanes.drain().await;
+    reader.lanes.finish().await;
+    Ok(())
 }
 
 /// How long the end waits for the last word on a stream.

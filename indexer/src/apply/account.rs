@@ -167,19 +167,23 @@ async fn welcome_back(
 
 /// Adds or takes away all that a person counts for.
 async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effects) -> sqlx::Result<()> {
+    let (from, upto) = uris_of(did);
     let rows = sqlx::query!(
         r#"select subject_uri as "subject_uri!", sum(likes)::bigint as "likes!", sum(comments)::bigint as "comments!",
                   sum(plays)::bigint as "plays!"
            from (
-             select subject_uri, 1 as likes, 0 as comments, 0 as plays from plyr_like where did = $1 group by subject_uri
+             select subject_uri, 1 as likes, 0 as comments, 0 as plays from plyr_like
+             where uri > $2 and uri < $3 group by subject_uri
              union all
-             select subject_uri, 0, count(*), 0 from comment where did = $1 group by subject_uri
+             select subject_uri, 0, count(*), 0 from comment where uri > $2 and uri < $3 group by subject_uri
              union all
              select subject_uri, 0, 0, count(distinct play_key) from play
              where did = $1 and subject_uri is not null group by subject_uri
            ) as part
            group by subject_uri"#,
-        did.as_str()
+        did.as_str(),
+        from,
+        upto
     )
     .fetch_all(&mut *db)
     .await?;
@@ -226,16 +230,26 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
     Ok(())
 }
 
+/// Between which texts all URIs of a person's records sort, and nobody else's.
+pub(super) fn uris_of(did: &Did) -> (String, String) {
+    (format!("at://{did}/"), format!("at://{did}0"))
+}
+
 /// URIs of a person's projections of one kind.
 pub(super) async fn projected(db: &mut PgConnection, kind: Kind, did: &Did) -> sqlx::Result<Vec<String>> {
+    let (from, upto) = uris_of(did);
     let did = did.as_str();
     match kind {
         Kind::Track => sqlx::query_scalar!("select uri from track where did = $1", did).fetch_all(db).await,
         Kind::Like => {
-            sqlx::query_scalar!("select uri from plyr_like where did = $1", did).fetch_all(db).await
+            sqlx::query_scalar!("select uri from plyr_like where uri > $1 and uri < $2", from, upto)
+                .fetch_all(db)
+                .await
         }
         Kind::Comment => {
-            sqlx::query_scalar!("select uri from comment where did = $1", did).fetch_all(db).await
+            sqlx::query_scalar!("select uri from comment where uri > $1 and uri < $2", from, upto)
+                .fetch_all(db)
+                .await
         }
         Kind::List => sqlx::query_scalar!("select uri from list where did = $1", did).fetch_all(db).await,
         Kind::Profile => {

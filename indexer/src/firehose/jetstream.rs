@@ -93,6 +93,19 @@ impl Session {
     }
 }
 
+/// Takes messages that were recorded, as if they came just now.
+pub(super) async fn replay(
+    reader: &Reader,
+    dialect: Dialect,
+    messages: impl IntoIterator<Item = Bytes>,
+) -> anyhow::Result<()> {
+    let mut place = Place { dialect, saved: None, event_at: None, is_first: true };
+    for bytes in messages {
+        take(reader, &mut place, &bytes, Some(&bytes)).await?;
+    }
+    Ok(())
+}
+
 /// How far the stream has come, as this connection began.
 struct Place {
     dialect: Dialect,

@@ -28,8 +28,10 @@ use crate::syntax::Did;
 
 /// Transactions at once.
 const SHARDS: usize = 4;
-/// Events of one transaction at most.
-const BATCH_MAX: usize = 256;
+/// Events of one transaction at most: the more wait, the larger it gets, and the less each costs.
+const BATCH_MAX: usize = 2048;
+/// A transaction takes no more once its events have so many bytes.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 /// What may be in flight, in units of [`UNIT_BYTES`].
 const IN_FLIGHT_UNITS: usize = 64 * 1024;
 const UNIT_BYTES: usize = 1024;
@@ -55,7 +57,7 @@ struct Event {
 struct Verified {
     place: u64,
     inputs: Vec<Input>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 /// The lanes and shards of one source.
@@ -145,7 +147,12 @@ impl Lanes {
         let door = &self.shared.indexer.door;
         let missed = problem.did.clone().filter(|did| door.is_tracked(did)).map(|did| Input::Missed { did });
         let inputs = std::iter::once(Input::Problem(problem)).chain(missed).collect();
-        self.shared.shards[0].send(Verified { place, inputs, _room: room }).await.ok();
+        self.shared.shards[0].send(Verified { place, inputs, room }).await.ok();
+    }
+
+    /// Waits until everything in flight is applied.
+    pub async fn drain(&self) {
+        self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32).await.ok();
     }
 
     /// Forgets how far the source was, once everything in flight is applied: its sequence numbers begin anew.
@@ -224,7 +231,7 @@ async fn lane(shared: Arc<Shared>, did: Did) {
             None if sabotage::is_on("full-lane-forgotten") => Vec::new(),
             None => vec![Input::Missed { did: did.clone() }],
         };
-        if shard.send(Verified { place: event.place, inputs, _room: event._room }).await.is_err() {
+        if shard.send(Verified { place: event.place, inputs, room: event._room }).await.is_err() {
             return;
         }
     }
@@ -244,7 +251,16 @@ async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes
 /// Applies what is ready, in the order in which it became ready.
 async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while ready.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    while let Some(first) = ready.recv().await {
+        let mut units = first.room.num_permits();
+        batch.push(first);
+        while batch.len() < BATCH_MAX
+            && units * UNIT_BYTES < BATCH_BYTES_MAX
+            && let Ok(next) = ready.try_recv()
+        {
+            units += next.room.num_permits();
+            batch.push(next);
+        }
         let places: Vec<u64> = batch.iter().map(|event| event.place).collect();
         let inputs: Vec<Input> =
             batch.iter_mut().flat_map(|event| std::mem::take(&mut event.inputs)).collect();
