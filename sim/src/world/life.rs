@@ -201,7 +201,7 @@ impl World {
         };
         let Some(who) = self.somebody(has_past) else { return };
         let host = self.accounts[who].host;
-        let thrown = self.story.next() as usize;
+        let thrown = self.story.roll() as usize;
         let Some(home) = self.accounts[who].homes.get_mut(&host) else { return };
         let at = thrown % home.past.len();
         home.repo = home.past.get(at).cloned();
