@@ -88,8 +88,11 @@ async fn fetch_profile(indexer: &Indexer, did: &Did) -> anyhow::Result<()> {
             apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
             Ok(())
         }
-        // An account that is switched off shows no profile; its status is another job's.
-        Err(error) if error.status().is_some() => Ok(()),
+        // An account that is switched off shows no profile.
+        Err(error) if error.status().is_some() => {
+            note_standing(indexer, did, &error).await;
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -59,7 +59,10 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
         effects.repaint(did.as_str());
     }
     effects.carry_out(&mut tx).await?;
-    tx.commit().await
+    tx.commit().await?;
+    // Before what is asked of them next is answered: nothing that they write after that may pass by.
+    door.expect(did);
+    Ok(())
 }
 
 /// Makes a person known who came to us by themselves, whatever they have or have not written yet: their repo is followed
