@@ -104,12 +104,13 @@ pub async fn begin(pool: &PgPool, key: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Saves how a source is doing.
+/// Saves how a source is doing, and that somebody reads it.
 pub async fn save_health(pool: &PgPool, key: &str, health: &Health) -> sqlx::Result<()> {
     sqlx::query!(
         "update source set connected = $2, is_pds = $3,
            heard_at = greatest(heard_at, $4), event_at = coalesce($5, event_at), ours_at = greatest(ours_at, $6),
-           ours = ours || $7, gaps = gaps + $8, gap_at = case when $8 > 0 then now() else gap_at end
+           ours = ours || $7, gaps = gaps + $8, gap_at = case when $8 > 0 then now() else gap_at end,
+           updated_at = now()
          where key = $1",
         key,
         health.connected,

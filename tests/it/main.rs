@@ -20,6 +20,7 @@ mod rebuild;
 mod river;
 mod sql;
 mod status;
+mod truth;
 mod upload;
 mod world;
 mod xrpc;

@@ -12,6 +12,8 @@ use crate::source;
 
 /// How often it is told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Word is left at least this often, that there is a reader, though nothing be new.
+const WORD_EVERY: Duration = Duration::from_secs(20);
 /// Times are read off an event no more often than this: thousands come in a second.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Comparisons are owed no more often than this; what comes sooner is owed at the end of it.
@@ -33,6 +35,7 @@ pub(super) struct Health {
 struct State {
     now: source::Health,
     told: source::Health,
+    told_at: Option<Instant>,
     looked_at: Option<Instant>,
     owed_at: Option<Instant>,
     owes: bool,
@@ -158,11 +161,12 @@ impl Health {
                 Err(error) => tracing::warn!(%error, "cannot note that a comparison is owed"),
             }
         }
-        let (now, told) = {
+        let (now, is_news) = {
             let state = self.state();
-            (state.now.clone(), state.told.clone())
+            let is_due = state.told_at.is_none_or(|told_at| told_at.elapsed() > WORD_EVERY);
+            (state.now.clone(), is_due || state.now != state.told)
         };
-        if now == told {
+        if !is_news {
             return;
         }
         match source::save_health(pool, &self.key, &now).await {
@@ -170,6 +174,7 @@ impl Health {
                 let mut state = self.state();
                 state.now.new_gaps -= now.new_gaps;
                 state.told = source::Health { new_gaps: 0, ..now };
+                state.told_at = Some(Instant::now());
             }
             Err(error) => tracing::warn!(%error, "cannot save how a stream is doing"),
         }
