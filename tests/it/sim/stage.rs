@@ -166,10 +166,11 @@ impl Stage {
         let patience = Duration::from_secs(super::number("PLYR_SIM_PATIENCE").unwrap_or(45));
         loop {
             self.revive().await?;
-            let differing = match found::tables(&self.plyr.db.pool, expected, self.scene.loses_nothing()).await {
-                Ok((found, known)) => differences(&expected.tables(&known), &found),
-                Err(error) => vec![format!("the tables cannot be read: {error}")],
-            };
+            let differing =
+                match found::tables(&self.plyr.db.pool, expected, self.scene.loses_nothing()).await {
+                    Ok((found, known)) => differences(&expected.tables(&known), &found),
+                    Err(error) => vec![format!("the tables cannot be read: {error}")],
+                };
             if differing.is_empty() {
                 return Ok(started.elapsed());
             }
