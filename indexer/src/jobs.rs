@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::Utc;
+use rand::Rng;
 
 use crate::Indexer;
 use crate::apply::account::{self, HandleNow, Pending};
@@ -12,8 +13,10 @@ use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;
 use crate::job::{self, Handlers, Job, Outcome};
+use crate::net;
 use crate::pds::{self, PdsError};
 use crate::record::BSKY_PROFILE;
+use crate::sabotage;
 use crate::syntax::{AtUri, Did, Nsid, Rkey};
 
 /// Handlers of this crate's kinds.
@@ -95,8 +98,11 @@ async fn fetch_profile(indexer: &Indexer, did: &Did) -> anyhow::Result<()> {
             apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
             Ok(())
         }
-        // An account that is switched off shows no profile; its status is another job's.
-        Err(error) if error.status().is_some() => Ok(()),
+        // An account that is switched off shows no profile.
+        Err(error) if error.status().is_some() => {
+            note_standing(indexer, did, &error).await;
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -108,6 +114,7 @@ async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome
     let is_called_deleted = [pending.status, pending.confirmed].contains(&Status::Deleted);
     // Asked anew: an account that has just moved must not be judged by the host that it left.
     let status = match indexer.identity.renew(did).await {
+        _ if sabotage::is_on("account-believed-unconfirmed") => Some(pending.status),
         Err(IdentityError::Tombstoned) => Some(Status::Deleted),
         Err(error) => return Ok(ask_again(did, pending, &error.into())),
         Ok(document) => match pds::get_repo_status(indexer, &document).await {
@@ -115,6 +122,7 @@ async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome
             Err(error) => match error.status() {
                 // A host that lost its data says so too: only together with an event is it a deletion.
                 Some(Status::Deleted) if is_called_deleted => Some(Status::Deleted),
+                _ if sabotage::is_on("unknown-is-gone") => Some(Status::Deleted),
                 Some(Status::Deleted) | None => return Ok(ask_again(did, pending, &error)),
                 standing => standing,
             },
@@ -154,6 +162,7 @@ async fn read_and_apply(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
     let mut refused = 0;
     while let Some(stretch) = repo.stretch()? {
         refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)], None).await;
+        sabotage::point("stretch-applied");
     }
     if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(()) }
 }
@@ -172,7 +181,18 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
         // Its standing is another job's, and once that is active again the repo is read.
         Err(error) if error.status().is_some() => Ok(Outcome::Done),
         Err(PdsError::Identity(IdentityError::NotFound | IdentityError::Tombstoned)) => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
+        Err(error) => later(error),
+    }
+}
+
+/// A host that wants to be left alone is, through no fault of the job; anything else is tried again with growing pauses.
+fn later(error: PdsError) -> anyhow::Result<Outcome> {
+    match error.retry_after() {
+        // Not all at once, when its rest is over.
+        Some(rest) => {
+            Ok(Outcome::Later(rest.min(net::REST_MAX) + Duration::from_secs(rand::rng().random_range(0..10))))
+        }
+        None => Err(error.into()),
     }
 }
 
@@ -200,7 +220,7 @@ async fn prove(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
             }
             // Its standing is another job's; a return brings the whole repo.
             Err(error) if error.status().is_some() => break,
-            Err(error) => return Err(error.into()),
+            Err(error) => return later(error),
         }
     }
     Ok(Outcome::Done)

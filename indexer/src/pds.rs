@@ -6,6 +6,7 @@ mod whole;
 
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
+use rand::Rng;
 use serde::Deserialize;
 use std::time::Duration;
 use url::Url;
@@ -101,7 +102,12 @@ impl PdsError {
             PdsError::Spool(_) => "Spool",
             PdsError::Database(_) => "Database",
             PdsError::Net(NetError::Status(status)) => {
-                return status.error.clone().unwrap_or_else(|| format!("Status{}", status.code));
+                // A host may answer with anything.
+                let is_name = |text: &&String| {
+                    text.len() <= 60 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                };
+                let named = status.error.as_ref().filter(is_name).filter(|text| !text.is_empty());
+                return named.cloned().unwrap_or_else(|| format!("Status{}", status.code));
             }
             PdsError::Net(NetError::Timeout) => "Timeout",
             PdsError::Net(NetError::TooLarge { .. }) => "TooLarge",
@@ -147,6 +153,32 @@ pub fn xrpc(host: &Url, method: &str, query: &[(&str, &str)]) -> Option<Url> {
     let mut url = host.join(&format!("/xrpc/{method}")).ok()?;
     url.query_pairs_mut().extend_pairs(query);
     Some(url)
+}
+
+/// How often [`patiently`] asks.
+const ATTEMPTS: u32 = 3;
+/// What it waits at most before it asks again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again, a few times, where a host was away or wanted to be left alone for a moment.
+pub async fn patiently<T, F: Future<Output = Result<T, PdsError>>>(
+    mut ask: impl FnMut() -> F,
+) -> Result<T, PdsError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match ask().await {
+            Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                let pause = Duration::from_secs(1 << attempt).mul_f64(rand::rng().random_range(0.5..1.0));
+                let pause = pause.max(error.retry_after().unwrap_or_default());
+                if pause > PATIENCE {
+                    return Err(error);
+                }
+                tokio::time::sleep(pause).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// What we hold of a repo now, to be compared when the answer arrives.

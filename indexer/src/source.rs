@@ -53,10 +53,23 @@ pub async fn open(pool: &PgPool, key: &str) -> sqlx::Result<Source> {
     Ok(Source { cursor: row.cursor, owed_at: row.owed_at, event_at: row.event_at })
 }
 
-/// Saves how far a source's stream is accounted for. Never moves back: parallel transactions finish in any order.
-pub async fn advance(db: &mut PgConnection, cursor: &Cursor) -> sqlx::Result<()> {
+/// Saves how far a source's stream is accounted for. Never moves back: parallel transactions finish in any order. One that
+/// may be `late` leaves it to those after it while another is about to save, rather than wait for its end.
+pub async fn advance(db: &mut PgConnection, cursor: &Cursor, late: bool) -> sqlx::Result<()> {
+    if late {
+        let free = sqlx::query_scalar!(
+            r#"select true as "free!" from source where key = $1 for no key update skip locked"#,
+            &*cursor.source
+        )
+        .fetch_optional(&mut *db)
+        .await?;
+        if free.is_none() {
+            return Ok(());
+        }
+    }
     sqlx::query!(
-        "update source set cursor = greatest(cursor, nullif($2::bigint, 0)), connected_at = coalesce(connected_at, now()), updated_at = now()
+        "update source set cursor = greatest(cursor, nullif($2::bigint, 0)), connected_at = coalesce(connected_at, now()),
+                           updated_at = now()
          where key = $1",
         &*cursor.source,
         cursor.seq
@@ -109,8 +122,7 @@ pub async fn save_health(pool: &PgPool, key: &str, health: &Health) -> sqlx::Res
     sqlx::query!(
         "update source set connected = $2, is_pds = $3,
            heard_at = greatest(heard_at, $4), event_at = coalesce($5, event_at), ours_at = greatest(ours_at, $6),
-           ours = ours || $7, gaps = gaps + $8, gap_at = case when $8 > 0 then now() else gap_at end,
-           updated_at = now()
+           ours = ours || $7, updated_at = now(), gaps = gaps + $8, gap_at = case when $8 > 0 then now() else gap_at end
          where key = $1",
         key,
         health.connected,
@@ -132,6 +144,20 @@ pub async fn owe_compare(pool: &PgPool, key: &str) -> sqlx::Result<()> {
     sqlx::query!("update source set compare_owed_at = clock_timestamp() where key = $1", key)
         .execute(pool)
         .await?;
+    Ok(())
+}
+
+/// Notes that a source has gone blind to collections of ours, which owes a comparison, or that it sees them again.
+pub async fn set_blind(pool: &PgPool, key: &str, is_blind: bool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update source set blind_since = case when $2 then coalesce(blind_since, now()) end,
+           compare_owed_at = case when $2 then clock_timestamp() else compare_owed_at end
+         where key = $1",
+        key,
+        is_blind
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }
 

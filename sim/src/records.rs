@@ -10,6 +10,7 @@ use crate::dice::Dice;
 use crate::wire::{Cid, Value, tid};
 
 pub use broken::break_it;
+pub use music::twin;
 
 /// A collection that people write to, how often compared with others, and whether a record there has a name of its own.
 #[derive(Debug, Clone, Copy)]
@@ -117,7 +118,7 @@ pub fn any_kind(dice: &mut Dice) -> &'static Kind {
 
 /// Something that no lexicon knows of, with everything that the data model has.
 fn unknown(making: &mut Making<'_>) -> Value {
-    let number = making.dice.next();
+    let number = making.dice.roll();
     Value::map([
         ("whole", Value::Int((number >> 11) as i64 - (1 << 52))),
         ("raw", Value::Bytes(number.to_be_bytes().to_vec())),

@@ -31,6 +31,7 @@ fn the_defaults_are_those_of_the_help() {
     assert_eq!(config.data_dir, PathBuf::from("./data"));
     assert_eq!(config.plc_url.as_str(), "https://plc.directory/");
     assert_eq!(config.namespace, "fm.plyr");
+    assert_eq!(config.blind_after, Duration::from_secs(900));
     assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(config.public_url.as_str(), "http://127.0.0.1:3000/");
     assert_eq!(config.metrics_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
@@ -120,6 +121,8 @@ fn errors_name_the_variable_and_say_what_to_write() {
         ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),
         ("--upstreams", "repos+ws://h:1,repos+ws://H:1/", "PLYR_UPSTREAMS: `repos+ws://h:1`: named twice"),
+        ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time of at most 30d; write for example 90s"),
+        ("--blind-after", "0s", "PLYR_BLIND_AFTER: `0s`: not a time"),
         ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
         ("--rate-write", "100", "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute"),
         ("--client-address-header", "a b", "PLYR_CLIENT_ADDRESS_HEADER: `a b`: not the name of a header"),
@@ -180,9 +183,25 @@ fn commands_that_need_a_source_say_so() {
 fn backfill_takes_a_host_or_accounts() {
     let did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
     let command = read(&["backfill", "--from", "https://pds.example"]).expect("valid").command;
-    assert_eq!(command, Command::Backfill { from: "https://pds.example".parse().ok(), dids: vec![] });
+    assert_eq!(
+        command,
+        Command::Backfill {
+            from: "https://pds.example".parse().ok(),
+            dids: vec![],
+            anew: false,
+            failures: None
+        }
+    );
     let command = read(&["backfill", did]).expect("valid").command;
-    assert_eq!(command, Command::Backfill { from: None, dids: vec![did.parse().expect("a DID")] });
+    assert_eq!(
+        command,
+        Command::Backfill {
+            from: None,
+            dids: vec![did.parse().expect("a DID")],
+            anew: false,
+            failures: None
+        }
+    );
     let both = ["plyr", "backfill", "--from", "https://pds.example", did];
     let error = cli::parse(cli::command_line(), both).expect_err("one or the other");
     assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
@@ -208,6 +227,7 @@ fn each_help_lists_what_matters_to_it() {
         "PLYR_DATA_DIR",
         "PG_BIN_DIR",
         "PLYR_UPSTREAMS",
+        "PLYR_BLIND_AFTER",
         "PLYR_PLC_URL",
         "PLYR_HANDLE_RESOLVER_URL",
         "PLYR_PRIVATE_HOSTS",

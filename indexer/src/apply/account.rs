@@ -13,6 +13,7 @@ use super::load::meet;
 use crate::change::Status;
 use crate::job;
 use crate::record::{self, KINDS, Kind};
+use crate::sabotage;
 use crate::syntax::{Did, Handle};
 
 /// What a look at a handle brought.
@@ -83,7 +84,10 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
         expire_handle(&mut tx, did, &mut effects).await?;
     }
     effects.carry_out(&mut tx).await?;
-    tx.commit().await
+    tx.commit().await?;
+    // Before what is asked of them next is answered: nothing that they write after that may pass by.
+    door.expect(did);
+    Ok(())
 }
 
 /// Notes that nobody could say who this is now. What was known stands, the handle for a while. Returns whether anything was.
@@ -183,6 +187,7 @@ pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Stat
     .await?;
     let mut effects = Effects::default();
     match (before == Status::Active, now == Status::Active) {
+        _ if sabotage::is_on("status-moves-no-counts") => {}
         (true, false) => weigh(&mut tx, did, -1, &mut effects).await?,
         (false, true) => {
             weigh(&mut tx, did, 1, &mut effects).await?;
@@ -191,7 +196,7 @@ pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Stat
         }
         _ => {}
     }
-    if now == Status::Deleted {
+    if now == Status::Deleted && !sabotage::is_on("deleted-not-erased") {
         erase(&mut tx, did, &mut effects).await?;
     }
     if before != now {
@@ -230,19 +235,23 @@ async fn welcome_back(
 
 /// Adds or takes away all that a person counts for.
 async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effects) -> sqlx::Result<()> {
+    let (from, upto) = uris_of(did);
     let rows = sqlx::query!(
         r#"select subject_uri as "subject_uri!", sum(likes)::bigint as "likes!", sum(comments)::bigint as "comments!",
                   sum(plays)::bigint as "plays!"
            from (
-             select subject_uri, 1 as likes, 0 as comments, 0 as plays from plyr_like where did = $1 group by subject_uri
+             select subject_uri, 1 as likes, 0 as comments, 0 as plays from plyr_like
+             where uri > $2 and uri < $3 group by subject_uri
              union all
-             select subject_uri, 0, count(*), 0 from comment where did = $1 group by subject_uri
+             select subject_uri, 0, count(*), 0 from comment where uri > $2 and uri < $3 group by subject_uri
              union all
              select subject_uri, 0, 0, count(distinct play_key) from play
              where did = $1 and subject_uri is not null group by subject_uri
            ) as part
            group by subject_uri"#,
-        did.as_str()
+        did.as_str(),
+        from,
+        upto
     )
     .fetch_all(&mut *db)
     .await?;
@@ -287,12 +296,16 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
     Ok(())
 }
 
+/// Between which texts all URIs of a person's records sort, and nobody else's.
+pub(super) fn uris_of(did: &Did) -> (String, String) {
+    (format!("at://{did}/"), format!("at://{did}0"))
+}
+
 /// Erases what else there is of a deleted account: what was kept aside of it, what it asked us to do, by which sessions, and
 /// the names under which our API knew its things. What other people wrote about them is theirs. Bytes are the collector's.
 async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
+    let (from, to) = uris_of(did);
     let did = did.as_str();
-    // Everything between the DID's slash and the character after it.
-    let (from, to) = (format!("at://{did}/"), format!("at://{did}0"));
     sqlx::query!("delete from subject_count where uri >= $1 and uri < $2 and like_count = 0 and comment_count = 0 and play_count = 0", from, to)
         .execute(&mut *db)
         .await?;
@@ -325,14 +338,19 @@ async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
 
 /// URIs of a person's projections of one kind.
 pub(super) async fn projected(db: &mut PgConnection, kind: Kind, did: &Did) -> sqlx::Result<Vec<String>> {
+    let (from, upto) = uris_of(did);
     let did = did.as_str();
     match kind {
         Kind::Track => sqlx::query_scalar!("select uri from track where did = $1", did).fetch_all(db).await,
         Kind::Like => {
-            sqlx::query_scalar!("select uri from plyr_like where did = $1", did).fetch_all(db).await
+            sqlx::query_scalar!("select uri from plyr_like where uri > $1 and uri < $2", from, upto)
+                .fetch_all(db)
+                .await
         }
         Kind::Comment => {
-            sqlx::query_scalar!("select uri from comment where did = $1", did).fetch_all(db).await
+            sqlx::query_scalar!("select uri from comment where uri > $1 and uri < $2", from, upto)
+                .fetch_all(db)
+                .await
         }
         Kind::List => sqlx::query_scalar!("select uri from list where did = $1", did).fetch_all(db).await,
         Kind::Profile => {

@@ -46,7 +46,7 @@ async fn backfill_once(indexer: &Indexer, upstream: &Upstream, owed_at: DateTime
     let backfill::Progress { listed, read, skipped, failed, .. } = progress;
     info!(source = &*upstream.key, listed, read, skipped, failed, "backfill done");
     for (did, why) in &progress.failures {
-        warn!(%did, why, "a repo could not be had; a job will try again");
+        warn!(%did, %why, "a repo could not be had; a job will try again");
     }
     let dids: Vec<Did> = progress.failures.into_iter().map(|(did, _)| did).collect();
     job::enqueue_resyncs(&indexer.door.pool, &dids).await?;

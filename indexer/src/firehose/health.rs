@@ -12,12 +12,13 @@ use crate::source;
 
 /// How often it is told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// Word is left at least this often, that there is a reader, though nothing be new.
-const WORD_EVERY: Duration = Duration::from_secs(20);
 /// Times are read off an event no more often than this: thousands come in a second.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Comparisons are owed no more often than this; what comes sooner is owed at the end of it.
 const OWE_EVERY: Duration = Duration::from_secs(30);
+
+/// That nothing changed is said too, so that others know the reader to be alive.
+const ALIVE_EVERY: Duration = Duration::from_secs(20);
 
 const KINDS: [&str; 8] = ["commit", "sync", "identity", "account", "info", "error", "unknown", "unreadable"];
 
@@ -35,9 +36,9 @@ pub(super) struct Health {
 struct State {
     now: source::Health,
     told: source::Health,
-    told_at: Option<Instant>,
     looked_at: Option<Instant>,
     owed_at: Option<Instant>,
+    told_at: Option<Instant>,
     owes: bool,
     has_begun: bool,
 }
@@ -161,20 +162,20 @@ impl Health {
                 Err(error) => tracing::warn!(%error, "cannot note that a comparison is owed"),
             }
         }
-        let (now, is_news) = {
+        let (now, is_told) = {
             let state = self.state();
-            let is_due = state.told_at.is_none_or(|told_at| told_at.elapsed() > WORD_EVERY);
-            (state.now.clone(), is_due || state.now != state.told)
+            let is_recent = state.told_at.is_some_and(|told_at| told_at.elapsed() < ALIVE_EVERY);
+            (state.now.clone(), state.now == state.told && is_recent)
         };
-        if !is_news {
+        if is_told {
             return;
         }
         match source::save_health(pool, &self.key, &now).await {
             Ok(()) => {
                 let mut state = self.state();
                 state.now.new_gaps -= now.new_gaps;
-                state.told = source::Health { new_gaps: 0, ..now };
                 state.told_at = Some(Instant::now());
+                state.told = source::Health { new_gaps: 0, ..now };
             }
             Err(error) => tracing::warn!(%error, "cannot save how a stream is doing"),
         }

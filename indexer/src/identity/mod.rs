@@ -168,7 +168,8 @@ impl Identity {
     pub async fn verified_handle(&self, document: &DidDocument) -> Result<Option<Handle>, IdentityError> {
         let Some(handle) = document.handles.first() else { return Ok(None) };
         let did = self.shared.handles.refresh(handle, || self.lookup_handle(handle)).await?;
-        Ok((did.as_ref() == Some(&document.did)).then(|| handle.clone()))
+        let agrees = did.as_ref() == Some(&document.did) || crate::sabotage::is_on("handle-one-way");
+        Ok(agrees.then(|| handle.clone()))
     }
 
     async fn fetch(&self, did: &Did) -> Result<Arc<DidDocument>, IdentityError> {

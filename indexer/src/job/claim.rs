@@ -68,6 +68,9 @@ pub(super) async fn claim_all(pool: &PgPool, held: &HashMap<String, usize>) -> s
             jobs.extend(claim(pool, kind, free as i64).await?);
         }
     }
+    if !jobs.is_empty() {
+        crate::sabotage::point("job-claimed");
+    }
     Ok(jobs)
 }
 

@@ -220,7 +220,15 @@ impl Net {
     }
 
     async fn get(&self, url: &Url, cap_bytes: u64, total: Duration) -> Result<(HeaderMap, Body), NetError> {
-        let (response, url) = self.follow(url, Instant::now() + total).await?;
+        let followed = self.follow(url, Instant::now() + total).await;
+        if let (Some(host), turns) = (Authority::of(url), &self.shared.turns) {
+            match &followed {
+                Ok(_) => turns.answered(&host),
+                Err(NetError::Io(_) | NetError::Timeout) => turns.failed(&host),
+                Err(_) => {}
+            }
+        }
+        let (response, url) = followed?;
         let code = response.status().as_u16();
         if response.status().is_success() {
             let headers = response.headers().clone();

@@ -7,15 +7,17 @@
 //! <https://atproto.com/specs/repository#mst-structure>
 
 mod node;
+mod partial;
 
 pub use node::{Entry, KEY_LEN_MAX, Node, layer_of};
+pub use partial::PartialTree;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use cid::Cid;
 
-use super::car::Blocks;
+use super::car::{self, BinaryCid, Blocks};
 use super::cbor::CborError;
 
 /// Why a tree proves nothing.
@@ -133,6 +135,16 @@ struct Level {
     layer: u32,
     next: usize,
     key: Vec<u8>,
+}
+
+/// The root of a tree without keys.
+pub fn empty_root() -> BinaryCid {
+    car::binary_cid_of(b"\xa2\x61e\x80\x61l\xf6")
+}
+
+/// A CID in its other form.
+pub fn decoded(cid: &BinaryCid) -> Cid {
+    Cid::try_from(cid.as_slice()).unwrap_or_default()
 }
 
 /// An entry whose suffix lies in its level's `suffixes`.
