@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::world::gate::Act;
 use crate::world::network::Network;
-use crate::world::{Account, Plyr, eventually, pds, run, same};
+use crate::world::{Account, Gate, Plyr, eventually, pds, run, same};
 use stand::Stand;
 use voice::Voice;
 
@@ -35,7 +36,7 @@ async fn standing(plyr: &Plyr, did: &str) -> (String, Option<String>) {
 #[test]
 fn a_foreign_host_hides_nobody() {
     run(async {
-        let net = Network::start(&[]);
+        let (net, gate) = Gate::network(&[]).await;
         let voice = Voice::start().await;
         let plyr = Plyr::up_with(&net, &[("PLYR_UPSTREAMS", &voice.beside(&net.upstream()))]).await;
         let artist = Account::create(&net, "artist").await;
@@ -56,7 +57,8 @@ fn a_foreign_host_hides_nobody() {
             .await;
         }
 
-        // It goes on talking, faster than anybody could ask; the account's own host is heard all the same.
+        // It goes on talking, faster than anybody answers; the account's own host is heard all the same.
+        gate.rule(1000, &["getRepoStatus"], Act::DelayAnswer(Duration::from_millis(400)));
         let (talker, did) = (voice.clone(), artist.did.clone());
         let talking = tokio::spawn(async move {
             for status in ["active", "deleted"].into_iter().cycle() {
