@@ -168,6 +168,11 @@ impl Jetstream {
         self.shared.dictionary.fetch_xor(1, Ordering::Relaxed);
     }
 
+    /// Ends it, before it is dropped. Another may then begin at its address.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Connections that are open.
     pub fn subscribers(&self) -> u64 {
         self.shared.subscribers.load(Ordering::Relaxed)

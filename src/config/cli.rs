@@ -213,8 +213,8 @@ pub(super) struct Settings {
     /// their names. [default: fm.plyr]
     #[arg(long, env = "PLYR_NAMESPACE", value_name = "NSID", help_heading = "Network")]
     pub(super) namespace: Option<String>,
-    /// How often the revs of all repos are compared with those that their PDSes state: a number and `s`, `m`, `h` or `d`, or
-    /// `off`. After a gap in a source's events it is done at once, whatever this says. [default: 6h]
+    /// How often the revs of all repos are compared with those that their PDSes state: for example `6h`, or `off`. After a
+    /// gap in a source's events it is done at once, whatever this says. [default: 6h]
     #[arg(long, env = "PLYR_COMPARE_EVERY", value_name = "TIME", help_heading = "Network")]
     pub(super) compare_every: Option<String>,
     /// Requests for whole repos and the like under way at once. [default: 16]

@@ -22,6 +22,8 @@ mod sim;
 mod sql;
 mod status;
 mod streams;
+mod truth;
 mod upload;
+mod whole;
 mod world;
 mod xrpc;

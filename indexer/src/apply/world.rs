@@ -34,6 +34,14 @@ pub(super) struct Held {
     pub(super) read: bool,
 }
 
+/// What was found of a record, beside what the table decides by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) first_seen_at: DateTime<Utc>,
+    /// It has a value, and so may have a projection.
+    pub(super) lives: bool,
+}
+
 /// A record row to write.
 #[derive(Debug)]
 pub(super) struct Write {
@@ -50,7 +58,8 @@ pub(super) struct World<'a> {
     pub(super) now: DateTime<Utc>,
     pub(super) repos: BTreeMap<Did, Held>,
     pub(super) rows: HashMap<AtUri, Row>,
-    pub(super) first_seen: HashMap<AtUri, DateTime<Utc>>,
+    /// Records that were here before.
+    pub(super) found: HashMap<AtUri, Found>,
     pub(super) writes: BTreeMap<AtUri, Write>,
     pub(super) raised: Vec<AtUri>,
     pub(super) pending: BTreeMap<Did, Status>,
@@ -69,7 +78,7 @@ impl<'a> World<'a> {
             now: Utc::now().trunc_subsecs(6),
             repos: BTreeMap::new(),
             rows: HashMap::new(),
-            first_seen: HashMap::new(),
+            found: HashMap::new(),
             writes: BTreeMap::new(),
             raised: Vec::new(),
             pending: BTreeMap::new(),
@@ -80,8 +89,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn take(&mut self, input: &Input) {
-        let is_future = |rev: &&Tid| rev_is_in_future(rev, self.now) && !sabotage::is_on("ignore-future-rev");
-        if let Some(rev) = input.rev().filter(is_future) {
+        if let Some(rev) = input.rev().filter(|rev| rev_is_in_future(rev, self.now)) {
             return self.refuse_future(input, rev);
         }
         match input {
@@ -104,7 +112,7 @@ impl<'a> World<'a> {
             Input::Report(report) => self.report(report),
             Input::Account { did, status } => self.account(did, *status),
             Input::Identity { did } => {
-                if self.repos.contains_key(did) {
+                if self.repos.contains_key(did) && !sabotage::is_on("identity-ignored") {
                     self.effects.job(job::MEET, did.as_str());
                 }
             }
@@ -192,7 +200,7 @@ impl<'a> World<'a> {
         if self.tracks(uri) && self.repos.get(&did).is_some_and(|held| held.repo.state == RepoState::Unknown)
         {
             // What else is in the repo, nobody has told us.
-            self.effects.job(job::RESYNC, did.as_str());
+            self.effects.hint(job::RESYNC, did.as_str());
         }
     }
 

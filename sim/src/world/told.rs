@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Body, Event, World};
+use crate::truth::Standing;
 use crate::wire::{self, Cid, CommitBody, Frame};
 
 /// What a listener gets of an event: each frame under a number; none is one that got lost.
@@ -28,7 +29,9 @@ impl World {
     }
 
     fn is_lost(&mut self, event: &Event) -> bool {
-        let lost = !self.is_calm && self.mischief.chance(self.options.faults.drops);
+        // Without it a deletion looks like a host that has lost its data.
+        let is_deletion = matches!(event.body, Body::Account(Standing::Deleted));
+        let lost = !self.is_calm && !is_deletion && self.mischief.chance(self.options.faults.drops);
         if lost
             && matches!(event.body, Body::Identity { .. })
             && let Some(who) = self.by_did.get(&event.did)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sim::jetstream::{Body, Commit, Event, Jetstream, Operation, Options};
+
 use super::bridge::Bridge;
 use super::{await_proven, await_same_rows, jetstream, plyr_on, upstream};
 use crate::world::network::Network;
@@ -69,61 +71,109 @@ fn a_source_that_goes_blind_is_called_so() {
     });
 }
 
-/// What is lost between two connections, in each of the ways in which a Jetstream shows it.
-#[test]
-fn what_was_lost_meanwhile_is_compared_and_read_again() {
-    run(async {
-        for (dialect, how) in [(2, "retention"), (2, "another instance"), (1, "retention"), (2, "future")] {
-            let net = Network::start(&[]);
-            let one = jetstream().await;
-            let bridge = Bridge::true_to(&net, &[&one]);
-            let (artist, fan) = (Account::create(&net, "artist").await, Account::create(&net, "fan").await);
-            let track = artist.create_track("kept").await;
-            let like = fan.like(&track).await;
-            let mut plyr = plyr_on(&net, &[upstream(dialect, &one)]).await;
-            plyr.await_counts(&track.0, Some([1, 0, 0])).await;
-            await_proven(&plyr).await;
-            assert!(plyr.terminate().await.success());
-            let owed_at = plyr
-                .db
-                .number("select extract(epoch from max(compare_owed_at))::bigint * 1000 from source")
-                .await;
-            // Told to nobody: a like taken back, a comment.
-            drop(bridge);
-            fan.delete_record(&like.0).await;
-            fan.create_record("fm.plyr.comment", pds::comment(&track, "unheard", 1)).await;
-            match how {
-                "retention" => {
-                    one.skip(5);
-                    one.forget_before(one.next_seq());
-                }
-                "another instance" => one.skip(1_000_000),
-                _ => {
-                    plyr.db.run("update source set cursor = 900000000").await;
-                }
-            }
-            let told = Arc::clone(&one);
-            let late = Account::create(&net, "late").await;
-            plyr.start().await;
-            // The next event is what shows it.
-            let _bridge = Bridge::lying(&net, &[&told], {
-                let late = late.did.clone();
-                move |event| if event.did == late { vec![event] } else { Vec::new() }
-            });
-            late.like(&track).await;
-            eventually(&format!("{dialect}, {how}: a gap"), || async {
-                let gaps = plyr.db.number("select gaps from source").await;
-                if gaps > 0 { Ok(()) } else { Err(plyr.read_log()) }
-            })
-            .await;
-            let now = plyr
-                .db
-                .number("select extract(epoch from max(compare_owed_at))::bigint * 1000 from source")
-                .await;
-            assert!(now >= owed_at, "{dialect}, {how}");
-            plyr.await_counts(&track.0, Some([1, 1, 0])).await;
-            let commits = Plyr::up(&net).await;
-            await_same_rows(&plyr, &commits).await;
+/// How a Jetstream may have lost what follows our cursor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Loss {
+    /// It keeps events for a while only.
+    Retention,
+    /// It is another one, whose numbers mean something else.
+    Instance,
+    /// It never came so far.
+    Future,
+}
+
+/// Loses events between two connections and waits until that shows.
+async fn lose(dialect: u8, how: Loss) -> (Network, Plyr, String) {
+    let net = Network::start(&[]);
+    let mut one = jetstream().await;
+    let bridge = Bridge::true_to(&net, &[&one]);
+    let (artist, fan) = (Account::create(&net, "artist").await, Account::create(&net, "fan").await);
+    let track = artist.create_track("kept").await;
+    let like = fan.like(&track).await;
+    let mut plyr = plyr_on(&net, &[upstream(dialect, &one)]).await;
+    plyr.await_counts(&track.0, Some([1, 0, 0])).await;
+    await_proven(&plyr).await;
+    assert!(plyr.terminate().await.success());
+    plyr.db.run("update source set compare_owed_at = 'epoch'").await;
+    // Told to nobody: a like taken back, a comment.
+    drop(bridge);
+    fan.delete_record(&like.0).await;
+    fan.create_record("fm.plyr.comment", pds::comment(&track, "unheard", 1)).await;
+    match how {
+        Loss::Retention => {
+            one.skip(5);
+            one.forget_before(one.next_seq());
         }
+        Loss::Instance => {
+            one.stop();
+            one = succeed(&one).await;
+        }
+        Loss::Future => {
+            plyr.db.run("update source set cursor = 900000000").await;
+        }
+    }
+    let late = Account::create(&net, "late").await;
+    plyr.start().await;
+    // The next event is what shows it.
+    let only = late.did.clone();
+    let bridge =
+        Bridge::lying(&net, &[&one], move |event| if event.did == only { vec![event] } else { Vec::new() });
+    late.like(&track).await;
+    eventually(&format!("{dialect}, {how:?}: a gap"), || async {
+        let owed =
+            plyr.db.number("select count(*) from source where gaps > 0 and compare_owed_at > 'epoch'").await;
+        if owed > 0 { Ok(()) } else { Err(plyr.read_log()) }
+    })
+    .await;
+    drop(bridge);
+    (net, plyr, track.0)
+}
+
+/// Another Jetstream at the same address, to which other things happened under the same numbers.
+async fn succeed(one: &Jetstream) -> Arc<Jetstream> {
+    let options = Options { listen: one.authority().parse().expect("an address"), ..Options::default() };
+    let started = eventually("the address to be free", || async {
+        Jetstream::start(options.clone()).await.map_err(|error| error.to_string())
+    });
+    let other = Arc::new(started.await);
+    for number in 0..100 {
+        let rev = "3lr3xwyj5y22c".to_owned();
+        let (collection, rkey) = ("app.bsky.feed.like".to_owned(), number.to_string());
+        let operation = Operation::Delete;
+        let gone =
+            Commit { rev, operation, collection, rkey, cid: None, record: None, is_replacement: false };
+        let time_us = chrono::Utc::now().timestamp_micros();
+        other.push(Event {
+            did: "did:plc:ewvi7nxzyoun6zhxrhs64oiz".into(),
+            time_us,
+            body: Body::Commit(gone),
+        });
+    }
+    other
+}
+
+#[test]
+fn each_kind_of_loss_is_noticed() {
+    run(async {
+        lose(2, Loss::Instance).await;
+        lose(2, Loss::Future).await;
+    });
+}
+
+#[test]
+fn what_the_newer_dialect_lost_is_read_again() {
+    run(async {
+        let (net, plyr, track) = lose(2, Loss::Retention).await;
+        plyr.await_counts(&track, Some([1, 1, 0])).await;
+        await_same_rows(&plyr, &Plyr::up(&net).await).await;
+    });
+}
+
+#[test]
+fn what_the_older_dialect_lost_is_read_again() {
+    run(async {
+        let (net, plyr, track) = lose(1, Loss::Retention).await;
+        plyr.await_counts(&track, Some([1, 1, 0])).await;
+        await_same_rows(&plyr, &Plyr::up(&net).await).await;
     });
 }
