@@ -14,7 +14,12 @@ fn main() -> std::process::ExitCode {
                 Command::Work => run::work(config).await,
                 Command::Migrate => run::migrate(config).await,
                 Command::Rebuild => run::rebuild(config).await,
-                Command::Backfill { from, dids } => run::backfill(config, from, dids).await,
+                Command::Backfill { from, dids, anew, failures } => {
+                    run::backfill(config, from, dids, anew, failures).await
+                }
+                Command::Audit { sample, repair } => run::audit(config, sample, repair).await,
+                Command::Sim(simulation) => run::sim::simulate(*simulation).await,
+                Command::Problems(ask) => run::problems(config, ask).await,
             }
         })
     });

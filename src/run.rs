@@ -1,9 +1,13 @@
 //! The commands: which parts of plyr run in this process, and how they end.
 
+mod audit;
+mod backfill;
 mod database;
 mod house;
+mod problems;
 mod progress;
 mod secret;
+pub mod sim;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,16 +25,17 @@ use indexer::firehose::{self, Upstream};
 use indexer::identity::Identity;
 use indexer::net::Net;
 use indexer::record::Registry;
-use indexer::syntax::Did;
-use indexer::{Indexer, backfill as backfilling, job, jobs};
+use indexer::{Indexer, compare, job, jobs};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::config::Config;
 use crate::telemetry;
+pub use audit::audit;
+pub use backfill::backfill;
 use database::Database;
+pub use problems::problems;
 use progress::Progress;
 
 /// At the end, for what was asked of other servers and cannot be asked twice.
@@ -125,53 +130,16 @@ pub async fn rebuild(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads whole repos: those named, or all of a host, or all of every upstream.
-pub async fn backfill(config: Config, from: Option<Url>, dids: Vec<Did>) -> anyhow::Result<()> {
-    let (config, database) = Database::open(config).await?;
-    database.expect_migrated().await?;
-    let indexer = indexer(&config, &database).await?;
-    let progress = Progress::new("repos");
-    let report = |state: &backfilling::Progress| {
-        let note = format!("{} read, {} failed", state.read, state.failed);
-        progress.at(state.read + state.skipped + state.failed, Some(state.listed), &note);
-    };
-    let hosts = match from {
-        Some(host) => vec![host],
-        None if dids.is_empty() => {
-            config.upstreams.iter().map(|upstream| upstream.http_url.clone()).collect()
-        }
-        None => Vec::new(),
-    };
-    let mut outcomes = Vec::new();
-    if !dids.is_empty() {
-        outcomes.push(backfilling::repos(&indexer, dids, report).await);
-    }
-    for host in hosts {
-        outcomes.push(backfilling::host(&indexer, &host, report).await.with_context(|| format!("{host}"))?);
-    }
-    progress.end();
-    let mut failed = 0;
-    for outcome in outcomes {
-        println!(
-            "{} repos listed: {} read, {} skipped (held already, hidden, or without records of ours), {} failed",
-            outcome.listed, outcome.read, outcome.skipped, outcome.failed
-        );
-        for (did, why) in &outcome.failures {
-            println!("  {did}: {why}");
-        }
-        failed += outcome.failed;
-    }
-    database.close().await;
-    anyhow::ensure!(failed == 0, "{failed} repos could not be had");
-    Ok(())
-}
-
 fn registry(config: &Config) -> Registry {
     Registry::new(&config.namespace, config.public_url.clone())
 }
 
 async fn indexer(config: &Config, database: &Database) -> anyhow::Result<Indexer> {
-    let net = Net::new(config.net_options())?;
+    let options = config.net_options();
+    if let Some(dir) = &options.spool_dir {
+        std::fs::create_dir_all(dir).with_context(|| format!("PLYR_DATA_DIR: {}", dir.display()))?;
+    }
+    let net = Net::new(options)?;
     let identity = Identity::new(net.clone(), config.identity_options());
     let door = Door::open(database.pool.clone(), registry(config)).await?;
     Ok(Indexer { door: Arc::new(door), identity, net })
@@ -221,11 +189,15 @@ impl<'a> Parts<'a> {
         for upstream in &self.config.upstreams {
             let upstream = Upstream {
                 key: upstream.key.as_str().into(),
+                kind: upstream.kind,
                 ws_url: upstream.ws_url.clone(),
                 http_url: upstream.http_url.clone(),
             };
             self.tasks.spawn(firehose::run(self.indexer.clone(), upstream, self.stop.clone()));
         }
+        self.tasks.spawn(compare::run(self.indexer.clone(), self.config.compare_every, self.stop.clone()));
+        let pool = self.indexer.door.pool.clone();
+        self.tasks.spawn(firehose::blind::watch(pool, self.config.blind_after, self.stop.clone()));
         Ok(())
     }
 

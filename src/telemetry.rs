@@ -45,9 +45,19 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
 fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("plyr_events_total", "Events received, by source and kind");
-    describe_gauge!("plyr_firehose_connected", "Whether the source's stream is open");
-    describe_gauge!("plyr_firehose_lag_seconds", "Age of the newest event when it was received");
-    describe_counter!("plyr_firehose_reconnects_total", "Times a source's stream ended");
+    describe_gauge!("plyr_source_connected", "Whether the source's stream is open");
+    describe_gauge!("plyr_source_lag_seconds", "Age of the source's newest event, growing while none comes");
+    describe_counter!("plyr_source_gaps_total", "Times something of the source's stream was missing");
+    describe_gauge!(
+        "plyr_source_blind",
+        "Whether the source lives and brings nothing of ours that others bring"
+    );
+    describe_gauge!("plyr_source_divergences", "What the source said of records and a proof refuted");
+    describe_counter!("plyr_source_reconnects_total", "Times a source's stream ended");
+    describe_counter!(
+        "plyr_source_refusals_total",
+        "Times a source refused what we ask for, as it will again"
+    );
     describe_counter!("plyr_changes_total", "Record changes, by what the door decided");
     describe_counter!("plyr_chain_broken_total", "Commit chains found broken, by what showed it");
     describe_counter!("plyr_problems_total", "Events kept aside since the start, by kind");

@@ -55,7 +55,7 @@ pub struct ProfileView {
 /// A DID or a handle.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
-enum AtIdentifier {
+pub(crate) enum AtIdentifier {
     Did(Did),
     Handle(Handle),
 }
@@ -67,6 +67,16 @@ impl TryFrom<String> for AtIdentifier {
             text.parse().map(AtIdentifier::Did)
         } else {
             Handle::normalized(&text).map(AtIdentifier::Handle)
+        }
+    }
+}
+
+impl AtIdentifier {
+    /// Who is meant; none when nobody has that handle.
+    pub(crate) async fn did(self, db: &mut PgConnection) -> Result<Option<Did>, Error> {
+        match self {
+            AtIdentifier::Did(did) => Ok(Some(did)),
+            AtIdentifier::Handle(handle) => by_handle(db, &handle).await,
         }
     }
 }
@@ -83,10 +93,7 @@ pub(crate) async fn get_profile(
 ) -> Result<Json<ProfileView>, Error> {
     let missing = || Error::declared("NotFound", "no such person");
     let mut db = app.pool.acquire().await?;
-    let did = match params.0.actor {
-        AtIdentifier::Did(did) => did,
-        AtIdentifier::Handle(handle) => by_handle(&mut db, &handle).await?.ok_or_else(missing)?,
-    };
+    let did = params.0.actor.did(&mut db).await?.ok_or_else(missing)?;
     let mut people = hydrate::people(&app.options, &mut db, std::slice::from_ref(&did)).await?;
     let basic = people.remove(&did).ok_or_else(missing)?;
     let track_count =

@@ -63,6 +63,12 @@ impl Error {
         (self.status, self.message, self.cause)
     }
 
+    /// The same failure for one of several who asked at once. The cause stays behind, so it goes to the log now.
+    pub(crate) fn again(&self) -> Self {
+        log_cause(self.status, self.cause.as_ref());
+        Error::new(self.status, self.name, self.message.clone())
+    }
+
     /// The HTTP status it is answered with.
     pub fn status(&self) -> StatusCode {
         self.status

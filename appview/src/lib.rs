@@ -35,6 +35,7 @@ pub mod router;
 mod server;
 pub mod session;
 pub mod store;
+mod sync;
 mod track;
 pub mod upload;
 mod web;
@@ -67,6 +68,7 @@ pub struct App {
     limits: Arc<limit::Limits>,
     sessions: session::Sessions,
     live: live::Live,
+    status: sync::Answers,
     upload_places: upload::Places,
     stop: CancellationToken,
 }
@@ -84,6 +86,7 @@ impl App {
             publisher: publish::Publisher::new(sessions.clone()),
             pool: pool::read_only(database.clone(), options.pool_connections_max),
             live: live::Live::new(options.live_streams_max),
+            status: sync::Answers::default(),
             upload_places: upload::Places::default(),
             options: Arc::new(options),
             database,

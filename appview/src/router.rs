@@ -11,7 +11,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, audio, auth, comment, headers, health, like, live, media, observe, own, track,
+    App, Options, actor, audio, auth, comment, headers, health, like, live, media, observe, own, sync, track,
     upload, web, xrpc,
 };
 
@@ -43,6 +43,8 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.plyr.feed.getLatest", get(track::get_latest))
         .route("/xrpc/fm.plyr.feed.getLikes", get(like::get_likes))
         .route("/xrpc/fm.plyr.feed.getTracks", get(track::get_tracks))
+        .route("/xrpc/fm.plyr.sync.getRepoStatus", get(sync::get_repo_status))
+        .route("/xrpc/fm.plyr.sync.getStatus", get(sync::get_status))
         .route("/xrpc/{*method}", any(xrpc::unknown_method))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))
@@ -199,9 +201,14 @@ mod tests {
         methods.push("fm.plyr.feed.getNothing");
         for nsid in methods {
             // What no lexicon allows, so that nothing is read.
-            let path = format!("/xrpc/{nsid}?limit=0&actor=!&uri=!&uris=!");
+            let path = format!("/xrpc/{nsid}?limit=0&actor=!&did=!&uri=!&uris=!");
             let (response, body) = ask("GET", &path, "*/*").await;
-            let expected = if nsid.ends_with("getNothing") { 501 } else { 400 };
+            let expected = match nsid {
+                "fm.plyr.feed.getNothing" => 501,
+                // Nothing to get wrong; the database is away.
+                "fm.plyr.sync.getStatus" => 503,
+                _ => 400,
+            };
             assert_eq!(response.status().as_u16(), expected, "{nsid}: {body}");
         }
     }

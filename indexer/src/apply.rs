@@ -13,18 +13,21 @@ mod load;
 #[cfg(test)]
 mod model;
 pub mod rebuild;
+pub mod reread;
+mod settle;
 pub mod table;
 mod world;
 mod write;
 
 use std::collections::HashSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input};
 use crate::record::Registry;
+use crate::sabotage;
 use crate::syntax::Did;
 use world::World;
 
@@ -96,7 +99,7 @@ impl Door {
 
 /// Applies what a source says and saves how far it has come, or nothing of both.
 pub async fn apply(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> sqlx::Result<()> {
-    transact(door, inputs, cursor, true).await
+    transact(door, inputs, cursor.map(|cursor| &cursor.source), cursor, true).await
 }
 
 /// Applies inputs inside a transaction of the caller's, who commits it: what we wrote ourselves closes its intent in the
@@ -112,29 +115,41 @@ async fn write(
     door: &Door,
     db: &mut PgConnection,
     inputs: &[Input],
-    source: Option<&str>,
+    source: Option<&Arc<str>>,
 ) -> sqlx::Result<Vec<Did>> {
-    let mut world = World::load(door, db, inputs).await?;
+    let mut world = World::load(door, db, inputs, source).await?;
     for input in inputs {
         world.take(input);
     }
-    world.write(db, source).await
+    world.write(db).await
 }
 
 /// Whether the database would take these inputs.
-async fn rehearse(door: &Door, inputs: &[Input]) -> sqlx::Result<()> {
-    transact(door, inputs, None, false).await
+async fn rehearse(door: &Door, inputs: &[Input], source: Option<&Arc<str>>) -> sqlx::Result<()> {
+    transact(door, inputs, source, None, false).await
 }
 
-async fn transact(door: &Door, inputs: &[Input], cursor: Option<&Cursor>, commit: bool) -> sqlx::Result<()> {
-    let mut tx = door.pool.begin().await?;
-    let source = cursor.map(|cursor| cursor.source.to_string());
-    let dids = write(door, &mut tx, inputs, source.as_deref()).await?;
+/// Every statement finds its rows by keys that come in arrays: one plan fits all lengths, and making it anew each time costs
+/// more than it could save.
+const BEGIN: &str = "begin; set local plan_cache_mode = force_generic_plan; set local jit = off";
+
+async fn transact(
+    door: &Door,
+    inputs: &[Input],
+    source: Option<&Arc<str>>,
+    cursor: Option<&Cursor>,
+    commit: bool,
+) -> sqlx::Result<()> {
+    let mut tx = door.pool.begin_with(BEGIN).await?;
+    let dids = write(door, &mut tx, inputs, source).await?;
     if let Some(cursor) = cursor {
-        crate::source::advance(&mut tx, cursor).await?;
+        // Whatever is behind is saved before long, even when nothing more comes.
+        crate::source::advance(&mut tx, cursor, !inputs.is_empty()).await?;
     }
     if commit {
+        sabotage::point("apply-before-commit");
         tx.commit().await?;
+        sabotage::point("apply-after-commit");
         door.track(dids.iter());
     } else {
         tx.rollback().await?;

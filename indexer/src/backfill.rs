@@ -1,148 +1,131 @@
-//! Reading the repos of a host as a whole: at first contact, and where its stream had a hole.
+//! Reading many repos as a whole: at first contact, where a stream had a hole, and when an operator asks for it.
 //!
-//! The host only tells which repos there are. Each is read from its account's own PDS and verified, so a repo that is
-//! here already at the listed rev is skipped: an interrupted backfill continues where it was.
+//! ```text
+//! a host's list ─► ledger ─► its PDS: fetch and prove, many at once ─► door, many small ones in one transaction ─► ledger
+//! ```
+//!
+//! The host only tells which repos there are; each is read from its account's own PDS and verified. Which ones there are and
+//! which are done stands in the database, so that a killed backfill goes on where it was and asks for nothing twice but
+//! what was on its way.
 
-use std::collections::HashMap;
+mod ledger;
+mod listing;
+mod reader;
 
-use futures_util::{StreamExt, stream};
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::apply::batch::apply_all;
-use crate::change::{Input, Status};
-use crate::pds::{self, ListedRepo};
+use crate::Indexer;
+use crate::pds::PdsError;
 use crate::syntax::Did;
-use crate::{Indexer, jobs};
+use ledger::Ledger;
 
-/// Repos read at once.
-const AT_ONCE: usize = 4;
+/// Failures that a summary holds.
+pub const FAILURES_MAX: usize = 100_000;
 
 /// How far a backfill has come.
 #[derive(Debug, Default, Clone)]
 pub struct Progress {
+    /// When it began, if that was in an earlier process.
+    pub continues: Option<DateTime<Utc>>,
+    /// Whether the list is complete, so that `listed` is all there is.
+    pub is_listed: bool,
     /// Repos listed so far.
     pub listed: u64,
-    /// Held already at the listed rev, hidden by the host, or without records of ours.
+    /// Held already as they are now, hidden by the host, or without records of ours.
     pub skipped: u64,
     /// Read and applied.
     pub read: u64,
-    /// Could not be had, and why. The first [`FAILURES_MAX`] are named; `failed` counts all.
-    pub failures: Vec<(Did, String)>,
-    /// Number of all that could not be had.
+    /// Could not be had.
     pub failed: u64,
+    /// Which ones, and why: filled in at the end, at most [`FAILURES_MAX`].
+    pub failures: Vec<(Did, Failure)>,
 }
 
-/// Failures named in a summary.
-pub const FAILURES_MAX: usize = 1000;
+/// Why a repo could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// A name to group by: `RepoDeactivated`, `BadSignature`, `Unreachable`.
+    pub reason: String,
+    /// For an operator to read.
+    pub detail: String,
+}
 
-enum Outcome {
-    Skipped,
-    Read,
-    Failed(Did, String),
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.reason, self.detail)
+    }
+}
+
+impl Failure {
+    pub(crate) fn of(error: &PdsError) -> Self {
+        // A host may answer with anything, and this is printed.
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        Failure { reason: error.name(), detail: error.to_string().chars().map(plain).take(500).collect() }
+    }
+
+    /// Whether it is the account's PDS's last word, and no fault of anybody: there is nothing to be had.
+    pub fn is_final(&self) -> bool {
+        ["RepoNotFound", "RepoTakendown", "RepoSuspended", "RepoDeactivated", "NoSuchDid", "Tombstoned"]
+            .contains(&self.reason.as_str())
+    }
 }
 
 impl Progress {
-    fn note(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Skipped => self.skipped += 1,
-            Outcome::Read => self.read += 1,
-            Outcome::Failed(did, why) => {
-                self.failed += 1;
-                if self.failures.len() < FAILURES_MAX {
-                    self.failures.push((did, why));
-                }
-            }
-        }
+    /// How many have been dealt with.
+    pub fn done(&self) -> u64 {
+        self.skipped + self.read + self.failed
     }
 }
 
-/// Reads all repos that a host lists and that have records of ours. `report` hears of the progress after each repo.
+/// Which earlier backfill of the same repos is continued, if it did not come to its end.
+#[derive(Debug, Clone, Copy)]
+pub enum Since {
+    /// Whichever there is.
+    Any,
+    /// One that began after this.
+    After(DateTime<Utc>),
+    /// None: from the beginning.
+    Anew,
+}
+
+/// Reads all repos that a host lists and that have records of ours, as is owed since a hole in its stream. `report` hears
+/// of the progress now and then.
 pub async fn host(indexer: &Indexer, host: &Url, report: impl Fn(&Progress)) -> anyhow::Result<Progress> {
-    let mut progress = Progress::default();
-    let mut cursor = None;
-    loop {
-        let (repos, next, unreadable) = pds::list_repos(indexer, host, cursor.as_deref()).await?;
-        if unreadable > 0 {
-            tracing::warn!(%host, unreadable, "lines of listRepos that cannot be read");
-        }
-        progress.listed += repos.len() as u64;
-        note_standings(indexer, &repos).await?;
-        let held = held_revs(indexer, &repos).await?;
-        let held = &held;
-        let mut work = stream::iter(repos)
-            .map(|repo| async move {
-                match (repo.active, held.get(repo.did.as_str())) {
-                    (false, _) => Outcome::Skipped,
-                    (true, Some(rev)) if rev.as_str() >= repo.rev.as_str() => Outcome::Skipped,
-                    (true, held) => read(indexer, repo.did, held.is_none()).await,
-                }
-            })
-            .buffer_unordered(AT_ONCE);
-        while let Some(outcome) = work.next().await {
-            progress.note(outcome);
-            report(&progress);
-        }
-        drop(work);
-        if next.is_none() || next == cursor {
-            return Ok(progress);
-        }
-        cursor = next;
-    }
+    // What was read before the hole proves nothing about it.
+    let owed_at = sqlx::query_scalar!("select max(owed_at) from source where backfilled_at is null")
+        .fetch_one(&indexer.door.pool)
+        .await?;
+    let since = owed_at.map_or(Since::Any, Since::After);
+    host_since(indexer, host, since, report).await
+}
+
+/// Reads all repos that a host lists and that have records of ours.
+pub async fn host_since(
+    indexer: &Indexer,
+    host: &Url,
+    since: Since,
+    report: impl Fn(&Progress),
+) -> anyhow::Result<Progress> {
+    let key = host.origin().ascii_serialization();
+    let ledger = Ledger::open(&indexer.door.pool, key, since).await?;
+    reader::read_all(indexer, ledger, Some(host), report).await
 }
 
 /// Reads these repos whatever we hold of them.
-pub async fn repos(indexer: &Indexer, dids: Vec<Did>, report: impl Fn(&Progress)) -> Progress {
-    let mut progress = Progress { listed: dids.len() as u64, ..Progress::default() };
-    let mut work = stream::iter(dids).map(|did| read(indexer, did, false)).buffer_unordered(AT_ONCE);
-    while let Some(outcome) = work.next().await {
-        progress.note(outcome);
-        report(&progress);
-    }
-    drop(work);
-    progress
-}
-
-async fn read(indexer: &Indexer, did: Did, ask_first: bool) -> Outcome {
-    if ask_first {
-        match pds::concerns_us(indexer, &did).await {
-            Ok(true) => {}
-            Ok(false) => return Outcome::Skipped,
-            // It was only to spare us the whole repo, which may be had all the same.
-            Err(error) => tracing::debug!(%did, %error, "describeRepo"),
-        }
-    }
-    match jobs::read_repo(indexer, &did).await {
-        Ok(()) => Outcome::Read,
-        Err(error) => Outcome::Failed(did, error.to_string()),
-    }
-}
-
-/// Passes on what the host says of the standing of people we know, where that is news; it is confirmed like any host's word.
-async fn note_standings(indexer: &Indexer, repos: &[ListedRepo]) -> sqlx::Result<()> {
-    let dids: Vec<String> = repos.iter().map(|repo| repo.did.to_string()).collect();
-    let known = sqlx::query!("select did, status from actor where did = any($1)", &dids)
-        .fetch_all(&indexer.door.pool)
-        .await?;
-    let known: HashMap<String, String> = known.into_iter().map(|row| (row.did, row.status)).collect();
-    let mut news = Vec::new();
-    for repo in repos {
-        let Some(status) = Status::read(repo.active, repo.status.as_deref()) else { continue };
-        if known.get(repo.did.as_str()).is_some_and(|held| held != status.as_str()) {
-            news.push(Input::Account { did: repo.did.clone(), status });
-        }
-    }
-    apply_all(&indexer.door, news, None).await;
-    Ok(())
-}
-
-/// The revs of those repos that we hold completely.
-async fn held_revs(indexer: &Indexer, repos: &[ListedRepo]) -> sqlx::Result<HashMap<String, String>> {
-    let dids: Vec<String> = repos.iter().map(|repo| repo.did.to_string()).collect();
-    let rows = sqlx::query!(
-        r#"select did, rev as "rev!" from repo where did = any($1) and state = 'synchronized' and rev is not null"#,
-        &dids
-    )
-    .fetch_all(&indexer.door.pool)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.did, row.rev)).collect())
+pub async fn repos(
+    indexer: &Indexer,
+    mut dids: Vec<Did>,
+    since: Since,
+    report: impl Fn(&Progress),
+) -> anyhow::Result<Progress> {
+    dids.sort();
+    dids.dedup();
+    let mut digest = Sha256::new();
+    dids.iter().for_each(|did| digest.update(format!("{did} ")));
+    let key = format!("repos {}", hex::encode(digest.finalize()));
+    let mut ledger = Ledger::open(&indexer.door.pool, key, since).await?;
+    ledger.list_these(&dids).await?;
+    reader::read_all(indexer, ledger, None, report).await
 }

@@ -49,7 +49,10 @@ pub struct Commit {
     pub ops: Vec<(AtUri, Op)>,
 }
 
-/// A whole repo (the collections of ours in it), verified, at one rev.
+/// A whole repo (the collections of ours in it), or one stretch of it, verified, at one rev.
+///
+/// A repo may be larger than what one transaction should hold, so it comes as stretches in the order of their URIs, each
+/// beginning where the one before ended. Only the last one, which has no end, makes the repo whole.
 #[derive(Debug, Clone)]
 pub struct RepoSnapshot {
     /// Whose repo.
@@ -58,8 +61,12 @@ pub struct RepoSnapshot {
     pub rev: Tid,
     /// MST root at `rev`.
     pub data: Cid,
-    /// Every live record of ours: what is not here is absent.
+    /// Every live record of ours between `after` and `upto`: what is not here is absent.
     pub records: Vec<(AtUri, Cid, Bytes)>,
+    /// The stretch begins after this URI; none = with the repo.
+    pub after: Option<AtUri>,
+    /// The stretch ends with this URI; none = with the repo.
+    pub upto: Option<AtUri>,
     /// It came from the account's current PDS and not from a mirror.
     pub authoritative: bool,
     /// What we knew before we asked, to tell a restored backup from an answer that is merely a moment old.
@@ -98,6 +105,17 @@ pub struct Local {
     /// The commit that the PDS answered.
     pub rev: Tid,
     /// What was written.
+    pub op: Op,
+}
+
+/// A change of one record that a source tells without proof: believed at once, and proven later.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Which record.
+    pub uri: AtUri,
+    /// The commit that made it, as the source says.
+    pub rev: Tid,
+    /// What it is now. The CID of a value has been checked against its bytes; whose value it is, nobody has.
     pub op: Op,
 }
 
@@ -185,6 +203,8 @@ pub enum Input {
     Proof(Proof),
     /// One record written by us.
     Local(Local),
+    /// One record changed, says a source that proves nothing.
+    Report(Report),
     /// `#account`: one host's opinion, to be confirmed at the account's PDS.
     Account {
         /// Who.
@@ -216,7 +236,20 @@ impl Input {
             | Input::Account { did, .. }
             | Input::Identity { did }
             | Input::Missed { did } => Some(did),
-            Input::Proof(_) | Input::Local(_) | Input::Problem(_) => None,
+            Input::Proof(_) | Input::Local(_) | Input::Report(_) | Input::Problem(_) => None,
+        }
+    }
+
+    /// The commit that it is about, where it is about one.
+    pub fn rev(&self) -> Option<&Tid> {
+        match self {
+            Input::Commit(commit) => Some(&commit.rev),
+            Input::Snapshot(snapshot) => Some(&snapshot.rev),
+            Input::Proof(proof) => Some(&proof.rev),
+            Input::Local(local) => Some(&local.rev),
+            Input::Report(report) => Some(&report.rev),
+            Input::Sync { rev, .. } => Some(rev),
+            Input::Account { .. } | Input::Identity { .. } | Input::Missed { .. } | Input::Problem(_) => None,
         }
     }
 }

@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::Utc;
+use rand::Rng;
 
 use crate::Indexer;
-use crate::apply::account::{self, HandleNow};
+use crate::apply::account::{self, HandleNow, Pending};
 use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;
 use crate::job::{self, Handlers, Job, Outcome};
+use crate::net;
 use crate::pds::{self, PdsError};
 use crate::record::BSKY_PROFILE;
+use crate::sabotage;
 use crate::syntax::{AtUri, Did, Nsid, Rkey};
 
 /// Handlers of this crate's kinds.
@@ -33,21 +37,30 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
     handle!(job::MEET, Did, meet);
     handle!(job::ACCOUNT, Did, confirm_account);
     handle!(job::RESYNC, Did, resync);
-    handle!(job::PROVE, AtUri, prove);
+    handle!(job::PROVE, Did, prove);
     handlers
 }
 
 /// Looks at a person's DID document and handle as they are now, and at their Bluesky profile if we never did.
 async fn meet(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
-    let document = match indexer.identity.refresh(did).await {
+    // Asked anew: what brought us here may have happened after whatever we know.
+    let document = match indexer.identity.renew(did).await {
         Ok(document) => document,
+        // A directory that talks nonsense of somebody known says nothing of them.
+        Err(error @ IdentityError::Unusable(_)) if account::doubt(&indexer.door, did).await? => {
+            tracing::warn!(%did, %error, "what was known of a person stands");
+            return Ok(Outcome::Done);
+        }
         // Nobody to meet; their records, if any, speak for themselves.
         Err(error @ (IdentityError::NotFound | IdentityError::Tombstoned | IdentityError::Unusable(_))) => {
             tracing::info!(%did, %error, "no identity");
             account::identify(&indexer.door, did, HandleNow::Is(None), None).await?;
             return Ok(Outcome::Done);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            account::doubt(&indexer.door, did).await?;
+            return Err(error.into());
+        }
     };
     let handle = indexer.identity.verified_handle(&document).await;
     let now = match &handle {
@@ -85,50 +98,80 @@ async fn fetch_profile(indexer: &Indexer, did: &Did) -> anyhow::Result<()> {
             apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
             Ok(())
         }
-        // An account that is switched off shows no profile; its status is another job's.
-        Err(error) if error.status().is_some() => Ok(()),
+        // An account that is switched off shows no profile.
+        Err(error) if error.status().is_some() => {
+            note_standing(indexer, did, &error).await;
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Asks the account's current PDS for its standing, and believes no other host. Unknown is not gone: without an answer
-/// nothing changes, and the question is asked again.
+/// nothing changes, and the question is asked again for as long as it takes.
 async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     let Some(pending) = account::pending(&indexer.door, did).await? else { return Ok(Outcome::Done) };
-    let status = match indexer.identity.refresh(did).await {
+    let is_called_deleted = [pending.status, pending.confirmed].contains(&Status::Deleted);
+    // Asked anew: an account that has just moved must not be judged by the host that it left.
+    let status = match indexer.identity.renew(did).await {
+        _ if sabotage::is_on("account-believed-unconfirmed") => Some(pending.status),
         Err(IdentityError::Tombstoned) => Some(Status::Deleted),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Ok(ask_again(did, pending, &error.into())),
         Ok(document) => match pds::get_repo_status(indexer, &document).await {
             Ok(status) => status,
-            // A host that lost its data says so too: only together with the account's own event is it a deletion.
-            Err(error) if error.status() == Some(Status::Deleted) && pending.status == Status::Deleted => {
-                Some(Status::Deleted)
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => match error.status() {
+                // A host that lost its data says so too: only together with an event is it a deletion.
+                Some(Status::Deleted) if is_called_deleted => Some(Status::Deleted),
+                _ if sabotage::is_on("unknown-is-gone") => Some(Status::Deleted),
+                Some(Status::Deleted) | None => return Ok(ask_again(did, pending, &error)),
+                standing => standing,
+            },
         },
     };
     let settled = account::confirm(&indexer.door, did, pending, status).await?;
     Ok(if settled { Outcome::Done } else { Outcome::Later(Duration::ZERO) })
 }
 
+/// Between two questions about an account whose host does not answer.
+const ASK_AGAIN_MIN: Duration = Duration::from_secs(5);
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(600);
+
+/// The longer it has been unknown, the less often it is asked; but it never dies.
+fn ask_again(did: &Did, pending: Pending, error: &PdsError) -> Outcome {
+    let age = (Utc::now() - pending.since).to_std().unwrap_or_default();
+    let pause = (age / 4).clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX);
+    tracing::info!(%did, %error, said = pending.status.as_str(), pause_s = pause.as_secs(), "a standing is not known");
+    metrics::counter!("plyr_standings_unknown_total").increment(1);
+    Outcome::Later(pause)
+}
+
 /// Reads a repo from the account's PDS and settles every record against it. When the PDS refuses because of the account's
 /// standing, that is noted, to be confirmed.
 pub async fn read_repo(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
-    let read = pds::get_repo(indexer, did).await;
+    let read = read_and_apply(indexer, did).await;
     let outcome = if read.is_ok() { "done" } else { "failed" };
     metrics::counter!("plyr_resyncs_total", "outcome" => outcome).increment(1);
-    match read {
-        Ok(snapshot) => match apply_all(&indexer.door, vec![Input::Snapshot(snapshot)], None).await {
-            0 => Ok(()),
-            refused => Err(PdsError::Refused(refused)),
-        },
-        Err(error) => {
-            // That a host knows no such repo says less than the account's own event would: it may have lost its data.
-            if let Some(status) = error.status().filter(|status| *status != Status::Deleted) {
-                apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
-            }
-            Err(error)
-        }
+    if let Err(error) = &read {
+        note_standing(indexer, did, error).await;
+    }
+    read
+}
+
+async fn read_and_apply(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
+    let mut repo = pds::open_repo(indexer, did).await?;
+    let mut refused = 0;
+    while let Some(stretch) = repo.stretch()? {
+        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)], None).await;
+        sabotage::point("stretch-applied");
+    }
+    if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(()) }
+}
+
+/// A PDS that refuses because of the account's standing says something of it, to be confirmed.
+pub async fn note_standing(indexer: &Indexer, did: &Did, error: &PdsError) {
+    // That a host knows no such repo says less than the account's own event would: it may have lost its data.
+    if let Some(status) = error.status().filter(|status| *status != Status::Deleted) {
+        apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
     }
 }
 
@@ -138,29 +181,47 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
         // Its standing is another job's, and once that is active again the repo is read.
         Err(error) if error.status().is_some() => Ok(Outcome::Done),
         Err(PdsError::Identity(IdentityError::NotFound | IdentityError::Tombstoned)) => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
+        Err(error) => later(error),
     }
 }
 
-/// Proves a record that somebody reported: what we wrote ourselves and whose echo does not come.
-async fn prove(indexer: &Indexer, uri: &AtUri) -> anyhow::Result<Outcome> {
-    let open = sqlx::query_scalar!(
-        r#"select exists (select from record where uri = $1 and not proven) as "open!""#,
-        uri.as_str()
-    )
-    .fetch_one(&indexer.door.pool)
-    .await?;
-    if !open {
-        return Ok(Outcome::Done);
-    }
-    match pds::get_record(indexer, &uri.did(), &uri.collection().parse()?, &uri.rkey().parse()?).await {
-        Ok(proof) => {
-            metrics::counter!("plyr_echoes_missed_total").increment(1);
-            apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
-            Ok(Outcome::Done)
+/// A host that wants to be left alone is, through no fault of the job; anything else is tried again with growing pauses.
+fn later(error: PdsError) -> anyhow::Result<Outcome> {
+    match error.retry_after() {
+        // Not all at once, when its rest is over.
+        Some(rest) => {
+            Ok(Outcome::Later(rest.min(net::REST_MAX) + Duration::from_secs(rand::rng().random_range(0..10))))
         }
-        // Its standing is another job's; a return brings the whole repo.
-        Err(error) if error.status().is_some() => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
+        None => Err(error.into()),
     }
+}
+
+/// More unproven records than this, and the repo is read as a whole.
+const PROOFS_MAX: usize = 16;
+
+/// Proves what somebody reported of a repo: our own writes whose echo does not come, and what no other source proves.
+async fn prove(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
+    let open = sqlx::query_scalar!(
+        "select uri from record where did = $1 and not proven order by indexed_at limit $2",
+        did.as_str(),
+        PROOFS_MAX as i64 + 1
+    )
+    .fetch_all(&indexer.door.pool)
+    .await?;
+    metrics::counter!("plyr_echoes_missed_total").increment(open.len() as u64);
+    if open.len() > PROOFS_MAX {
+        return resync(indexer, did).await;
+    }
+    for uri in open {
+        let uri: AtUri = uri.parse()?;
+        match pds::get_record(indexer, did, &uri.collection().parse()?, &uri.rkey().parse()?).await {
+            Ok(proof) => {
+                apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
+            }
+            // Its standing is another job's; a return brings the whole repo.
+            Err(error) if error.status().is_some() => break,
+            Err(error) => return later(error),
+        }
+    }
+    Ok(Outcome::Done)
 }

@@ -9,10 +9,15 @@
 //! [`apply`] is the one door; everything else reads the network, verifies it and hands over [`change::Input`]s.
 
 pub mod apply;
+pub mod audit;
 pub mod backfill;
 pub mod change;
+pub mod compare;
 pub mod dag;
 pub mod firehose;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod job;
 pub mod jobs;
@@ -22,6 +27,7 @@ pub mod pds;
 pub mod problem;
 pub mod proto;
 pub mod record;
+pub mod sabotage;
 pub mod source;
 pub mod syntax;
 

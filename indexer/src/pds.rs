@@ -2,27 +2,28 @@
 //!
 //! <https://docs.bsky.app/docs/api/com-atproto-sync-get-repo> and its neighbours.
 
+mod whole;
+
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
+use rand::Rng;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use std::time::Duration;
 use url::Url;
 
 use crate::Indexer;
-use crate::change::{Asked, Op, Proof, RepoSnapshot, Status};
+use crate::change::{Asked, Op, Proof, Status};
 use crate::identity::{DidDocument, IdentityError, KeyKind};
 use crate::net::NetError;
 use crate::proto::commit::rev_is_in_future;
 use crate::proto::key::PublicKey;
+use crate::proto::repo_file::RepoFileError;
 use crate::proto::verify::{self, CommitProblem};
 use crate::syntax::{AtUri, Did, Nsid, Rkey, Tid};
+pub use whole::{WholeRepo, open_repo};
 
-/// A repo as a CAR file may have this many bytes.
-const REPO_BYTES_MAX: u64 = 256 << 20;
 /// A record and the path to it.
 const RECORD_BYTES_MAX: u64 = 8 << 20;
-/// Repos in memory at once.
-static REPOS_AT_ONCE: Semaphore = Semaphore::const_new(3);
 /// Answers in JSON.
 const JSON_BYTES_MAX: u64 = 2 << 20;
 
@@ -47,12 +48,77 @@ pub enum PdsError {
     /// The database refused some of it; each is kept aside.
     #[error("{0} of its records were refused by the database and kept aside")]
     Refused(usize),
+    /// There is no room to put the repo down.
+    #[error("spool: {0}")]
+    Spool(std::io::Error),
     /// What we know already could not be read.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
 }
 
+impl From<RepoFileError> for PdsError {
+    fn from(error: RepoFileError) -> Self {
+        match error {
+            RepoFileError::Unproven(problem) => PdsError::Unproven(problem),
+            RepoFileError::Spool(error) => PdsError::Spool(error),
+        }
+    }
+}
+
 impl PdsError {
+    /// Whether the same question may have an answer later: time ran out, somebody was away, busy or broken.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            PdsError::Identity(error) => error.is_transient(),
+            PdsError::Net(error) => error.is_transient(),
+            PdsError::Database(_) | PdsError::Spool(_) => true,
+            PdsError::Document(_) | PdsError::Unproven(_) | PdsError::FutureRev(_) | PdsError::Refused(_) => {
+                false
+            }
+        }
+    }
+
+    /// How long whoever was asked wants to be left alone, if they said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            PdsError::Net(error) | PdsError::Identity(IdentityError::Unreachable(error)) => {
+                error.retry_after()
+            }
+            _ => None,
+        }
+    }
+
+    /// A name that stays, for grouping: `RepoDeactivated`, `BadSignature`, `Unreachable`.
+    pub fn name(&self) -> String {
+        match self {
+            PdsError::Identity(IdentityError::NotFound) => "NoSuchDid",
+            PdsError::Identity(IdentityError::Tombstoned) => "Tombstoned",
+            PdsError::Identity(IdentityError::Unusable(_)) => "UnusableIdentity",
+            PdsError::Identity(IdentityError::Unreachable(_)) => "IdentityUnreachable",
+            PdsError::Document(_) => "UnusableIdentity",
+            PdsError::Unproven(problem) => problem.name(),
+            PdsError::FutureRev(_) => "FutureRev",
+            PdsError::Refused(_) => "Refused",
+            PdsError::Spool(_) => "Spool",
+            PdsError::Database(_) => "Database",
+            PdsError::Net(NetError::Status(status)) => {
+                // A host may answer with anything.
+                let is_name = |text: &&String| {
+                    text.len() <= 60 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                };
+                let named = status.error.as_ref().filter(is_name).filter(|text| !text.is_empty());
+                return named.cloned().unwrap_or_else(|| format!("Status{}", status.code));
+            }
+            PdsError::Net(NetError::Timeout) => "Timeout",
+            PdsError::Net(NetError::TooLarge { .. }) => "TooLarge",
+            PdsError::Net(NetError::Refused(_)) => "AddressRefused",
+            PdsError::Net(NetError::Malformed(_)) => "UnreadableAnswer",
+            PdsError::Net(NetError::Resting(_)) => "Busy",
+            PdsError::Net(NetError::Io(_) | NetError::NoSuchName(_)) => "Unreachable",
+        }
+        .to_owned()
+    }
+
     /// The standing of the account, where the PDS refused because of it.
     pub fn status(&self) -> Option<Status> {
         let PdsError::Net(error) = self else { return None };
@@ -89,6 +155,32 @@ pub fn xrpc(host: &Url, method: &str, query: &[(&str, &str)]) -> Option<Url> {
     Some(url)
 }
 
+/// How often [`patiently`] asks.
+const ATTEMPTS: u32 = 3;
+/// What it waits at most before it asks again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again, a few times, where a host was away or wanted to be left alone for a moment.
+pub async fn patiently<T, F: Future<Output = Result<T, PdsError>>>(
+    mut ask: impl FnMut() -> F,
+) -> Result<T, PdsError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match ask().await {
+            Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                let pause = Duration::from_secs(1 << attempt).mul_f64(rand::rng().random_range(0.5..1.0));
+                let pause = pause.max(error.retry_after().unwrap_or_default());
+                if pause > PATIENCE {
+                    return Err(error);
+                }
+                tokio::time::sleep(pause).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// What we hold of a repo now, to be compared when the answer arrives.
 async fn asked(indexer: &Indexer, did: &Did) -> sqlx::Result<Asked> {
     // Before the request is sent: whatever changes while it is on its way is newer.
@@ -109,43 +201,18 @@ async fn verified<T>(
     verify: impl Fn(&[u8], &PublicKey) -> Result<T, CommitProblem>,
 ) -> Result<T, PdsError> {
     let document = indexer.identity.document(did).await?;
-    // A large repo takes its time: the limit is that of streams.
-    let (_, body) = indexer.net.get_stream(&endpoint(&document, method, query)?, cap_bytes).await?;
-    let bytes = body.collect().await?;
-    // Hashing megabytes must not hold up what else this thread would do.
-    match tokio::task::block_in_place(|| Ok::<_, PdsError>(verify(&bytes, &signing_key(&document)?)))? {
+    let url = endpoint(&document, method, query)?;
+    let bytes = {
+        let _turn = indexer.net.turn(&url).await?;
+        indexer.net.get_bytes(&url, cap_bytes).await?
+    };
+    match verify(&bytes, &signing_key(&document)?) {
         Err(CommitProblem::BadSignature(_)) => {
             let document = indexer.identity.refresh(did).await?;
-            let key = signing_key(&document)?;
-            Ok(tokio::task::block_in_place(|| verify(&bytes, &key))?)
+            Ok(verify(&bytes, &signing_key(&document)?)?)
         }
         other => Ok(other?),
     }
-}
-
-/// Reads a whole repo: the records of indexed collections in it.
-pub async fn get_repo(indexer: &Indexer, did: &Did) -> Result<RepoSnapshot, PdsError> {
-    // A whole repo is held in memory while it is read: few at once, whoever asks.
-    let _turn = REPOS_AT_ONCE.acquire().await;
-    let asked = asked(indexer, did).await?;
-    let registry = &indexer.door.registry;
-    let query = [("did", did.as_str())];
-    let question = ("com.atproto.sync.getRepo", query.as_slice(), REPO_BYTES_MAX);
-    let repo = verified(indexer, did, question, |car, key| {
-        verify::verify_repo(car, did, key, |collection| registry.get(collection).is_some())
-    })
-    .await?;
-    if rev_is_in_future(&repo.rev, Utc::now()) {
-        return Err(PdsError::FutureRev(repo.rev));
-    }
-    let records = repo
-        .records
-        .into_iter()
-        .map(|record| {
-            (AtUri::new(did, &record.collection, &record.rkey), record.cid, Bytes::from(record.bytes))
-        })
-        .collect();
-    Ok(RepoSnapshot { did: did.clone(), rev: repo.rev, data: repo.data, records, authoritative: true, asked })
 }
 
 /// Proves one record, or that there is none.
@@ -193,9 +260,27 @@ struct RepoDescription {
 pub async fn concerns_us(indexer: &Indexer, did: &Did) -> Result<bool, PdsError> {
     let document = indexer.identity.document(did).await?;
     let url = endpoint(&document, "com.atproto.repo.describeRepo", &[("repo", did.as_str())])?;
-    let answer: RepoDescription = indexer.net.get_json(&url, JSON_BYTES_MAX).await?;
+    let answer: RepoDescription = {
+        let _turn = indexer.net.turn(&url).await?;
+        indexer.net.get_json(&url, JSON_BYTES_MAX).await?
+    };
     let registry = &indexer.door.registry;
     Ok(answer.collections.iter().any(|nsid| registry.get(nsid).is_some_and(|collection| collection.tracks)))
+}
+
+/// An account's newest commit as its PDS states it, without proof.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LatestCommit {
+    /// Its rev.
+    pub rev: Tid,
+}
+
+/// Asks an account's PDS for its newest commit: whether it is worth reading the repo.
+pub async fn latest_commit(indexer: &Indexer, did: &Did) -> Result<LatestCommit, PdsError> {
+    let document = indexer.identity.document(did).await?;
+    let url = endpoint(&document, "com.atproto.sync.getLatestCommit", &[("did", did.as_str())])?;
+    let _turn = indexer.net.turn(&url).await?;
+    Ok(indexer.net.get_json(&url, JSON_BYTES_MAX).await?)
 }
 
 /// One line of `listRepos`.
@@ -237,4 +322,38 @@ pub async fn list_repos(
         page.repos.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect();
     let unreadable = lines - repos.len();
     Ok((repos, page.cursor.filter(|_| lines > 0), unreadable))
+}
+
+#[derive(Deserialize)]
+struct DidList {
+    cursor: Option<String>,
+    repos: Vec<serde_json::Value>,
+}
+
+/// A page of the accounts that have records of a collection, and where the next begins; none when the host keeps no such
+/// list: a bare PDS does not.
+pub async fn list_repos_by_collection(
+    indexer: &Indexer,
+    host: &Url,
+    collection: &str,
+    cursor: Option<&str>,
+) -> Result<Option<(Vec<Did>, Option<String>)>, PdsError> {
+    let mut query = vec![("collection", collection), ("limit", "1000")];
+    query.extend(cursor.map(|cursor| ("cursor", cursor)));
+    let method = "com.atproto.sync.listReposByCollection";
+    let url = xrpc(host, method, &query).ok_or(PdsError::Document("host"))?;
+    let page: DidList = match indexer.net.get_json(&url, JSON_BYTES_MAX).await {
+        Ok(page) => page,
+        // Hosts say in many ways that they do not know a method: 501, 404, 400, 401 by those who would pass it on.
+        Err(NetError::Status(status))
+            if cursor.is_none() && (status.code == 501 || matches!(status.code, 400..=407)) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let is_empty = page.repos.is_empty();
+    let did = |line: serde_json::Value| line.get("did")?.as_str()?.parse().ok();
+    let dids = page.repos.into_iter().filter_map(did).collect();
+    Ok(Some((dids, page.cursor.filter(|_| !is_empty))))
 }

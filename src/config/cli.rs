@@ -5,6 +5,9 @@
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::problems::{ListText, ProblemsText};
+use super::simulation::{self, SimArguments};
+
 /// The whole back end of an ATProto music network in one binary.
 ///
 /// plyr reads the network's records from a relay or PDS, keeps them in Postgres, and serves them: XRPC for any client,
@@ -39,6 +42,8 @@ pub(super) enum CliCommand {
 Examples:
   A relay of the public network:
     plyr up --upstreams repos+wss://bsky.network
+  A relay, and a Jetstream beside it:
+    plyr up --upstreams repos+wss://bsky.network,jetstream2+wss://jetstream.us-east.bsky.network
   A PDS on this machine:
     plyr up --upstreams repos+ws://127.0.0.1:2583 --private-hosts localhost:2583")]
     Up(Settings),
@@ -77,27 +82,91 @@ Examples:
     Rebuild(Settings),
     /// Read whole repos, then exit.
     ///
-    /// With DIDs, the repos of these accounts; without, every repo that a host lists. A repo that was read stands in the
-    /// database as it stood in that moment, deletions included.
+    /// With DIDs, the repos of these accounts; without, every repo that a host lists and that has records of ours. A repo
+    /// that was read stands in the database as it stood in that moment, deletions included. How far it is stands in the
+    /// database too: one that was interrupted goes on where it was. Ends with 1 when a repo could not be had through
+    /// anybody's fault; that its PDS says the account is gone or switched off is none. A Jetstream lists no repos.
     #[command(after_help = "\
 Examples:
   One account, from its own PDS:
     plyr backfill did:plc:ewvi7nxzyoun6zhxrhs64oiz
   Every repo of one host:
     plyr backfill --from https://pds.example
-  Every repo of all upstreams:
-    plyr backfill")]
+  Every repo of all upstreams, from the beginning:
+    plyr backfill --anew")]
     Backfill {
         /// The host whose repos are read, e.g. `https://pds.example`; it lists them, and each is read from its account's own
-        /// PDS. [default: every upstream]
+        /// PDS. [default: every upstream that is a relay or PDS]
         #[arg(long, value_name = "URL", conflicts_with = "dids")]
         from: Option<String>,
+        /// Begin anew, even if an earlier backfill of the same was interrupted.
+        #[arg(long)]
+        anew: bool,
+        /// Write every repo that could not be had, and why, into this file; else the first thousand are printed.
+        #[arg(long, value_name = "FILE")]
+        failures: Option<std::path::PathBuf>,
         /// Accounts to read. [default: all that the host lists]
         #[arg(value_name = "DID")]
         dids: Vec<String>,
         #[command(flatten)]
         settings: Settings,
     },
+    /// Compare what we hold of repos with what their accounts' PDSes hold, record by record, then exit.
+    ///
+    /// Each repo is read and verified. What differs is asked for again after a few seconds, so that what is on its way is
+    /// not taken for drift. Ends with 1 when there is drift.
+    #[command(after_help = "\
+Examples:
+  A hundred repos at random:
+    plyr audit
+  All of them, and have those that drifted read anew by whoever does the jobs:
+    plyr audit --all --repair")]
+    Audit {
+        /// How many repos, at random.
+        #[arg(long, value_name = "NUMBER", default_value_t = 100, conflicts_with = "all")]
+        sample: u32,
+        /// Every repo.
+        #[arg(long)]
+        all: bool,
+        /// Ask for each repo that drifted to be read anew: a job, done by `plyr up` or `plyr work`.
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Simulate a network to try plyr on: accounts, PDSes, a relay and more, all in this process and on loopback.
+    ///
+    /// Everything it says is real: signed commits, CAR files, DID documents. Things happen by themselves, as the seed
+    /// decides, and go wrong as you choose. The first line on the standard output is JSON and says where everything is;
+    /// its `env` holds the settings with which plyr reads this network. It keeps nothing and needs no database.
+    #[command(after_help = simulation::after_help())]
+    Sim(SimArguments),
+    /// List what was kept aside: events that could not be read, verified or applied, and records that are not shown.
+    ///
+    /// The newest come first, each with its name and what is wrong with it.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+Examples:
+  How many of each kind:
+    plyr problems --summary
+  What came of one account since yesterday:
+    plyr problems --did did:plc:ewvi7nxzyoun6zhxrhs64oiz --since 24h
+  The bytes of one, for a closer look:
+    plyr problems --show 17 --save frame.bin"
+    )]
+    Problems(Box<ProblemsCli>),
+}
+
+/// A command with a command inside: both take settings.
+#[derive(Debug, Args)]
+pub(super) struct ProblemsCli {
+    #[command(subcommand)]
+    pub(super) command: Option<ProblemsText>,
+    #[command(flatten)]
+    pub(super) list: ListText,
+    #[command(flatten)]
+    pub(super) settings: Settings,
 }
 
 /// All settings as text; which of them a command's help lists is decided by [`command_line`].
@@ -116,10 +185,18 @@ pub(super) struct Settings {
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR", help_heading = "Storage")]
     pub(super) pg_bin_dir: Option<String>,
 
-    /// Sources of events, separated by commas: `repos+wss://HOST` is the subscribeRepos stream of a relay or PDS,
-    /// `repos+ws://` the same without TLS. [default: none]
+    /// Sources of events, separated by commas; several are read at once, and what one brings twice counts once.
+    /// `repos+wss://HOST` is the subscribeRepos stream of a relay or PDS: every commit is verified. `jetstream2+wss://HOST`
+    /// and `jetstream1+wss://HOST` are a Jetstream in its newer and older dialect: less to read, believed at once and
+    /// verified at the accounts' PDSes after; a repo is known from its first event on. With `ws` for `wss`, the same
+    /// without TLS. [default: none]
     #[arg(long, env = "PLYR_UPSTREAMS", value_name = "LIST", help_heading = "Network")]
     pub(super) upstreams: Option<String>,
+    /// A source that lives but does not bring, for so long, what another source brings of our collections, or our own
+    /// writes, is called blind: logged, counted in the metrics, and made up for. A number and `s`, `m` or `h`.
+    /// [default: 15m]
+    #[arg(long, env = "PLYR_BLIND_AFTER", value_name = "TIME", help_heading = "Network")]
+    pub(super) blind_after: Option<String>,
     /// The directory of did:plc identities. [default: https://plc.directory]
     #[arg(long, env = "PLYR_PLC_URL", value_name = "URL", help_heading = "Network")]
     pub(super) plc_url: Option<String>,
@@ -136,6 +213,16 @@ pub(super) struct Settings {
     /// their names. [default: fm.plyr]
     #[arg(long, env = "PLYR_NAMESPACE", value_name = "NSID", help_heading = "Network")]
     pub(super) namespace: Option<String>,
+    /// How often the revs of all repos are compared with those that their PDSes state: for example `6h`, or `off`. After a
+    /// gap in a source's events it is done at once, whatever this says. [default: 6h]
+    #[arg(long, env = "PLYR_COMPARE_EVERY", value_name = "TIME", help_heading = "Network")]
+    pub(super) compare_every: Option<String>,
+    /// Requests for whole repos and the like under way at once. [default: 16]
+    #[arg(long, env = "PLYR_BACKFILL_AT_ONCE", value_name = "NUMBER", help_heading = "Network")]
+    pub(super) backfill_at_once: Option<String>,
+    /// Of these, to one host. [default: 4]
+    #[arg(long, env = "PLYR_BACKFILL_PER_HOST", value_name = "NUMBER", help_heading = "Network")]
+    pub(super) backfill_per_host: Option<String>,
 
     /// The address and port to serve on. [default: 127.0.0.1:3000]
     #[arg(long, env = "PLYR_LISTEN", value_name = "ADDR:PORT", help_heading = "Serving")]
@@ -201,9 +288,18 @@ pub(super) struct Settings {
 }
 
 const STORAGE: &[&str] = &["database_url", "data_dir", "pg_bin_dir"];
-const NETWORK: &[&str] =
-    &["upstreams", "plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
+const NETWORK: &[&str] = &[
+    "upstreams",
+    "blind_after",
+    "plc_url",
+    "handle_resolver_url",
+    "private_hosts",
+    "namespace",
+    "public_url",
+];
 const IDENTITY: &[&str] = &["plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
+const READING: &[&str] = &["backfill_at_once", "backfill_per_host"];
+const COMPARING: &[&str] = &["compare_every"];
 const SERVING: &[&str] = &[
     "listen",
     "public_url",
@@ -225,12 +321,15 @@ const LOG: &[&str] = &["log", "log_format"];
 /// environment.
 fn listed(command: &str) -> Vec<&'static str> {
     let groups: &[&[&str]] = match command {
-        "up" => &[STORAGE, NETWORK, SERVING, SESSIONS, METRICS, LOG],
-        "index" => &[STORAGE, NETWORK, METRICS, LOG],
+        "up" => &[STORAGE, NETWORK, COMPARING, READING, SERVING, SESSIONS, METRICS, LOG],
+        "index" => &[STORAGE, NETWORK, COMPARING, READING, METRICS, LOG],
         "serve" => &[STORAGE, IDENTITY, SERVING, SESSIONS, METRICS, LOG],
-        "work" => &[STORAGE, IDENTITY, &["media_url"], SESSIONS, METRICS, LOG],
+        "work" => &[STORAGE, IDENTITY, READING, &["media_url"], SESSIONS, METRICS, LOG],
         "rebuild" => &[STORAGE, &["namespace", "public_url"], LOG],
-        "backfill" => &[STORAGE, NETWORK, LOG],
+        "backfill" => &[STORAGE, NETWORK, READING, LOG],
+        "audit" => &[STORAGE, IDENTITY, READING, LOG],
+        "sim" => &[LOG],
+        "retry" => &[STORAGE, IDENTITY, LOG],
         _ => &[STORAGE, LOG],
     };
     groups.concat()
@@ -242,14 +341,15 @@ pub(super) fn command_line() -> clap::Command {
         .get_arguments()
         .map(|argument| argument.get_id().to_string())
         .collect();
-    Cli::command().mut_subcommands(|command| {
+    let cut = |command: clap::Command| {
         let listed = listed(command.get_name());
         command.mut_args(|argument| {
             let id = argument.get_id().as_str();
             let is_foreign = settings.iter().any(|setting| setting == id) && !listed.contains(&id);
             argument.hide(is_foreign)
         })
-    })
+    };
+    Cli::command().mut_subcommands(|command| cut(command).mut_subcommands(cut))
 }
 
 /// Reads a command line, with the program's name first.

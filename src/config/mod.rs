@@ -4,7 +4,9 @@
 //! variable; nothing else in the program reads the environment.
 
 mod cli;
+mod problems;
 mod read;
+mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -13,17 +15,22 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use appview::limit::Rates;
 use appview::session::SecretKey;
 use axum::http::HeaderName;
+use indexer::firehose::Kind;
 use indexer::identity::IdentityOptions;
-use indexer::net::{Authority, NetOptions};
+use indexer::net::{Authority, Crowd, NetOptions};
 use indexer::syntax::Did;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::postgres;
+pub use problems::Problems;
+use problems::ProblemsText;
+pub use simulation::Simulation;
 
 /// What this process is to do, and with which settings.
 #[derive(Debug, Clone)]
@@ -35,7 +42,7 @@ pub struct Invocation {
 }
 
 /// The commands; `plyr --help` says what each does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Migrate, then index, work and serve.
     Up,
@@ -58,7 +65,22 @@ pub enum Command {
         from: Option<Url>,
         /// The accounts to read; none means all that the host lists.
         dids: Vec<Did>,
+        /// Whether an interrupted one is not continued.
+        anew: bool,
+        /// Where the failures are written down.
+        failures: Option<PathBuf>,
     },
+    /// Compare repos with their PDSes.
+    Audit {
+        /// How many, at random; none means all.
+        sample: Option<u32>,
+        /// Whether those that drifted are to be read anew.
+        repair: bool,
+    },
+    /// Serve a simulated network.
+    Sim(Box<Simulation>),
+    /// Look at what was kept aside, or try it again.
+    Problems(Problems),
 }
 
 /// All settings, checked. `plyr up --help` explains each.
@@ -74,6 +96,8 @@ pub struct Config {
     pub search_path: Option<OsString>,
     /// `PLYR_UPSTREAMS`, in the order given.
     pub upstreams: Vec<Upstream>,
+    /// `PLYR_BLIND_AFTER`.
+    pub blind_after: Duration,
     /// `PLYR_PLC_URL`.
     pub plc_url: Url,
     /// `PLYR_HANDLE_RESOLVER_URL`.
@@ -82,6 +106,10 @@ pub struct Config {
     pub private_hosts: HashSet<Authority>,
     /// `PLYR_NAMESPACE`, without a final dot: `fm.plyr`.
     pub namespace: String,
+    /// `PLYR_COMPARE_EVERY`; none when `off`.
+    pub compare_every: Option<Duration>,
+    /// `PLYR_BACKFILL_AT_ONCE` and `PLYR_BACKFILL_PER_HOST`.
+    pub crowd: Crowd,
     /// `PLYR_LISTEN`.
     pub listen: SocketAddr,
     /// `PLYR_PUBLIC_URL`, a bare origin.
@@ -115,6 +143,8 @@ pub struct Config {
 pub struct Upstream {
     /// How the database knows it: scheme and host as configured, normalised, e.g. `repos+wss://bsky.network`.
     pub key: String,
+    /// What it speaks.
+    pub kind: Kind,
     /// Its origin for websockets, e.g. `wss://bsky.network/`.
     pub ws_url: Url,
     /// Its origin for requests, e.g. `https://bsky.network/`.
@@ -180,15 +210,35 @@ impl Invocation {
             cli::CliCommand::Work(settings) => (Command::Work, settings),
             cli::CliCommand::Migrate(settings) => (Command::Migrate, settings),
             cli::CliCommand::Rebuild(settings) => (Command::Rebuild, settings),
-            cli::CliCommand::Backfill { from, dids, settings } => {
-                (read::backfill(from.as_deref(), &dids, &mut errors), settings)
+            cli::CliCommand::Backfill { from, anew, failures, dids, settings } => {
+                (read::backfill(from.as_deref(), &dids, (anew, failures), &mut errors), settings)
             }
+            cli::CliCommand::Audit { sample, all, repair, settings } => {
+                (Command::Audit { sample: (!all).then_some(sample), repair }, settings)
+            }
+            cli::CliCommand::Sim(arguments) => {
+                (simulation::read(&arguments, &mut errors), arguments.settings)
+            }
+            cli::CliCommand::Problems(cli) => match *cli {
+                cli::ProblemsCli { command: Some(ProblemsText::Retry { filter, ids, settings }), .. } => {
+                    (problems::retry(&filter, &ids, &mut errors), settings)
+                }
+                cli::ProblemsCli { command: None, list, settings } => {
+                    (problems::list(list, &mut errors), settings)
+                }
+            },
         };
         let config = read::config(&settings, search_path, &mut errors);
         let needs_upstream = match &command {
             Command::Up | Command::Index => true,
-            Command::Backfill { from, dids } => from.is_none() && dids.is_empty(),
-            Command::Serve { .. } | Command::Work | Command::Migrate | Command::Rebuild => false,
+            Command::Backfill { from, dids, .. } => from.is_none() && dids.is_empty(),
+            Command::Serve { .. }
+            | Command::Work
+            | Command::Migrate
+            | Command::Rebuild
+            | Command::Audit { .. }
+            | Command::Sim(_)
+            | Command::Problems(_) => false,
         };
         if needs_upstream && config.upstreams.is_empty() && errors.is_empty() {
             errors.push(
@@ -209,6 +259,8 @@ impl Config {
         NetOptions {
             private_hosts: self.private_hosts.clone(),
             operator_urls: configured.chain(upstreams).cloned().collect(),
+            crowd: self.crowd,
+            spool_dir: Some(self.data_dir.join("tmp")),
             ..NetOptions::default()
         }
     }

@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use appview::limit::Rates;
 use appview::session::SecretKey;
-use indexer::net::Authority;
+use indexer::firehose::Kind;
+use indexer::net::{Authority, Crowd};
 use indexer::syntax::{Did, Nsid};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -35,6 +37,7 @@ pub(super) fn config(settings: &Settings, search_path: Option<OsString>, errors:
         pg_bin_dir: path(&settings.pg_bin_dir),
         search_path,
         upstreams: upstreams(errors, &settings.upstreams),
+        blind_after: or_default(errors, "PLYR_BLIND_AFTER", &settings.blind_after, "15m", duration),
         plc_url: or_default(errors, "PLYR_PLC_URL", &settings.plc_url, "https://plc.directory", base_url),
         handle_resolver_url: optional(
             errors,
@@ -46,6 +49,13 @@ pub(super) fn config(settings: &Settings, search_path: Option<OsString>, errors:
             .into_iter()
             .collect::<HashSet<_>>(),
         namespace: or_default(errors, "PLYR_NAMESPACE", &settings.namespace, "fm.plyr", namespace),
+        compare_every: or_default(errors, "PLYR_COMPARE_EVERY", &settings.compare_every, "6h", |text| {
+            if text == "off" { Ok(None) } else { duration(text).map(Some) }
+        }),
+        crowd: Crowd {
+            at_once: or_default(errors, "PLYR_BACKFILL_AT_ONCE", &settings.backfill_at_once, "16", number),
+            per_host: or_default(errors, "PLYR_BACKFILL_PER_HOST", &settings.backfill_per_host, "4", number),
+        },
         public_url: public_url.unwrap_or_else(|| public_url_of(listen)),
         listen,
         web_origins: list(errors, "PLYR_WEB_ORIGINS", &settings.web_origins, origin),
@@ -84,11 +94,21 @@ fn rates(settings: &Settings, errors: &mut Errors) -> Rates {
     }
 }
 
-pub(super) fn backfill(from: Option<&str>, dids: &[String], errors: &mut Errors) -> Command {
+pub(super) fn backfill(
+    from: Option<&str>,
+    dids: &[String],
+    (anew, failures): (bool, Option<PathBuf>),
+    errors: &mut Errors,
+) -> Command {
     let from = optional(errors, "--from", &from.map(str::to_owned), origin);
     let did = |text: &String| noted(errors, "DID", text, text.parse::<Did>().map_err(|_| "not a DID".into()));
     let dids = dids.iter().filter_map(did).collect();
-    Command::Backfill { from, dids }
+    Command::Backfill { from, dids, anew, failures }
+}
+
+pub(super) fn did(text: Option<&String>, errors: &mut Errors) -> Option<Did> {
+    let text = text?;
+    noted(errors, "--did", text, text.parse().map_err(|_| "not a DID".into()))
 }
 
 /// What was given; empty text is as good as none.
@@ -164,6 +184,24 @@ fn public_url_of(listen: SocketAddr) -> Url {
         _ => listen.to_string(),
     };
     Url::parse(&format!("http://{host}")).unwrap_or_else(|error| unreachable!("http://{host}: {error}"))
+}
+
+/// A time as people write it: `90s`, `15m`, `6h`, `1d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
+    let read = units.iter().find_map(|(unit, seconds)| {
+        let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
+        Some(Duration::from_secs(number.checked_mul(*seconds)?)).filter(|time| !time.is_zero())
+    });
+    read.filter(|time| *time <= Duration::from_secs(30 * 24 * 3600))
+        .ok_or_else(|| "not a time of at most 30d; write for example 90s, 15m, 6h or 1d".into())
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=1000).contains(number))
+        .ok_or_else(|| "not a number from 1 to 1000".into())
 }
 
 /// An http or https URL without credentials, query and fragment; a path may stand in it.
@@ -244,10 +282,17 @@ fn upstreams(errors: &mut Errors, text: &Option<String>) -> Vec<Upstream> {
 fn upstream(text: &str) -> Result<Upstream, String> {
     let example = "write for example repos+wss://bsky.network";
     let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("not an upstream; {example}"))?;
-    let (ws, http) = match scheme {
-        "repos+wss" => ("wss", "https"),
-        "repos+ws" => ("ws", "http"),
-        _ => return Err("this scheme is not known; use repos+wss:// or repos+ws://".into()),
+    let kind = scheme.split_once('+').and_then(|(kind, _)| Kind::from_word(kind));
+    let (kind, ws, http) = match (kind, scheme.split_once('+')) {
+        (Some(kind), Some((_, "wss"))) => (kind, "wss", "https"),
+        (Some(kind), Some((_, "ws"))) => (kind, "ws", "http"),
+        _ => {
+            return Err(
+                "this scheme is not known; use repos+wss://, jetstream1+wss:// or jetstream2+wss://, or ws for wss \
+                 without TLS"
+                    .into(),
+            );
+        }
     };
     let parse = |scheme: &str| Url::parse(&format!("{scheme}://{rest}"));
     let (Ok(ws_url), Ok(http_url)) = (parse(ws), parse(http)) else {
@@ -261,6 +306,6 @@ fn upstream(text: &str) -> Result<Upstream, String> {
     if !is_bare {
         return Err(format!("a host and port only, without path, query or credentials; {example}"));
     }
-    let key = format!("repos+{}", ws_url.as_str().trim_end_matches('/'));
-    Ok(Upstream { key, ws_url, http_url })
+    let key = format!("{}+{}", kind.as_str(), ws_url.as_str().trim_end_matches('/'));
+    Ok(Upstream { key, kind, ws_url, http_url })
 }

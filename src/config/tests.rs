@@ -1,11 +1,15 @@
 use std::collections::BTreeSet;
 
+use indexer::problem::list::{Filter, Id};
+use indexer::problem::retry::Wanted;
+
 use super::*;
 
 /// Whatever the environment of the tests holds.
 fn read(arguments: &[&str]) -> Result<Invocation, ConfigError> {
     let without_env = |command: clap::Command| command.mut_args(|argument| argument.env(None));
-    invoke(cli::command_line().mut_subcommands(without_env), arguments)
+    let nested = |command: clap::Command| without_env(command).mut_subcommands(without_env);
+    invoke(cli::command_line().mut_subcommands(nested), arguments)
 }
 
 fn invoke(command_line: clap::Command, arguments: &[&str]) -> Result<Invocation, ConfigError> {
@@ -27,6 +31,7 @@ fn the_defaults_are_those_of_the_help() {
     assert_eq!(config.data_dir, PathBuf::from("./data"));
     assert_eq!(config.plc_url.as_str(), "https://plc.directory/");
     assert_eq!(config.namespace, "fm.plyr");
+    assert_eq!(config.blind_after, Duration::from_secs(900));
     assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(config.public_url.as_str(), "http://127.0.0.1:3000/");
     assert_eq!(config.metrics_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
@@ -40,7 +45,7 @@ fn values_become_types() {
     let arguments = [
         "up",
         "--upstreams",
-        "repos+wss://Relay.Example:443/, repos+ws://127.0.0.1:2583",
+        "repos+wss://Relay.Example:443/, repos+ws://127.0.0.1:2583,jetstream2+wss://relay.example,jetstream1+ws://h:1",
         "--private-hosts",
         "localhost:2583,127.0.0.1:2583,",
         "--listen",
@@ -66,10 +71,19 @@ fn values_become_types() {
     ];
     let config = read(&arguments).expect("all valid").config;
     let keys: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.key.as_str()).collect();
-    assert_eq!(keys, ["repos+wss://relay.example", "repos+ws://127.0.0.1:2583"]);
+    let wanted = [
+        "repos+wss://relay.example",
+        "repos+ws://127.0.0.1:2583",
+        "jetstream2+wss://relay.example",
+        "jetstream1+ws://h:1",
+    ];
+    assert_eq!(keys, wanted);
     assert_eq!(config.upstreams[0].ws_url.as_str(), "wss://relay.example/");
     assert_eq!(config.upstreams[0].http_url.as_str(), "https://relay.example/");
     assert_eq!(config.upstreams[1].http_url.as_str(), "http://127.0.0.1:2583/");
+    assert_eq!(config.upstreams[2].ws_url.as_str(), "wss://relay.example/");
+    let kinds: Vec<Kind> = config.upstreams.iter().map(|upstream| upstream.kind).collect();
+    assert_eq!(kinds, [Kind::Repos, Kind::Repos, Kind::Jetstream2, Kind::Jetstream1]);
     let hosts: BTreeSet<&str> = config.private_hosts.iter().map(Authority::as_str).collect();
     assert_eq!(hosts, ["127.0.0.1:2583", "localhost:2583"].into());
     assert_eq!(config.public_url.as_str(), "http://127.0.0.1/");
@@ -95,13 +109,20 @@ fn errors_name_the_variable_and_say_what_to_write() {
     for (flag, value, expected) in [
         (
             "--upstreams",
-            "jetstream2+wss://j.example",
-            "PLYR_UPSTREAMS: `jetstream2+wss://j.example`: this scheme is not known; use repos+wss:// or repos+ws://",
+            "jetstream3+wss://j.example",
+            "PLYR_UPSTREAMS: `jetstream3+wss://j.example`: this scheme is not known; use repos+wss://, jetstream1+wss:// or",
+        ),
+        (
+            "--upstreams",
+            "jetstream2+http://h",
+            "PLYR_UPSTREAMS: `jetstream2+http://h`: this scheme is not known",
         ),
         ("--upstreams", "bsky.network", "PLYR_UPSTREAMS: `bsky.network`: not an upstream"),
         ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),
         ("--upstreams", "repos+ws://h:1,repos+ws://H:1/", "PLYR_UPSTREAMS: `repos+ws://h:1`: named twice"),
+        ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time of at most 30d; write for example 90s"),
+        ("--blind-after", "0s", "PLYR_BLIND_AFTER: `0s`: not a time"),
         ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
         ("--rate-write", "100", "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute"),
         ("--client-address-header", "a b", "PLYR_CLIENT_ADDRESS_HEADER: `a b`: not the name of a header"),
@@ -162,9 +183,25 @@ fn commands_that_need_a_source_say_so() {
 fn backfill_takes_a_host_or_accounts() {
     let did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
     let command = read(&["backfill", "--from", "https://pds.example"]).expect("valid").command;
-    assert_eq!(command, Command::Backfill { from: "https://pds.example".parse().ok(), dids: vec![] });
+    assert_eq!(
+        command,
+        Command::Backfill {
+            from: "https://pds.example".parse().ok(),
+            dids: vec![],
+            anew: false,
+            failures: None
+        }
+    );
     let command = read(&["backfill", did]).expect("valid").command;
-    assert_eq!(command, Command::Backfill { from: None, dids: vec![did.parse().expect("a DID")] });
+    assert_eq!(
+        command,
+        Command::Backfill {
+            from: None,
+            dids: vec![did.parse().expect("a DID")],
+            anew: false,
+            failures: None
+        }
+    );
     let both = ["plyr", "backfill", "--from", "https://pds.example", did];
     let error = cli::parse(cli::command_line(), both).expect_err("one or the other");
     assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
@@ -190,6 +227,7 @@ fn each_help_lists_what_matters_to_it() {
         "PLYR_DATA_DIR",
         "PG_BIN_DIR",
         "PLYR_UPSTREAMS",
+        "PLYR_BLIND_AFTER",
         "PLYR_PLC_URL",
         "PLYR_HANDLE_RESOLVER_URL",
         "PLYR_PRIVATE_HOSTS",
@@ -240,4 +278,54 @@ fn variables_are_read_and_flags_win() {
         ])
         .status();
     assert!(status.expect("run").success());
+}
+
+#[test]
+fn problems_are_chosen_and_tried_again() {
+    let asked = |arguments: &[&str]| match read(&[&["problems"], arguments].concat()) {
+        Ok(Invocation { command: Command::Problems(asked), .. }) => asked,
+        other => panic!("{arguments:?}: {other:?}"),
+    };
+    let filter = Filter::default();
+    assert_eq!(asked(&[]), Problems::List { filter: filter.clone(), limit: 50, json: false });
+    assert_eq!(asked(&["--summary", "--json"]), Problems::Summary { json: true });
+    let uri = "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/fm.plyr.track/3jzfcijpj2z2a";
+    assert_eq!(
+        asked(&["--show", uri, "--save", "x"]),
+        Problems::Show { id: uri.parse().expect("a URI"), save: Some("x".into()), json: false }
+    );
+    assert_eq!(asked(&["retry"]), Problems::Retry(Wanted::Filter(filter.clone())));
+    let ids = Wanted::Ids(vec![Id::Event(17), uri.parse().expect("a URI")]);
+    assert_eq!(asked(&["retry", "17", uri]), Problems::Retry(ids));
+    let of_kind = Filter { kind: Some("BadSignature".into()), ..filter };
+    assert_eq!(asked(&["retry", "--kind", "BadSignature"]), Problems::Retry(Wanted::Filter(of_kind)));
+    for (arguments, named) in [
+        (&["problems", "--since", "yesterday"][..], "--since"),
+        (&["problems", "--did", "alice.test"], "--did"),
+        (&["problems", "--show", "x"], "--show"),
+        (&["problems", "retry", "x"], "ID"),
+    ] {
+        assert!(error(arguments).contains(named), "{arguments:?}");
+    }
+    let settings = ["problems", "retry", "--plc-url", "http://127.0.0.1:2582"];
+    assert_eq!(read(&settings).expect("it takes settings").config.plc_url.port(), Some(2582));
+}
+
+#[test]
+fn a_simulation_is_described_by_its_arguments() {
+    let simulated = |arguments: &[&str]| match read(&[&["sim"], arguments].concat()).expect("valid").command {
+        Command::Sim(simulation) => *simulation,
+        other => panic!("{other:?}"),
+    };
+    let usual = simulated(&[]);
+    assert_eq!((usual.options.accounts, usual.options.port, usual.rate), (2000, Some(4000), 20.0));
+    assert_eq!(usual.options.faults, sim::Faults::none());
+    let other = simulated(&["--seed", "7", "--faults", "drops=0.5,high-s", "--port", "0", "--rate", "200"]);
+    assert_eq!((other.options.seed, other.options.port, other.rate), (7, None, 200.0));
+    assert_eq!(other.options.faults.drops, 0.5);
+    assert!(error(&["sim", "--faults", "hail"]).starts_with("--faults: hail: no such fault"));
+    assert!(error(&["sim", "--rate=-1"]).starts_with("--rate"));
+    let mut help = cli::command_line();
+    let help = help.find_subcommand_mut("sim").expect("the command").render_long_help().to_string();
+    assert!(help.contains("plyr up --data-dir") && help.contains("forged-signatures"), "{help}");
 }

@@ -12,7 +12,13 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Progress {
     noun: &'static str,
     bar: Option<ProgressBar>,
-    said_at: Mutex<Instant>,
+    lines: Mutex<Lines>,
+}
+
+/// When the last line was said, and from where on the rate is counted: what an earlier process did took it no time.
+struct Lines {
+    said_at: Instant,
+    began: Option<(Instant, u64)>,
 }
 
 impl Progress {
@@ -23,7 +29,7 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Progress { noun, bar, said_at: Mutex::new(Instant::now()) }
+        Progress { noun, bar, lines: Mutex::new(Lines { said_at: Instant::now(), began: None }) }
     }
 
     pub fn at(&self, done: u64, all: Option<u64>, note: &str) {
@@ -33,17 +39,34 @@ impl Progress {
             bar.set_message(format!("{} {note}", self.noun));
             return;
         }
-        let Ok(mut said_at) = self.said_at.lock() else { return };
-        if said_at.elapsed() >= LINE_EVERY {
-            *said_at = Instant::now();
-            let all = all.map_or(String::new(), |all| format!(" of {all}"));
-            eprintln!("{done}{all} {} {note}", self.noun);
+        let Ok(mut lines) = self.lines.lock() else { return };
+        let (began, done_before) = *lines.began.get_or_insert((Instant::now(), done));
+        if lines.said_at.elapsed() < LINE_EVERY {
+            return;
         }
+        lines.said_at = Instant::now();
+        let rate = (done - done_before.min(done)) as f64 / began.elapsed().as_secs_f64().max(0.001);
+        let left = all.map_or(String::new(), |all| time_left(all.saturating_sub(done), rate));
+        let all = all.map_or(String::new(), |all| format!(" of {all}"));
+        eprintln!("{done}{all} {} {note} [{rate:.1}/s{left}]", self.noun);
     }
 
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish();
         }
+    }
+}
+
+fn time_left(left: u64, rate: f64) -> String {
+    if rate <= 0.0 {
+        return String::new();
+    }
+    let seconds = (left as f64 / rate).min(1e9) as u64;
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!(", {seconds} s left"),
+        (0, minutes) => format!(", {minutes} min left"),
+        (hours, minutes) => format!(", {hours} h {minutes} min left"),
     }
 }

@@ -21,8 +21,8 @@ fn metrics_and_health_tell_how_it_is() {
         let text = metrics.text().await.expect("text");
         for name in [
             "plyr_events_total",
-            "plyr_firehose_connected",
-            "plyr_firehose_lag_seconds",
+            "plyr_source_connected",
+            "plyr_source_lag_seconds",
             "plyr_changes_total",
             "plyr_problems",
             "plyr_pool_connections",

@@ -2,25 +2,29 @@
 //! so that it costs no other record its place.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand::Rng;
 use tracing::warn;
 
-use super::{Door, apply, rehearse};
+use super::{Door, rehearse, transact};
 use crate::change::{Cursor, Input, Op, Problem};
+use crate::sabotage;
 use crate::syntax::AtUri;
 
 /// Applies inputs in order and then saves the cursor. Returns only when all is applied or kept aside, and how many were
 /// kept aside; dropping the future leaves whole transactions behind.
 pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>) -> usize {
     let (mut parts, mut refused) = (vec![inputs], 0);
+    let source = cursor.map(|cursor| &cursor.source);
     while let Some(part) = parts.pop() {
         // The cursor accounts for every part, so it goes with the last.
         let cursor = cursor.filter(|_| parts.is_empty());
-        match patiently(|| apply(door, &part, cursor)).await {
+        match patiently(|| transact(door, &part, source, cursor, true)).await {
             Ok(()) => {}
+            Err(_) if sabotage::is_on("refused-batch-dropped") => {}
             Err(error) if part.len() > 1 => {
                 warn!(%error, inputs = part.len(), "a batch was refused; halving it");
                 let (first, second) = part.split_at(part.len() / 2);
@@ -29,9 +33,9 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
                 parts.push(first);
             }
             Err(error) => {
-                let rest = without_poison(door, part, &error).await;
+                let rest = without_poison(door, part, source, &error).await;
                 refused += rest.iter().filter(|input| matches!(input, Input::Problem(_))).count();
-                if let Err(error) = patiently(|| apply(door, &rest, cursor)).await {
+                if let Err(error) = patiently(|| transact(door, &rest, source, cursor, true)).await {
                     // Its own note is refused: the log is the last place left.
                     tracing::error!(%error, ?rest, "cannot keep aside what the database refused");
                 }
@@ -42,14 +46,19 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
 }
 
 /// Finds the records for which the database refuses an input. Returns the input without them, and a problem for each.
-async fn without_poison(door: &Door, part: Vec<Input>, error: &sqlx::Error) -> Vec<Input> {
+async fn without_poison(
+    door: &Door,
+    part: Vec<Input>,
+    source: Option<&Arc<str>>,
+    error: &sqlx::Error,
+) -> Vec<Input> {
     let mut rest = Vec::with_capacity(part.len() + 1);
     for input in part {
         let mut poison = HashSet::new();
         let mut ranges = vec![(0, records(&input))];
         while let Some((from, to)) = ranges.pop() {
             let some = keep(&input, |index, _| (from..to).contains(&index));
-            if from == to || patiently(|| rehearse(door, std::slice::from_ref(&some))).await.is_ok() {
+            if from == to || patiently(|| rehearse(door, std::slice::from_ref(&some), source)).await.is_ok() {
                 continue;
             }
             if to - from == 1 {
@@ -122,6 +131,7 @@ async fn patiently<F: Future<Output = sqlx::Result<()>>>(mut attempt: impl FnMut
 /// constraints (23) and program limits (54) of the SQL standard's error classes, and values that cannot be encoded.
 fn is_transient(error: &sqlx::Error) -> bool {
     match error {
+        _ if sabotage::is_on("busy-database-drops") => false,
         sqlx::Error::Database(error) => {
             !error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
         }

@@ -1,72 +1,103 @@
 //! Locking the repos that a transaction concerns, and reading what is stored of them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::PgConnection;
 
 use super::Door;
+use super::account::uris_of;
 use super::effects::Effects;
-use super::table::{Repo, RepoState, Row};
-use super::world::{Held, World};
-use crate::change::{Input, Status};
+use super::table::{Repo, RepoState, Resync, Row};
+use super::world::{Found, Held, World};
+use crate::change::{Input, Local, Proof, RepoSnapshot, Report, Status};
 use crate::job;
 use crate::syntax::{AtUri, Did, Tid};
 
+/// Which records are to be read: some by name, and all of some ranges.
+#[derive(Default)]
+struct Wanted {
+    uris: BTreeSet<String>,
+    after: Vec<String>,
+    upto: Vec<String>,
+}
+
 impl<'a> World<'a> {
     /// Locks and reads. Repos and people that the inputs prove to have something of ours are made known first.
-    pub(super) async fn load(door: &'a Door, db: &mut PgConnection, inputs: &[Input]) -> sqlx::Result<Self> {
-        let mut world = World::new(door);
-        let mut dids: BTreeSet<String> = BTreeSet::new();
-        let mut new: BTreeSet<String> = BTreeSet::new();
-        let (mut uris, mut whole) = (BTreeSet::new(), Vec::new());
-        for input in inputs {
-            match input {
-                Input::Proof(proof) => {
-                    dids.insert(proof.uri.did().into());
-                    uris.insert(proof.uri.to_string());
-                }
-                Input::Local(local) => {
-                    dids.insert(local.uri.did().into());
-                    new.insert(local.uri.did().into());
-                    uris.insert(local.uri.to_string());
-                }
-                _ => {}
-            }
-            let Some(did) = input.did() else { continue };
-            dids.insert(did.to_string());
-            match input {
-                Input::Commit(commit) => {
-                    if !commit.ops.is_empty() {
-                        new.insert(did.to_string());
-                    }
-                    uris.extend(commit.ops.iter().map(|(uri, _)| uri.to_string()));
-                }
-                Input::Snapshot(snapshot) => {
-                    let tracks =
-                        |uri: &AtUri| door.registry.get(uri.collection()).is_some_and(|known| known.tracks);
-                    if snapshot.records.iter().any(|(uri, ..)| tracks(uri)) {
-                        new.insert(did.to_string());
-                    }
-                    whole.push(did.to_string());
-                }
-                _ => {}
-            }
+    pub(super) async fn load(
+        door: &'a Door,
+        db: &mut PgConnection,
+        inputs: &[Input],
+        source: Option<&Arc<str>>,
+    ) -> sqlx::Result<Self> {
+        let mut world = World::new(door, source.cloned());
+        let dids: BTreeSet<Did> = inputs.iter().filter_map(did_of).collect();
+        world.lock(db, &dids.iter().map(Did::to_string).collect::<Vec<_>>()).await?;
+        let new: BTreeSet<String> = inputs.iter().filter_map(|input| world.met_by(input)).collect();
+        let new: Vec<String> = new.into_iter().collect();
+        let met = meet(db, &new).await?;
+        if !new.is_empty() {
+            world.lock(db, &new).await?;
         }
-        let met = meet(db, &new.into_iter().collect::<Vec<_>>()).await?;
-        world.lock(db, &dids.into_iter().collect::<Vec<_>>()).await?;
         let inactive = world.repos.iter().filter(|(_, held)| held.status != Some(Status::Active));
         world.effects = Effects::new(inactive.map(|(did, _)| did.to_string()).collect::<HashSet<_>>());
         for did in met {
             world.effects.job(job::MEET, did);
         }
-        world.read_rows(db, &uris.into_iter().collect::<Vec<_>>(), &whole).await?;
+        let wanted = world.wanted(inputs);
+        world.read_rows(db, wanted).await?;
         Ok(world)
+    }
+
+    /// Whom we do not know yet and an input shows to have something of ours.
+    fn met_by(&self, input: &Input) -> Option<String> {
+        let did = did_of(input)?;
+        let shows = !self.repos.contains_key(&did)
+            && match input {
+                Input::Commit(commit) => commit.ops.iter().any(|(uri, _)| self.tracks(uri)),
+                Input::Snapshot(snapshot) => snapshot.records.iter().any(|(uri, ..)| self.tracks(uri)),
+                Input::Report(report) => self.tracks(&report.uri),
+                Input::Local(_) => true,
+                _ => false,
+            };
+        shows.then(|| did.into())
+    }
+
+    fn wanted(&self, inputs: &[Input]) -> Wanted {
+        let mut wanted = Wanted::default();
+        let read: HashSet<&Did> = inputs
+            .iter()
+            .filter_map(
+                |input| if let Input::Snapshot(snapshot) = input { Some(&snapshot.did) } else { None },
+            )
+            .collect();
+        for input in inputs {
+            match input {
+                Input::Proof(Proof { uri, .. })
+                | Input::Local(Local { uri, .. })
+                | Input::Report(Report { uri, .. }) => {
+                    wanted.uris.insert(uri.to_string());
+                }
+                // A replay changes nothing, unless something before it in this batch may bring the repo back.
+                Input::Commit(commit) if read.contains(&commit.did) || !self.is_replay(commit) => {
+                    wanted.uris.extend(commit.ops.iter().map(|(uri, _)| uri.to_string()));
+                }
+                Input::Snapshot(RepoSnapshot { did, after, upto, .. }) => {
+                    let (start, end) = uris_of(did);
+                    wanted.after.push(after.as_ref().map_or(start, AtUri::to_string));
+                    wanted.upto.push(upto.as_ref().map_or(end, AtUri::to_string));
+                }
+                _ => {}
+            }
+        }
+        wanted
     }
 
     async fn lock(&mut self, db: &mut PgConnection, dids: &[String]) -> sqlx::Result<()> {
         let rows = sqlx::query!(
-            "select did, epoch, rev, seen_rev, trail, data_root, state, synced_rev from repo
-             where did = any($1) order by did for update",
+            "select did, epoch, rev, seen_rev, trail, data_root, state, synced_rev, resync_rev, resync_upto,
+                    resync_held, resync_lost
+             from repo where did = any($1) order by did for update",
             dids
         )
         .fetch_all(&mut *db)
@@ -79,6 +110,7 @@ impl<'a> World<'a> {
             people.into_iter().map(|row| (row.did, (row.status, row.pending_status))).collect();
         for row in rows {
             let tid = |text: Option<String>| text.and_then(|text| text.parse::<Tid>().ok());
+            let resync = tid(row.resync_rev).zip(row.resync_upto.and_then(|upto| upto.parse().ok()));
             let repo = Repo {
                 epoch: row.epoch,
                 rev: tid(row.rev),
@@ -87,6 +119,12 @@ impl<'a> World<'a> {
                 data: row.data_root.and_then(|text| text.parse().ok()),
                 state: RepoState::from_word(&row.state),
                 synced_rev: tid(row.synced_rev),
+                resync: resync.map(|(rev, upto)| Resync {
+                    rev,
+                    upto,
+                    held: row.resync_held.max(0) as usize,
+                    lost: row.resync_lost.max(0) as usize,
+                }),
             };
             let Some((status, pending)) = people.remove(&row.did) else { continue };
             let status = Status::from_word(&status);
@@ -98,34 +136,45 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    async fn read_rows(
-        &mut self,
-        db: &mut PgConnection,
-        uris: &[String],
-        whole: &[String],
-    ) -> sqlx::Result<()> {
-        if uris.is_empty() && whole.is_empty() {
+    async fn read_rows(&mut self, db: &mut PgConnection, wanted: Wanted) -> sqlx::Result<()> {
+        let Wanted { uris, after, upto } = wanted;
+        if uris.is_empty() && after.is_empty() {
             return Ok(());
         }
         let rows = sqlx::query!(
-            "select uri, epoch, rev, proven, cid, first_seen_at, indexed_at from record where uri = any($1)
-             union
-             select uri, epoch, rev, proven, cid, first_seen_at, indexed_at from record where did = any($2)",
-            uris,
-            whole
+            r#"select uri as "uri!", epoch as "epoch!", rev as "rev!", proven as "proven!", reported_by, cid,
+                      first_seen_at as "first_seen_at!", indexed_at as "indexed_at!", value is not null as "lives!"
+               from record where uri = any($1)
+               union all
+               select uri, epoch, rev, proven, reported_by, cid, first_seen_at, indexed_at, value is not null
+               from unnest($2::text[], $3::text[]) as stretch (after, upto)
+               join record on uri > stretch.after collate "C" and uri <= stretch.upto collate "C""#,
+            &uris.into_iter().collect::<Vec<_>>(),
+            &after,
+            &upto
         )
         .fetch_all(db)
         .await?;
         for row in rows {
-            let (Some(uri), Some(rev)) = (row.uri, row.rev) else { continue };
-            let (Ok(uri), Ok(rev)) = (uri.parse::<AtUri>(), rev.parse()) else { continue };
+            let (Ok(uri), Ok(rev)) = (row.uri.parse::<AtUri>(), row.rev.parse()) else { continue };
             let cid = row.cid.and_then(|cid| cid.parse().ok());
-            let indexed_at = row.indexed_at.unwrap_or(self.now);
-            let (epoch, proven) = (row.epoch.unwrap_or_default(), row.proven.unwrap_or_default());
-            self.first_seen.insert(uri.clone(), row.first_seen_at.unwrap_or(self.now));
-            self.rows.insert(uri, Row { epoch, rev, proven, cid, indexed_at });
+            let found = Found { first_seen_at: row.first_seen_at, lives: row.lives };
+            self.found.insert(uri.clone(), found);
+            let reported_by = row.reported_by.map(Arc::from);
+            let (epoch, proven, indexed_at) = (row.epoch, row.proven, row.indexed_at);
+            self.rows.insert(uri, Row { epoch, rev, proven, reported_by, cid, indexed_at });
         }
         Ok(())
+    }
+}
+
+/// Whose it is, as far as that is known.
+fn did_of(input: &Input) -> Option<Did> {
+    match input {
+        Input::Proof(Proof { uri, .. })
+        | Input::Local(Local { uri, .. })
+        | Input::Report(Report { uri, .. }) => Some(uri.did()),
+        input => input.did().cloned(),
     }
 }
 

@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 
 use super::table::*;
 use crate::change::Asked;
-use crate::syntax::Tid;
+use crate::syntax::{AtUri, Tid};
 
 type Values = BTreeMap<u8, Cid>;
 
@@ -39,7 +39,34 @@ enum Message {
     Live { rev: i64, since: i64, prev: Cid, data: Cid, ops: Vec<(u8, Option<Cid>)> },
     Report { rev: i64, key: u8, cid: Option<Cid> },
     Proof { key: u8, at: i64, cid: Option<Cid>, asked: Asked },
-    Snapshot { at: i64, values: Values, authoritative: bool, asked: Asked },
+    Snapshot(Snapshot),
+    Announced { rev: i64, data: Cid },
+    Missed,
+}
+
+/// A whole repo, and where it is cut into stretches.
+#[derive(Clone)]
+struct Snapshot {
+    at: i64,
+    values: Values,
+    cuts: Vec<u8>,
+    authoritative: bool,
+    asked: Asked,
+}
+
+impl Snapshot {
+    fn stretches(&self) -> usize {
+        self.cuts.len() + 1
+    }
+
+    /// After which key a stretch begins, and with which it ends.
+    fn range(&self, index: usize) -> (Option<u8>, Option<u8>) {
+        (index.checked_sub(1).map(|before| self.cuts[before]), self.cuts.get(index).copied())
+    }
+}
+
+fn uri(key: u8) -> AtUri {
+    format!("at://did:web:one.test/fm.plyr.track/{key}").parse().expect("a URI")
 }
 
 fn root(values: &Values) -> Cid {
@@ -90,6 +117,10 @@ struct Door {
     clock: i64,
 }
 
+fn row(epoch: i32, rev: Tid, proven: bool, cid: Option<Cid>, indexed_at: DateTime<Utc>) -> Row {
+    Row { epoch, rev, proven, reported_by: None, cid, indexed_at }
+}
+
 impl Door {
     fn now(&mut self) -> DateTime<Utc> {
         self.clock += 1;
@@ -102,11 +133,10 @@ impl Door {
 
     fn carry_out(&mut self, verdict: Verdict, key: u8, rev: &Tid, proven: bool, cid: Option<Cid>) {
         match verdict {
-            Verdict::Stale => {}
+            Verdict::Stale | Verdict::Diverge => {}
             Verdict::Apply | Verdict::Refute => {
                 let indexed_at = self.now();
-                self.rows
-                    .insert(key, Row { epoch: self.repo.epoch, rev: rev.clone(), proven, cid, indexed_at });
+                self.rows.insert(key, row(self.repo.epoch, rev.clone(), proven, cid, indexed_at));
                 if !proven {
                     self.checks.insert(key);
                 }
@@ -117,6 +147,7 @@ impl Door {
                 }
             }
             Verdict::Conflict => {
+                doubt(&mut self.repo);
                 self.resync = true;
                 self.checks.insert(key);
             }
@@ -136,19 +167,23 @@ impl Door {
                     Chain::Follows => {}
                 }
                 for (key, cid) in ops {
-                    let verdict = decide(&self.repo, self.rows.get(key), &rev, true, cid.as_ref());
+                    let (uri, cid_ref) = (uri(*key), cid.as_ref());
+                    let change = Change { uri: &uri, rev: &rev, proven: true, cid: cid_ref };
+                    let verdict = decide(&self.repo, self.rows.get(key), change);
                     self.carry_out(verdict, *key, &rev, true, *cid);
                 }
             }
             Message::Report { rev, key, cid } if *rev <= clock + 5 => {
                 let rev = tid(*rev);
-                let verdict = decide(&self.repo, self.rows.get(key), &rev, false, cid.as_ref());
+                let change = Change { uri: &uri(*key), rev: &rev, proven: false, cid: cid.as_ref() };
+                let verdict = decide(&self.repo, self.rows.get(key), change);
                 self.carry_out(verdict, *key, &rev, false, *cid);
             }
             Message::Report { .. } => {}
             Message::Proof { key, at, cid, asked } => {
                 let at = tid(*at);
                 if asked.epoch != self.repo.epoch || self.repo.rev.as_ref().is_some_and(|rev| at < *rev) {
+                    self.resync |= asked.seen_rev.as_ref().is_some_and(|seen| at < *seen);
                     self.checks.insert(*key);
                     return;
                 }
@@ -156,20 +191,38 @@ impl Door {
                 let verdict = settle(&self.repo, self.rows.get(key), &at, cid.as_ref(), Some(asked));
                 self.carry_out(verdict, *key, &at, true, *cid);
             }
-            Message::Snapshot { at, values, authoritative, asked } => {
-                self.snapshot(*at, values, *authoritative, asked)
+            Message::Snapshot(snapshot) => {
+                (0..snapshot.stretches()).for_each(|at| self.stretch(snapshot, at))
+            }
+            Message::Announced { rev, data } => {
+                let known = self.repo.state != RepoState::Unknown;
+                self.resync |= known && announce(&mut self.repo, &tid(*rev), data) == Chain::Broken;
+            }
+            Message::Missed => {
+                if self.repo.state != RepoState::Unknown {
+                    doubt(&mut self.repo);
+                }
+                self.resync = true;
             }
         }
     }
 
-    fn snapshot(&mut self, at: i64, values: &Values, authoritative: bool, asked: &Asked) {
-        let at = tid(at);
-        let reading = scope(&mut self.repo, &at, authoritative, asked);
+    fn stretch(&mut self, snapshot: &Snapshot, index: usize) {
+        let Snapshot { at, values, authoritative, asked, .. } = snapshot;
+        let (at, data, (after, upto)) = (tid(*at), root(values), snapshot.range(index));
+        let (after_uri, upto_uri) = (after.map(uri), upto.map(uri));
+        let authoritative = *authoritative;
+        let (after_uri, upto_uri) = (after_uri.as_ref(), upto_uri.as_ref());
+        let stretch =
+            Stretch { at: &at, data: &data, after: after_uri, upto: upto_uri, authoritative, asked };
+        let reading = scope(&mut self.repo, &stretch);
         if reading == Scope::Discard {
-            self.resync = true;
+            self.resync |= self.repo.state != RepoState::Synchronized;
             return;
         }
-        let keys: std::collections::BTreeSet<u8> = self.rows.keys().chain(values.keys()).copied().collect();
+        let mut keys: std::collections::BTreeSet<u8> =
+            self.rows.keys().chain(values.keys()).copied().collect();
+        keys.retain(|key| after.is_none_or(|after| *key > after) && upto.is_none_or(|upto| *key <= upto));
         for key in keys {
             let rests = |row: &Row| row.cid.is_none() && row.proven && row.epoch == self.repo.epoch;
             if !values.contains_key(&key) && self.rows.get(&key).is_some_and(rests) {
@@ -179,7 +232,7 @@ impl Door {
             let verdict = settle(&self.repo, self.rows.get(&key), &at, values.get(&key), authority);
             self.carry_out(verdict, key, &at, true, values.get(&key).copied());
         }
-        complete(&mut self.repo, &at, &root(values));
+        complete(&mut self.repo, &stretch, 0, 0);
     }
 
     fn values(&self) -> Values {
@@ -190,19 +243,31 @@ impl Door {
 fn history(seed: u64) -> (Values, Values) {
     let rng = &mut StdRng::seed_from_u64(seed);
     let (mut host, mut door, mut pending) = (Host::new(), Door::default(), Vec::new());
+    // Readers with the stretch that each applies next; one that dies leaves what it has applied.
+    let mut readers: Vec<(Snapshot, usize)> = Vec::new();
     for _ in 0..rng.random_range(20..60) {
         step(rng, &mut host, &mut door, &mut pending);
+        if let Some(Message::Snapshot(_)) = pending.last()
+            && let Some(Message::Snapshot(snapshot)) = pending.pop()
+        {
+            readers.push((snapshot, 0));
+        }
+        read_on(rng, &mut door, &mut readers);
     }
     while !pending.is_empty() {
         let message = pending.swap_remove(rng.random_range(0..pending.len()));
         door.take(&message, host.clock);
+        read_on(rng, &mut door, &mut readers);
     }
     for _ in 0..8 {
         let current = Some(tid(host.rev));
         let asked = door.asked();
         let behind = door.repo.rev != current || door.repo.seen_rev != current;
         if std::mem::take(&mut door.resync) || behind || door.repo.state != RepoState::Synchronized {
-            door.snapshot(host.rev, &host.values, true, &asked);
+            let (at, values) = (host.rev, host.values.clone());
+            let cuts = cuts(rng);
+            let whole = Snapshot { at, values, cuts, authoritative: true, asked };
+            door.take(&Message::Snapshot(whole), host.clock);
         }
         for key in std::mem::take(&mut door.checks) {
             let asked = door.asked();
@@ -211,6 +276,39 @@ fn history(seed: u64) -> (Values, Values) {
         }
     }
     (door.values(), host.values)
+}
+
+fn cuts(rng: &mut StdRng) -> Vec<u8> {
+    (0..5).filter(|_| rng.random_bool(0.3)).collect()
+}
+
+/// Lets one of the readers apply its next stretches, or die.
+fn read_on(rng: &mut StdRng, door: &mut Door, readers: &mut Vec<(Snapshot, usize)>) {
+    if readers.is_empty() || rng.random_bool(0.4) {
+        return;
+    }
+    let which = rng.random_range(0..readers.len());
+    if rng.random_bool(0.1) {
+        readers.remove(which);
+        // The sweep finds what it left.
+        door.resync = true;
+        return;
+    }
+    let (snapshot, next) = &mut readers[which];
+    if *next == 0 && rng.random_bool(0.2) {
+        // Two read the same, and cut it differently.
+        let same = Snapshot { cuts: cuts(rng), ..snapshot.clone() };
+        readers.push((same, 0));
+        return;
+    }
+    // Now and then one is lost on the way.
+    if rng.random_bool(0.95) {
+        door.stretch(snapshot, *next);
+    }
+    *next += 1;
+    if *next == snapshot.stretches() {
+        readers.remove(which);
+    }
 }
 
 fn step(rng: &mut StdRng, host: &mut Host, door: &mut Door, pending: &mut Vec<Message>) {
@@ -233,7 +331,9 @@ fn step(rng: &mut StdRng, host: &mut Host, door: &mut Door, pending: &mut Vec<Me
             let lie = rng.random_bool(0.5).then(|| cid("lie"));
             pending.push(Message::Report { rev, key: rng.random_range(0..5), cid: lie });
         }
-        47..57 => {
+        47 => pending.push(Message::Announced { rev: host.rev, data: root(&host.values) }),
+        48 => pending.push(Message::Missed),
+        49..57 => {
             // Asked now; the answer may arrive much later.
             door.resync = false;
             let asked = door.asked();
@@ -244,7 +344,8 @@ fn step(rng: &mut StdRng, host: &mut Host, door: &mut Door, pending: &mut Vec<Me
                 let recent = host.snapshots.len().saturating_sub(4)..host.snapshots.len();
                 host.snapshots[rng.random_range(recent)].clone()
             };
-            let snapshot = Message::Snapshot { at, values, authoritative, asked };
+            let cuts = cuts(rng);
+            let snapshot = Message::Snapshot(Snapshot { at, values, cuts, authoritative, asked });
             if rng.random_bool(0.5) { door.take(&snapshot, host.clock) } else { pending.push(snapshot) }
         }
         57..63 => {

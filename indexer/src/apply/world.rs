@@ -1,6 +1,7 @@
 //! What a transaction decides in memory, under the locks of the repos it concerns, before anything is written.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,15 +9,18 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use super::Door;
 use super::effects::Effects;
-use super::table::{self, Chain, Repo, RepoState, Row, Scope, Verdict};
-use crate::change::{Asked, Commit, Input, Local, Op, Problem, Proof, RepoSnapshot, Status};
+use super::table::{self, Chain, Change, Repo, RepoState, Row, Verdict};
+use crate::change::{Commit, Input, Local, Op, Problem, Report, Status};
 use crate::job;
+use crate::proto::commit::rev_is_in_future;
+use crate::sabotage;
 use crate::syntax::{AtUri, Did, Tid};
 
-/// Fewer records than this may vanish from a repo without an alarm.
-const COLLAPSE_MIN: usize = 10;
-/// How long the echo of a write of ours is waited for before its proof is fetched.
-const PROOF_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the proof of what was only reported is waited for before it is fetched: usually the echo of our own write, or
+/// another source, brings it.
+pub(super) const PROOF_PATIENCE: Duration = Duration::from_secs(30);
+/// Who reports what we wrote ourselves.
+const LOCAL: &str = "local";
 
 /// What a transaction holds of one repo while it decides.
 #[derive(Debug, Default)]
@@ -26,6 +30,16 @@ pub(super) struct Held {
     pub(super) pending: Option<Status>,
     pub(super) changed: bool,
     pub(super) verified: bool,
+    /// A stretch of it has been read.
+    pub(super) read: bool,
+}
+
+/// What was found of a record, beside what the table decides by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) first_seen_at: DateTime<Utc>,
+    /// It has a value, and so may have a projection.
+    pub(super) lives: bool,
 }
 
 /// A record row to write.
@@ -39,40 +53,51 @@ pub(super) struct Write {
 #[derive(Debug)]
 pub(super) struct World<'a> {
     pub(super) door: &'a Door,
+    /// Who says it all.
+    pub(super) source: Option<Arc<str>>,
     pub(super) now: DateTime<Utc>,
     pub(super) repos: BTreeMap<Did, Held>,
     pub(super) rows: HashMap<AtUri, Row>,
-    pub(super) first_seen: HashMap<AtUri, DateTime<Utc>>,
+    /// Records that were here before.
+    pub(super) found: HashMap<AtUri, Found>,
     pub(super) writes: BTreeMap<AtUri, Write>,
     pub(super) raised: Vec<AtUri>,
     pub(super) pending: BTreeMap<Did, Status>,
     pub(super) problems: Vec<Problem>,
+    /// Reports found false, by who made them.
+    pub(super) divergent: BTreeMap<Arc<str>, i64>,
     pub(super) effects: Effects,
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(door: &'a Door) -> Self {
+    pub(super) fn new(door: &'a Door, source: Option<Arc<str>>) -> Self {
         World {
             door,
+            source,
             // Postgres keeps microseconds: what we compare later must be what we stored.
             now: Utc::now().trunc_subsecs(6),
             repos: BTreeMap::new(),
             rows: HashMap::new(),
-            first_seen: HashMap::new(),
+            found: HashMap::new(),
             writes: BTreeMap::new(),
             raised: Vec::new(),
             pending: BTreeMap::new(),
             problems: Vec::new(),
+            divergent: BTreeMap::new(),
             effects: Effects::default(),
         }
     }
 
     pub(super) fn take(&mut self, input: &Input) {
+        if let Some(rev) = input.rev().filter(|rev| rev_is_in_future(rev, self.now)) {
+            return self.refuse_future(input, rev);
+        }
         match input {
             Input::Commit(commit) => self.commit(commit),
             Input::Sync { did, rev, data } => {
                 if let Some(held) =
                     self.repos.get_mut(did).filter(|held| held.repo.state != RepoState::Unknown)
+                    && !sabotage::is_on("sync-ignored")
                 {
                     let chain = table::announce(&mut held.repo, rev, data);
                     held.changed |= chain != Chain::Replay;
@@ -84,21 +109,14 @@ impl<'a> World<'a> {
             Input::Snapshot(snapshot) => self.snapshot(snapshot),
             Input::Proof(proof) => self.proof(proof),
             Input::Local(local) => self.local(local),
+            Input::Report(report) => self.report(report),
             Input::Account { did, status } => self.account(did, *status),
             Input::Identity { did } => {
-                if self.repos.contains_key(did) {
+                if self.repos.contains_key(did) && !sabotage::is_on("identity-ignored") {
                     self.effects.job(job::MEET, did.as_str());
                 }
             }
-            Input::Missed { did } => {
-                if let Some(held) =
-                    self.repos.get_mut(did).filter(|held| held.repo.state == RepoState::Synchronized)
-                {
-                    held.repo.state = RepoState::Desynchronized;
-                    held.changed = true;
-                }
-                self.broken(did, "missed");
-            }
+            Input::Missed { did } => self.missed(did),
             Input::Problem(problem) => self.problems.push(problem.clone()),
         }
     }
@@ -109,10 +127,7 @@ impl<'a> World<'a> {
         let Some(held) = self.repos.get_mut(did).filter(|held| held.status != Some(Status::Deleted)) else {
             return;
         };
-        let tracks = |uri: &AtUri| {
-            self.door.registry.get(uri.collection()).is_some_and(|collection| collection.tracks)
-        };
-        if held.repo.state != RepoState::Unknown || ops.iter().any(|(uri, _)| tracks(uri)) {
+        if is_followed(self.door, held, commit) {
             let chain = table::follow(&mut held.repo, rev, since.as_ref(), prev_data.as_ref(), data);
             if chain == Chain::Replay {
                 metrics::counter!("plyr_changes_total", "verdict" => "replay")
@@ -127,112 +142,133 @@ impl<'a> World<'a> {
         }
         for (uri, op) in ops {
             let Some(held) = self.repos.get(did) else { return };
-            let verdict = table::decide(&held.repo, self.rows.get(uri), rev, true, op.cid());
-            self.carry_out(verdict, did, uri, rev, op, true);
+            let change = Change { uri, rev, proven: true, cid: op.cid() };
+            let verdict = table::decide(&held.repo, self.rows.get(uri), change);
+            self.carry_out(verdict, did, uri, rev, op, None);
         }
     }
 
-    fn snapshot(&mut self, snapshot: &RepoSnapshot) {
-        let RepoSnapshot { did, rev, data, records, authoritative, asked } = snapshot;
-        let Some(held) = self.repos.get_mut(did).filter(|held| held.status != Some(Status::Deleted)) else {
-            return;
-        };
-        held.changed = true;
-        let scope = table::scope(&mut held.repo, rev, *authoritative, asked);
-        metrics::counter!("plyr_snapshots_total", "scope" => format!("{scope:?}")).increment(1);
-        if scope == Scope::Discard {
-            if held.repo.state != RepoState::Synchronized {
-                self.effects.job(job::RESYNC, did.as_str());
+    /// Whether a commit has passed already, as far as is known before anything of this transaction is decided.
+    pub(super) fn is_replay(&self, commit: &Commit) -> bool {
+        let passed = |held: &Held| held.repo.rev.as_ref().is_some_and(|head| commit.rev <= *head);
+        self.repos.get(&commit.did).is_some_and(|held| is_followed(self.door, held, commit) && passed(held))
+    }
+
+    /// A rev that no clock has reached would make everything true look old for as long as it takes.
+    fn refuse_future(&mut self, input: &Input, rev: &Tid) {
+        let (uri, bytes) = match input {
+            Input::Proof(crate::change::Proof { uri, op, .. })
+            | Input::Local(Local { uri, op, .. })
+            | Input::Report(Report { uri, op, .. }) => {
+                let value = if let Op::Put { value, .. } = op { value.clone() } else { Bytes::new() };
+                (Some(uri.clone()), value)
             }
-            return;
-        }
-        let live: HashMap<&AtUri, Op> = records
-            .iter()
-            .map(|(uri, cid, value)| (uri, Op::Put { cid: *cid, value: value.clone() }))
-            .collect();
-        // A proven tombstone says already what the snapshot says; from now on the synced rev defends it.
-        let epoch = held.repo.epoch;
-        let rests = |row: &Row| row.cid.is_none() && row.proven && row.epoch == epoch;
-        let mine = self.rows.iter().filter(|(uri, _)| uri.did() == *did);
-        let held_live = mine.clone().filter(|(_, row)| row.cid.is_some()).count();
-        let absent: Vec<AtUri> = mine
-            .filter(|(uri, row)| !live.contains_key(uri) && !rests(row))
-            .map(|(uri, _)| uri.clone())
-            .collect();
-        let lost =
-            absent.iter().filter(|uri| self.rows.get(*uri).is_some_and(|row| row.cid.is_some())).count();
-        if scope == Scope::NewEpoch || (lost >= COLLAPSE_MIN && lost * 2 > held_live) {
-            // It is believed, for it is signed; but somebody should know.
-            tracing::warn!(%did, held = held_live, lost, new_epoch = scope == Scope::NewEpoch, "most of a repo is gone");
-            metrics::counter!("plyr_repo_collapses_total").increment(1);
-        }
-        let authority = authoritative.then_some(asked);
-        for (uri, op) in
-            absent.iter().map(|uri| (uri, &Op::Delete)).chain(live.iter().map(|(uri, op)| (*uri, op)))
-        {
-            self.settle(did, uri, rev, op, authority);
-        }
-        if let Some(held) = self.repos.get_mut(did) {
-            table::complete(&mut held.repo, rev, data);
-            held.verified = true;
-        }
-    }
-
-    fn proof(&mut self, proof: &Proof) {
-        let Proof { uri, rev, op, asked } = proof;
-        let did = uri.did();
-        let Some(held) = self.repos.get_mut(&did).filter(|held| held.status != Some(Status::Deleted)) else {
-            return;
+            _ => (None, Bytes::new()),
         };
-        if asked.epoch != held.repo.epoch || held.repo.rev.as_ref().is_some_and(|head| rev < head) {
-            self.effects.job(job::MEET, did.as_str());
-            return;
+        let did = input.did().cloned().or_else(|| uri.as_ref().map(AtUri::did));
+        if let (Input::Commit(_) | Input::Sync { .. }, Some(did)) = (input, &did) {
+            self.missed(did);
         }
-        table::see(&mut held.repo, rev);
-        held.changed = true;
-        self.settle(&did, uri, rev, op, Some(asked));
+        let detail = format!("rev {rev} is more than five minutes ahead");
+        self.problems.push(Problem { kind: "FutureRev", seq: None, did, uri, detail, bytes });
     }
 
-    /// Moves no rev of the repo: else a write of somebody else's client at an earlier rev would look old.
+    fn missed(&mut self, did: &Did) {
+        if sabotage::is_on("missed-forgotten") {
+            return;
+        }
+        let tracked = |held: &&mut Held| held.repo.state != RepoState::Unknown;
+        if let Some(held) = self.repos.get_mut(did).filter(tracked) {
+            table::doubt(&mut held.repo);
+            held.changed = true;
+        }
+        self.broken(did, "missed");
+    }
+
     fn local(&mut self, local: &Local) {
         let Local { uri, rev, op } = local;
-        let did = uri.did();
-        let Some(held) = self.repos.get(&did).filter(|held| held.status != Some(Status::Deleted)) else {
+        self.believe(uri, rev, op, LOCAL.into());
+    }
+
+    fn report(&mut self, report: &Report) {
+        let Report { uri, rev, op } = report;
+        let by = self.source.clone().unwrap_or_else(|| "unknown".into());
+        if !self.believe(uri, rev, op, by) {
             return;
-        };
-        let verdict = table::decide(&held.repo, self.rows.get(uri), rev, false, op.cid());
-        self.carry_out(verdict, &did, uri, rev, op, false);
-        if verdict == Verdict::Apply {
-            self.effects.job_after(PROOF_PATIENCE, job::PROVE, uri.as_str());
+        }
+        let did = uri.did();
+        if self.tracks(uri) && self.repos.get(&did).is_some_and(|held| held.repo.state == RepoState::Unknown)
+        {
+            // What else is in the repo, nobody has told us.
+            self.effects.hint(job::RESYNC, did.as_str());
         }
     }
 
-    fn settle(&mut self, did: &Did, uri: &AtUri, rev: &Tid, op: &Op, authority: Option<&Asked>) {
-        let Some(held) = self.repos.get(did) else { return };
-        let verdict = table::settle(&held.repo, self.rows.get(uri), rev, op.cid(), authority);
-        self.carry_out(verdict, did, uri, rev, op, true);
+    /// Takes somebody's word, until it is proven. Moves no rev of the repo: else a write of somebody else's client at an
+    /// earlier rev would look old. Answers whether it was news.
+    fn believe(&mut self, uri: &AtUri, rev: &Tid, op: &Op, by: Arc<str>) -> bool {
+        let did = uri.did();
+        let Some(held) = self.repos.get(&did).filter(|held| held.status != Some(Status::Deleted)) else {
+            return false;
+        };
+        let change = Change { uri, rev, proven: false, cid: op.cid() };
+        let verdict = table::decide(&held.repo, self.rows.get(uri), change);
+        if verdict == Verdict::Diverge {
+            *self.divergent.entry(by.clone()).or_default() += 1;
+        }
+        self.carry_out(verdict, &did, uri, rev, op, Some(by));
+        if let Some(held) = self.repos.get_mut(&did).filter(|_| sabotage::is_on("report-moves-rev")) {
+            (held.repo.rev, held.changed) = (held.repo.rev.take().max(Some(rev.clone())), true);
+        }
+        if verdict == Verdict::Apply && !sabotage::is_on("reports-never-proven") {
+            self.prove_later(&did);
+        }
+        verdict == Verdict::Apply
     }
 
-    fn carry_out(&mut self, verdict: Verdict, did: &Did, uri: &AtUri, rev: &Tid, op: &Op, proven: bool) {
+    /// Whether having this record makes a repo tracked.
+    pub(super) fn tracks(&self, uri: &AtUri) -> bool {
+        self.door.registry.get(uri.collection()).is_some_and(|collection| collection.tracks)
+    }
+
+    pub(super) fn prove_later(&mut self, did: &Did) {
+        self.effects.job_after(PROOF_PATIENCE, job::PROVE, did.as_str());
+    }
+
+    /// Does what was decided about a record that is proven, or `reported_by` somebody.
+    pub(super) fn carry_out(
+        &mut self,
+        verdict: Verdict,
+        did: &Did,
+        uri: &AtUri,
+        rev: &Tid,
+        op: &Op,
+        reported_by: Option<Arc<str>>,
+    ) {
         metrics::counter!("plyr_changes_total", "verdict" => verdict.as_str()).increment(1);
+        if verdict == Verdict::Refute
+            && let Some(liar) = self.rows.get(uri).and_then(|row| row.reported_by.clone())
+        {
+            *self.divergent.entry(liar).or_default() += 1;
+        }
         match verdict {
-            Verdict::Stale => {}
+            Verdict::Stale | Verdict::Diverge => {}
             Verdict::Apply | Verdict::Refute => {
                 let epoch = self.repos.get(did).map_or(0, |held| held.repo.epoch);
                 let (cid, value) = match op {
                     Op::Put { cid, value } => (Some(*cid), Some(value.clone())),
                     Op::Delete => (None, None),
                 };
-                let row = Row { epoch, rev: rev.clone(), proven, cid, indexed_at: self.now };
+                let proven = reported_by.is_none() || sabotage::is_on("reports-count-as-proven");
+                let row = Row { epoch, rev: rev.clone(), proven, reported_by, cid, indexed_at: self.now };
                 self.rows.insert(uri.clone(), row.clone());
                 self.writes.insert(uri.clone(), Write { row, value });
             }
             Verdict::RaiseTrust => {
-                if let Some(row) = self.rows.get_mut(uri) {
-                    row.proven = true;
-                }
+                let raise = |row: &mut Row| (row.proven, row.reported_by) = (true, None);
+                self.rows.get_mut(uri).map(raise);
                 match self.writes.get_mut(uri) {
-                    Some(write) => write.row.proven = true,
+                    Some(write) => raise(&mut write.row),
                     None => self.raised.push(uri.clone()),
                 }
             }
@@ -247,12 +283,12 @@ impl<'a> World<'a> {
                     ..Problem::default()
                 });
                 if let Some(held) = self.repos.get_mut(did) {
-                    held.repo.state = RepoState::Desynchronized;
+                    table::doubt(&mut held.repo);
                     held.changed = true;
                 }
                 self.broken(did, "conflict");
             }
-            Verdict::Provisional => self.effects.job(job::RESYNC, did.as_str()),
+            Verdict::Provisional => self.prove_later(did),
         }
     }
 
@@ -263,6 +299,9 @@ impl<'a> World<'a> {
             return;
         }
         held.pending = Some(status);
+        if sabotage::is_on("account-ignored") {
+            return;
+        }
         self.pending.insert(did.clone(), status);
         self.effects.job(job::ACCOUNT, did.as_str());
     }
@@ -271,4 +310,11 @@ impl<'a> World<'a> {
         metrics::counter!("plyr_chain_broken_total", "by" => by).increment(1);
         self.effects.job(job::RESYNC, did.as_str());
     }
+}
+
+/// Whether a commit belongs to a chain that we follow, or begins one.
+fn is_followed(door: &Door, held: &Held, commit: &Commit) -> bool {
+    let tracks =
+        |uri: &AtUri| door.registry.get(uri.collection()).is_some_and(|collection| collection.tracks);
+    held.repo.state != RepoState::Unknown || commit.ops.iter().any(|(uri, _)| tracks(uri))
 }

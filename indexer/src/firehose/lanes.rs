@@ -15,19 +15,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::jetstream::{DELETION_WAITS, Dialect, Touched};
+use super::told::Told;
 use super::verify;
 use super::watermark::Watermark;
 use crate::Indexer;
 use crate::apply::batch::apply_all;
 use crate::change::{Cursor, Input, Problem};
-use crate::proto::frame::Frame;
+use crate::sabotage;
 use crate::source;
 use crate::syntax::Did;
 
 /// Transactions at once.
 const SHARDS: usize = 4;
-/// Events of one transaction at most.
-const BATCH_MAX: usize = 256;
+/// Events of one transaction at most: the more wait, the larger it gets, and the less each costs.
+const BATCH_MAX: usize = 2048;
+/// A transaction takes no more once its events have so many bytes.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 /// What may be in flight, in units of [`UNIT_BYTES`].
 const IN_FLIGHT_UNITS: usize = 64 * 1024;
 const UNIT_BYTES: usize = 1024;
@@ -44,7 +48,7 @@ struct Event {
     place: u64,
     seq: i64,
     /// None when the lane was full: the event is not looked at, and its repo read as a whole instead.
-    frame: Option<Frame>,
+    told: Option<Told>,
     message: Bytes,
     _room: OwnedSemaphorePermit,
 }
@@ -53,7 +57,7 @@ struct Event {
 struct Verified {
     place: u64,
     inputs: Vec<Input>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 /// The lanes and shards of one source.
@@ -103,18 +107,18 @@ impl Lanes {
     }
 
     /// Puts an event into its lane; waits while too much is in flight.
-    pub async fn dispatch(&self, seq: i64, did: Did, frame: Frame, mut message: Bytes) {
+    pub async fn dispatch(&self, seq: i64, did: Did, told: Told, mut message: Bytes) {
         let waiting = lock(&self.shared.queues)
             .get(&did)
             .map_or(0, |queue| queue.iter().map(|event| event.message.len()).sum());
         let fits = waiting + message.len() <= LANE_BYTES_MAX.max(message.len());
-        let frame = Some(frame).filter(|frame| fits || !matches!(frame, Frame::Commit(_) | Frame::Sync(_)));
-        if frame.is_none() {
+        let told = Some(told).filter(|told| fits || !told.is_in_repo());
+        if told.is_none() {
             message = Bytes::new();
         }
         let Some(room) = self.shared.make_room(message.len()).await else { return };
         let place = lock(&self.shared.watermark).begin(seq);
-        let event = Event { place, seq, frame, message, _room: room };
+        let event = Event { place, seq, told, message, _room: room };
         let mut queues = lock(&self.shared.queues);
         if let Some(queue) = queues.get_mut(&did) {
             queue.push_back(event);
@@ -143,7 +147,12 @@ impl Lanes {
         let door = &self.shared.indexer.door;
         let missed = problem.did.clone().filter(|did| door.is_tracked(did)).map(|did| Input::Missed { did });
         let inputs = std::iter::once(Input::Problem(problem)).chain(missed).collect();
-        self.shared.shards[0].send(Verified { place, inputs, _room: room }).await.ok();
+        self.shared.shards[0].send(Verified { place, inputs, room }).await.ok();
+    }
+
+    /// Waits until everything in flight is applied.
+    pub async fn drain(&self) {
+        self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32).await.ok();
     }
 
     /// Forgets how far the source was, once everything in flight is applied: its sequence numbers begin anew.
@@ -187,6 +196,7 @@ impl Shared {
         let mark = lock(&self.watermark).mark();
         if let Some(seq) = mark {
             apply_all(&self.indexer.door, Vec::new(), Some(&self.cursor(seq))).await;
+            sabotage::point("cursor-saved");
         }
     }
 }
@@ -205,35 +215,64 @@ async fn lane(shared: Arc<Shared>, did: Did) {
                 }
             }
         };
-        let inputs = match &event.frame {
-            Some(frame) => {
-                let verifying = verify::verify(&shared.indexer, event.seq, frame, &event.message);
-                let verified = AssertUnwindSafe(verifying).catch_unwind().await;
+        let inputs = match &event.told {
+            Some(Told::Json { dialect, .. }) if is_retold(&shared, &did, *dialect, &event.message).await => {
+                Vec::new()
+            }
+            Some(told) => {
+                let verified = AssertUnwindSafe(told.inputs(&shared.indexer, event.seq, &event.message))
+                    .catch_unwind()
+                    .await;
                 // One event that breaks our own code must not cost its account all that follow.
                 verified.unwrap_or_else(|_| {
                     verify::aside(event.seq, &did, "Panicked", "see the log".into(), &event.message)
                 })
             }
+            None if sabotage::is_on("full-lane-forgotten") => Vec::new(),
             None => vec![Input::Missed { did: did.clone() }],
         };
-        if shard.send(Verified { place: event.place, inputs, _room: event._room }).await.is_err() {
+        if shard.send(Verified { place: event.place, inputs, room: event._room }).await.is_err() {
             return;
         }
     }
 }
 
+/// Whether the same commit says something else of the same record later: see [`Touched`].
+async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes) -> bool {
+    let Some(touched) = Touched::read(dialect, message) else { return false };
+    if touched.is_deletion {
+        tokio::time::sleep(DELETION_WAITS).await;
+    }
+    let queues = lock(&shared.queues);
+    let mut waiting = queues.get(did).into_iter().flatten();
+    waiting.any(|event| touched.is_retold_by(dialect, &event.message))
+}
+
 /// Applies what is ready, in the order in which it became ready.
 async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while ready.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    while let Some(first) = ready.recv().await {
+        let mut units = first.room.num_permits();
+        batch.push(first);
+        while batch.len() < BATCH_MAX
+            && units * UNIT_BYTES < BATCH_BYTES_MAX
+            && let Ok(next) = ready.try_recv()
+        {
+            units += next.room.num_permits();
+            batch.push(next);
+        }
         let places: Vec<u64> = batch.iter().map(|event| event.place).collect();
         let inputs: Vec<Input> =
             batch.iter_mut().flat_map(|event| std::mem::take(&mut event.inputs)).collect();
+        // The source goes with it from the first batch on: it is who said all this.
         let mark = lock(&shared.watermark).mark_with(&places);
-        let cursor = mark.map(|seq| shared.cursor(seq));
+        let cursor = shared.cursor(mark.unwrap_or(source::NO_CURSOR));
         metrics::histogram!("plyr_batch_inputs").record(inputs.len() as f64);
         let started = std::time::Instant::now();
-        apply_all(&shared.indexer.door, inputs, cursor.as_ref()).await;
+        if sabotage::is_on("cursor-before-data") {
+            apply_all(&shared.indexer.door, Vec::new(), Some(&cursor)).await;
+        }
+        apply_all(&shared.indexer.door, inputs, Some(&cursor)).await;
         metrics::histogram!("plyr_apply_seconds").record(started.elapsed().as_secs_f64());
         lock(&shared.watermark).finish(places);
         // Dropping the events makes room for others.

@@ -137,6 +137,8 @@ fn names_none(error: NetError) -> Answer {
         | NetError::TooLarge { .. }
         | NetError::Malformed(_)
         | NetError::NoSuchName(_) => Ok(None),
-        NetError::Status(_) | NetError::Timeout | NetError::Io(_) => Err(IdentityError::Unreachable(error)),
+        NetError::Status(_) | NetError::Timeout | NetError::Resting(_) | NetError::Io(_) => {
+            Err(IdentityError::Unreachable(error))
+        }
     }
 }

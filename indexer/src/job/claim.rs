@@ -68,6 +68,9 @@ pub(super) async fn claim_all(pool: &PgPool, held: &HashMap<String, usize>) -> s
             jobs.extend(claim(pool, kind, free as i64).await?);
         }
     }
+    if !jobs.is_empty() {
+        crate::sabotage::point("job-claimed");
+    }
     Ok(jobs)
 }
 
@@ -101,13 +104,19 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
     let swept = sqlx::query!(
         r#"insert into job (kind, key)
            select kind, key from (
-           select 'resync' as kind, did as key from repo where state = 'desynchronized'
+           select 'resync' as kind, did as key from repo
+           where state = 'desynchronized' or state = 'resyncing' and resync_at < now() - interval '2 minutes'
            union all
            select 'account', did from actor where pending_status is not null
            union all
            select 'meet', did from actor where resolved_at is null and status <> 'deleted'
            union all
-           select 'prove', uri from record where not proven and indexed_at < now() - interval '10 minutes'
+           select 'meet', did from (
+             select did from actor where looked_at < now() - interval '1 day' and status <> 'deleted'
+             order by looked_at limit 500
+           ) as old
+           union all
+           select distinct 'prove', did from record where not proven and indexed_at < now() - interval '10 minutes'
            union all
            select 'intent', did || ' ' || action from intent
            where settled < generation and wished_at < now() - interval '10 minutes'

@@ -26,6 +26,9 @@ pub enum NetError {
     /// The host answered, with a status other than success.
     #[error("{0}")]
     Status(Box<Status>),
+    /// The host was not asked: it wants to be left alone for so long from now on.
+    #[error("the host wants to be left alone for {} s", .0.as_secs())]
+    Resting(Duration),
     /// The answer cannot be read as what was asked for: not JSON of that shape, a redirect to nowhere.
     #[error("unreadable answer: {0}")]
     Malformed(Arc<str>),
@@ -62,9 +65,18 @@ impl NetError {
     /// Whether the same request may succeed later: time ran out, the host was away, busy or broken.
     pub fn is_transient(&self) -> bool {
         match self {
-            NetError::Timeout | NetError::Io(_) | NetError::NoSuchName(_) => true,
+            NetError::Timeout | NetError::Io(_) | NetError::NoSuchName(_) | NetError::Resting(_) => true,
             NetError::Status(status) => matches!(status.code, 408 | 425 | 429 | 500..),
             NetError::Refused(_) | NetError::TooLarge { .. } | NetError::Malformed(_) => false,
+        }
+    }
+
+    /// How long to wait before the same request: what the host asked for, if it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            NetError::Resting(rest) => Some(*rest),
+            NetError::Status(status) => status.retry_after,
+            _ => None,
         }
     }
 

@@ -17,9 +17,11 @@ mod resolve;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ pub use self::address::{Authority, AuthorityError, is_public};
 pub use self::body::Body;
 pub use self::error::{NetError, Status};
 pub use self::request::{Answer, Payload, Request, SendError};
+pub use self::turns::{Crowd, REST_MAX, Turn};
 
 /// Redirects followed before giving up; each target is checked like the first URL.
 const MAX_REDIRECTS: usize = 3;
@@ -54,6 +57,10 @@ pub struct NetOptions {
     pub limits: Limits,
     /// A DNS server to ask instead of the system's.
     pub name_server: Option<SocketAddr>,
+    /// How many may ask for whole repos at once.
+    pub crowd: Crowd,
+    /// Where answers are put down that are too large for memory; the system's folder for such things, if none is named.
+    pub spool_dir: Option<PathBuf>,
 }
 
 /// Time limits of a request.
@@ -96,6 +103,8 @@ struct Shared {
     resolver: TokioResolver,
     tls: Arc<ClientConfig>,
     limits: Limits,
+    turns: turns::Turns,
+    spool_dir: PathBuf,
 }
 
 #[derive(Debug)]
@@ -130,8 +139,16 @@ impl Net {
         let configured = options.operator_urls.iter().filter_map(Authority::of);
         let exempt_authorities = options.private_hosts.into_iter().chain(configured).collect();
         let limits = options.limits;
-        let shared = Shared { guarded, exempt, exempt_authorities, resolver, tls: Arc::new(tls), limits };
+        let turns = turns::Turns::new(options.crowd);
+        let spool_dir = options.spool_dir.unwrap_or_else(std::env::temp_dir);
+        let tls = Arc::new(tls);
+        let shared = Shared { guarded, exempt, exempt_authorities, resolver, tls, limits, turns, spool_dir };
         Ok(Net { shared: Arc::new(shared) })
+    }
+
+    /// Where answers are put down that are too large for memory.
+    pub fn spool_dir(&self) -> &Path {
+        &self.shared.spool_dir
     }
 
     /// Whether the operator exempted the URL's `host:port` from the guard.
@@ -203,7 +220,15 @@ impl Net {
     }
 
     async fn get(&self, url: &Url, cap_bytes: u64, total: Duration) -> Result<(HeaderMap, Body), NetError> {
-        let response = self.follow(url, Instant::now() + total).await?;
+        let followed = self.follow(url, Instant::now() + total).await;
+        if let (Some(host), turns) = (Authority::of(url), &self.shared.turns) {
+            match &followed {
+                Ok(_) => turns.answered(&host),
+                Err(NetError::Io(_) | NetError::Timeout) => turns.failed(&host),
+                Err(_) => {}
+            }
+        }
+        let (response, url) = followed?;
         let code = response.status().as_u16();
         if response.status().is_success() {
             let headers = response.headers().clone();
@@ -215,19 +240,26 @@ impl Net {
             Ok(body) => body.collect().await.unwrap_or_default(),
             Err(_) => Bytes::new(),
         };
-        Err(NetError::Status(Box::new(Status::read(code, &headers, &body))))
+        let status = Status::read(code, &headers, &body);
+        if let Some(host) = Authority::of(&url) {
+            self.shared.turns.heed(&host, &status);
+        }
+        Err(NetError::Status(Box::new(status)))
     }
 
-    /// Sends the request and follows redirects, each through the guard.
-    async fn follow(&self, url: &Url, deadline: Instant) -> Result<Response, NetError> {
+    /// Sends the request and follows redirects, each through the guard. Answers with where they led, too.
+    async fn follow(&self, url: &Url, deadline: Instant) -> Result<(Response, Url), NetError> {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let client = &self.clients_for(&url)?.get;
+            if let Some(rest) = self.rest_of(&url) {
+                return Err(NetError::Resting(rest));
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             let response = client.get(url.clone()).timeout(left).send().await?;
             let target = match response.status().as_u16() {
                 301 | 302 | 303 | 307 | 308 => response.headers().get(LOCATION),
-                _ => return Ok(response),
+                _ => return Ok((response, url)),
             };
             let target = target.and_then(|target| target.to_str().ok());
             let target = target.ok_or_else(|| NetError::malformed("a redirect without a readable target"))?;

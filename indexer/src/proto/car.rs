@@ -4,14 +4,11 @@
 //!
 //! <https://ipld.io/specs/transport/car/carv1/>
 
-use std::collections::HashMap;
-
 use cid::Cid;
 use cid::multihash::Multihash;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::cbor::{self, CborError};
+use super::cbor::{CborError, Reader};
 
 /// Multicodec of DAG-CBOR: commits, tree nodes and records.
 pub const DAG_CBOR: u64 = 0x71;
@@ -19,12 +16,23 @@ pub const DAG_CBOR: u64 = 0x71;
 pub const RAW: u64 = 0x55;
 const SHA2_256: u64 = 0x12;
 /// Version, codec and multihash head take a byte each, as does the digest's length.
-const CID_LEN: usize = 4 + 32;
+pub(super) const CID_LEN: usize = 4 + 32;
+
+/// A CID of the only form that blocks have here, in its binary form.
+pub type BinaryCid = [u8; CID_LEN];
+
+/// What the CIDs of commits, tree nodes and records begin with: version 1, DAG-CBOR, SHA-256 of 32 bytes.
+const DAG_CBOR_HEAD: [u8; 4] = [1, DAG_CBOR as u8, SHA2_256 as u8, 32];
 
 /// The CID that the network gives `data`: version 1, SHA-256.
 pub fn cid_of(codec: u64, data: &[u8]) -> Cid {
     // 32 bytes always fit into the 64 of a multihash.
     Cid::new_v1(codec, Multihash::wrap(SHA2_256, &Sha256::digest(data)).unwrap_or_default())
+}
+
+/// The CID of DAG-CBOR with this SHA-256.
+pub(super) fn cid_of_digest(digest: &[u8; 32]) -> Cid {
+    Cid::new_v1(DAG_CBOR, Multihash::wrap(SHA2_256, digest).unwrap_or_default())
 }
 
 /// Whether `cid` is of the only form that commits, tree nodes and records have: version 1, DAG-CBOR, SHA-256.
@@ -33,6 +41,19 @@ pub fn names_dag_cbor(cid: &Cid) -> bool {
         && cid.codec() == DAG_CBOR
         && cid.hash().code() == SHA2_256
         && cid.hash().size() == 32
+}
+
+/// The CID of a block of DAG-CBOR, in its binary form.
+pub fn binary_cid_of(block: &[u8]) -> BinaryCid {
+    let mut binary = [0; CID_LEN];
+    binary[..4].copy_from_slice(&DAG_CBOR_HEAD);
+    binary[4..].copy_from_slice(&Sha256::digest(block));
+    binary
+}
+
+/// A binary CID of the only form that commits, tree nodes and records have; as [`names_dag_cbor`].
+pub fn as_dag_cbor(binary: &[u8]) -> Option<&BinaryCid> {
+    binary.try_into().ok().filter(|_| binary.starts_with(&DAG_CBOR_HEAD))
 }
 
 /// How much of a CAR file is read before it is refused.
@@ -87,15 +108,8 @@ pub enum CarError {
 #[derive(Debug)]
 pub struct Blocks<'a> {
     root: Cid,
-    /// By binary CID, where it stands in the file: a third of the size of a decoded one.
-    by_cid: HashMap<&'a [u8], &'a [u8]>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    roots: Vec<Cid>,
-    version: u64,
+    /// In the order of their CIDs. A table of hashes would gain nothing: most files have ten blocks.
+    blocks: Vec<(&'a BinaryCid, &'a [u8])>,
 }
 
 impl<'a> Blocks<'a> {
@@ -105,27 +119,23 @@ impl<'a> Blocks<'a> {
             return Err(CarError::TooLarge("the bytes of a file"));
         }
         let mut rest = car;
-        let header: Header = cbor::decode(section(&mut rest)?).map_err(CarError::BadHeader)?;
-        if header.version != 1 {
-            return Err(CarError::UnsupportedHeader("not version 1"));
-        }
-        let root = *header.roots.first().ok_or(CarError::UnsupportedHeader("no root"))?;
-        let mut by_cid = HashMap::new();
-        let mut count = 0;
+        let root = root_of(section(&mut rest)?)?;
+        let mut blocks = Vec::new();
         while !rest.is_empty() {
             let (cid, data) =
-                section(&mut rest)?.split_at_checked(CID_LEN).ok_or(CarError::UnsupportedCid)?;
-            count += 1;
-            if count > limits.blocks {
+                section(&mut rest)?.split_first_chunk::<CID_LEN>().ok_or(CarError::UnsupportedCid)?;
+            if blocks.len() == limits.blocks {
                 return Err(CarError::TooLarge("the number of blocks"));
             }
             if data.len() > limits.block_bytes {
                 return Err(CarError::TooLarge("the bytes of a block"));
             }
             check_block(cid, data)?;
-            by_cid.insert(cid, data);
+            blocks.push((cid, data));
         }
-        Ok(Blocks { root, by_cid })
+        blocks.sort_unstable_by_key(|(cid, _)| *cid);
+        blocks.dedup_by_key(|(cid, _)| *cid);
+        Ok(Blocks { root, blocks })
     }
 
     /// The first root: the commit, in the files of the network.
@@ -135,25 +145,65 @@ impl<'a> Blocks<'a> {
 
     /// The bytes that `cid` names, when the file has them.
     pub fn get(&self, cid: &Cid) -> Option<&'a [u8]> {
-        let mut binary = [0; CID_LEN];
-        if cid.encoded_len() != CID_LEN || cid.write_bytes(binary.as_mut_slice()).is_err() {
-            return None;
-        }
-        self.by_cid.get(binary.as_slice()).copied()
+        Some(self.block(self.place(&binary(cid)?)?))
+    }
+
+    /// Where among the different blocks the one is that a binary CID names.
+    pub fn place(&self, cid: &BinaryCid) -> Option<usize> {
+        self.blocks.binary_search_by_key(&cid, |(cid, _)| *cid).ok()
+    }
+
+    /// The bytes of the block at a place that [`Self::place`] answered; none elsewhere.
+    pub fn block(&self, place: usize) -> &'a [u8] {
+        self.blocks.get(place).map_or(&[], |(_, block)| *block)
     }
 
     /// How many different blocks there are.
     pub fn len(&self) -> usize {
-        self.by_cid.len()
+        self.blocks.len()
     }
 
     /// Whether there is no block.
     pub fn is_empty(&self) -> bool {
-        self.by_cid.is_empty()
+        self.blocks.is_empty()
     }
 }
 
-fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {
+/// The binary form of a CID, when that has the length that blocks' CIDs have.
+pub fn binary(cid: &Cid) -> Option<BinaryCid> {
+    let mut binary = [0; CID_LEN];
+    (cid.encoded_len() == CID_LEN && cid.write_bytes(binary.as_mut_slice()).is_ok()).then_some(binary)
+}
+
+/// The first root that a header names.
+pub(super) fn root_of(header: &[u8]) -> Result<Cid, CarError> {
+    let (root, version) = read_header(header).map_err(CarError::BadHeader)?;
+    if version != 1 {
+        return Err(CarError::UnsupportedHeader("not version 1"));
+    }
+    root.ok_or(CarError::UnsupportedHeader("no root"))
+}
+
+/// The first root and the version.
+fn read_header(header: &[u8]) -> Result<(Option<Cid>, u64), CborError> {
+    const SHAPE: &str = "not the fields of a CAR header";
+    let mut reader = Reader::new(header);
+    reader.literal(b"\xa2\x65roots", SHAPE)?;
+    let mut first = None;
+    for _ in 0..reader.canonical(4, SHAPE)? {
+        let root = reader.cid()?;
+        first = first.or_else(|| Cid::try_from(root).ok());
+    }
+    reader.literal(b"\x67version", SHAPE)?;
+    let version = reader.canonical(0, SHAPE)?;
+    reader.end()?;
+    Ok((first, version))
+}
+
+pub(super) fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {
+    if crate::sabotage::is_on("skip-block-hash") {
+        return Ok(());
+    }
     let (head, digest) = cid.split_at(4);
     let [1, codec, 0x12, 32] = *head else { return Err(CarError::UnsupportedCid) };
     if ![DAG_CBOR, RAW].contains(&u64::from(codec)) {
@@ -167,23 +217,27 @@ fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {
 
 /// Takes a length and as many bytes off the front.
 fn section<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], CarError> {
+    let (len, head_len) = length(rest)?.ok_or(CarError::Truncated)?;
+    let len = usize::try_from(len).map_err(|_| CarError::Truncated)?;
+    let (section, after) = rest[head_len..].split_at_checked(len).ok_or(CarError::Truncated)?;
+    *rest = after;
+    Ok(section)
+}
+
+/// The length that `bytes` begin with, and how many bytes state it; none when they end too early.
+pub(super) fn length(bytes: &[u8]) -> Result<Option<(u64, usize)>, CarError> {
     let mut len = 0u64;
-    for place in 0.. {
-        let (&byte, after) = rest.split_first().ok_or(CarError::Truncated)?;
-        *rest = after;
+    for (place, &byte) in bytes.iter().enumerate() {
         // Nine bytes carry 63 bits, the most a varint may have; a zero at the end would be superfluous.
         if place == 9 || (byte == 0 && place > 0) {
             return Err(CarError::BadLength);
         }
         len |= u64::from(byte & 0x7f) << (7 * place);
         if byte < 0x80 {
-            break;
+            return Ok(Some((len, place + 1)));
         }
     }
-    let len = usize::try_from(len).map_err(|_| CarError::Truncated)?;
-    let (section, after) = rest.split_at_checked(len).ok_or(CarError::Truncated)?;
-    *rest = after;
-    Ok(section)
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -131,12 +131,103 @@ struct Head {
     argument: u64,
 }
 
-struct Reader<'a> {
+/// Bytes on their way to being items. What it reads is canonical, or an error.
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Reader { bytes, at: 0 }
+    }
+
+    /// Passes over bytes that must be exactly these: `what` otherwise.
+    pub(super) fn literal(&mut self, literal: &[u8], what: &str) -> Result<(), CborError> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.starts_with(literal) {
+            self.at += literal.len();
+            return Ok(());
+        }
+        Err(if literal.starts_with(rest) { CborError::Truncated } else { CborError::Shape(what.to_owned()) })
+    }
+
+    /// Whether the next item is null, which is passed over.
+    pub(super) fn null(&mut self) -> bool {
+        let is_null = self.bytes.get(self.at) == Some(&0xf6);
+        self.at += usize::from(is_null);
+        is_null
+    }
+
+    /// The number in the head of an item that must be of this major type.
+    pub(super) fn canonical(&mut self, major: u8, what: &str) -> Result<u64, CborError> {
+        match self.shortest_head()? {
+            head if head.major == major => Ok(head.argument),
+            _ => Err(CborError::Shape(what.to_owned())),
+        }
+    }
+
+    /// A number of 64 bits with a sign.
+    pub(super) fn integer(&mut self, what: &str) -> Result<i64, CborError> {
+        let Head { major, argument } = self.shortest_head()?;
+        let number = i64::try_from(argument).ok().filter(|_| major < 2);
+        let number = number.ok_or_else(|| CborError::Shape(what.to_owned()))?;
+        Ok(if major == 0 { number } else { !number })
+    }
+
+    /// Text.
+    pub(super) fn text(&mut self, what: &str) -> Result<&'a str, CborError> {
+        let len = self.canonical(3, what)?;
+        let text = self.take(len)?;
+        std::str::from_utf8(text).map_err(|_| CborError::NotCanonical("text that is not UTF-8"))
+    }
+
+    /// The next key of a map, after the last one.
+    pub(super) fn key(&mut self, last: &mut Option<&'a str>) -> Result<&'a str, CborError> {
+        let key = self.text("a map key that is not text")?;
+        if last.is_some_and(|last| (last.len(), last) >= (key.len(), key)) {
+            return Err(CborError::NotCanonical("map keys out of order"));
+        }
+        *last = Some(key);
+        Ok(key)
+    }
+
+    /// Passes over any item.
+    pub(super) fn skip(&mut self) -> Result<(), CborError> {
+        self.at += item_len(self.bytes.get(self.at..).unwrap_or_default())?;
+        Ok(())
+    }
+
+    /// How many bytes have been read.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// A byte string.
+    pub(super) fn byte_string(&mut self) -> Result<&'a [u8], CborError> {
+        let len = self.canonical(2, "not a byte string")?;
+        self.take(len)
+    }
+
+    /// A link, as the binary CID it holds.
+    pub(super) fn cid(&mut self) -> Result<&'a [u8], CborError> {
+        const HEAD: &[u8] = &[0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
+        // Nearly every link there is, and needs no further look.
+        if self.bytes.get(self.at..).unwrap_or_default().starts_with(HEAD) {
+            self.at += 5;
+            return self.take(36);
+        }
+        match self.canonical(6, "not a link")? {
+            42 => self.link(),
+            _ => Err(CborError::NotCanonical("a tag other than 42")),
+        }
+    }
+
+    /// Nothing may be left.
+    pub(super) fn end(&self) -> Result<(), CborError> {
+        if self.at == self.bytes.len() { Ok(()) } else { Err(CborError::Trailing) }
+    }
+
     fn take(&mut self, len: u64) -> Result<&'a [u8], CborError> {
         let len = usize::try_from(len).map_err(|_| CborError::Truncated)?;
         let end = self.at.checked_add(len).ok_or(CborError::Truncated)?;
@@ -190,7 +281,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn text(&mut self, len: u64) -> Result<&'a [u8], CborError> {
+    fn text_of(&mut self, len: u64) -> Result<&'a [u8], CborError> {
         let text = self.take(len)?;
         std::str::from_utf8(text).map_err(|_| CborError::NotCanonical("text that is not UTF-8"))?;
         Ok(text)
@@ -204,10 +295,10 @@ impl<'a> Reader<'a> {
         match head.major {
             0 | 1 => {}
             2 => drop(self.take(head.argument)?),
-            3 => drop(self.text(head.argument)?),
+            3 => drop(self.text_of(head.argument)?),
             4 => return opened(false),
             5 => return opened(true),
-            6 if head.argument == 42 => self.link()?,
+            6 if head.argument == 42 => drop(self.link()?),
             6 => return Err(CborError::NotCanonical("a tag other than 42")),
             _ => match self.bytes[start] {
                 0xf4..=0xf6 => {}
@@ -219,13 +310,13 @@ impl<'a> Reader<'a> {
     }
 
     /// What tag 42 encloses: a byte string of a zero and a whole binary CID.
-    fn link(&mut self) -> Result<(), CborError> {
+    fn link(&mut self) -> Result<&'a [u8], CborError> {
         let head = self.shortest_head()?;
         if head.major == 2
             && let [0, binary @ ..] = self.take(head.argument)?
             && Cid::try_from(binary).is_ok_and(|cid| cid.encoded_len() == binary.len())
         {
-            return Ok(());
+            return Ok(binary);
         }
         Err(CborError::NotCanonical("a link that is not a CID"))
     }
@@ -235,7 +326,7 @@ impl<'a> Reader<'a> {
         if head.major != 3 {
             return Err(CborError::NotCanonical("a map key that is not text"));
         }
-        let key = self.text(head.argument)?;
+        let key = self.text_of(head.argument)?;
         if last.is_some_and(|last| (last.len(), last) >= (key.len(), key)) {
             return Err(CborError::NotCanonical("map keys out of order"));
         }

@@ -5,6 +5,7 @@
 //!
 //! <https://atproto.com/specs/event-stream>, <https://atproto.com/specs/sync>
 
+mod commit;
 mod event;
 mod wire;
 
@@ -24,6 +25,8 @@ pub const FRAME_BYTES_MAX: usize = 5_000_000;
 pub const COMMIT_BLOCKS_BYTES_MAX: usize = 2_000_000;
 /// Bytes that the blocks of a sync event may have.
 pub const SYNC_BLOCKS_BYTES_MAX: usize = 10_000;
+/// Bytes that a record in a commit may have.
+pub const RECORD_BYTES_MAX: usize = 1_000_000;
 /// Operations that a commit may have.
 pub const OPS_MAX: usize = 200;
 
@@ -129,11 +132,15 @@ fn decode(message: &Bytes) -> Result<Frame, FrameProblem> {
     if message.len() > FRAME_BYTES_MAX {
         return Err(FrameProblem::FrameTooLarge(message.len()));
     }
+    // Nearly every frame there is. With more in its header it is read below.
+    if let Some(body) = message.strip_prefix(commit::HEADER) {
+        return commit::read(message, body).map(|event| Frame::Commit(Box::new(event)));
+    }
     let (header, body) = message.split_at(cbor::item_len(message)?);
     let header: wire::Header<'_> = cbor::decode(header)?;
     match (header.op, header.t) {
         (-1, _) => wire::error(body).map(Frame::Error),
-        (1, Some("#commit")) => wire::commit(message, body).map(|event| Frame::Commit(Box::new(event))),
+        (1, Some("#commit")) => commit::read(message, body).map(|event| Frame::Commit(Box::new(event))),
         (1, Some("#sync")) => wire::sync(message, body).map(Frame::Sync),
         (1, Some("#identity")) => wire::identity(body).map(Frame::Identity),
         (1, Some("#account")) => wire::account(body).map(Frame::Account),

@@ -7,12 +7,17 @@
 //! <https://atproto.com/specs/repository#mst-structure>
 
 mod node;
+mod partial;
 
 pub use node::{Entry, KEY_LEN_MAX, Node, layer_of};
+pub use partial::PartialTree;
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use cid::Cid;
 
-use super::car::Blocks;
+use super::car::{self, BinaryCid, Blocks};
 use super::cbor::CborError;
 
 /// Why a tree proves nothing.
@@ -38,7 +43,7 @@ pub enum MstError {
 /// the search ends there: a file without the nodes below proves absence as well.
 pub fn lookup(blocks: &Blocks<'_>, root: &Cid, key: &[u8]) -> Result<Option<Cid>, MstError> {
     let key_layer = layer_of(key);
-    let mut node = read_root(blocks, root)?;
+    let mut node = as_root(read(blocks, root)?)?;
     let Some(mut layer) = node.layer else { return Ok(None) };
     loop {
         let mut below = node.left;
@@ -52,7 +57,8 @@ pub fn lookup(blocks: &Blocks<'_>, root: &Cid, key: &[u8]) -> Result<Option<Cid>
             }
         }
         let Some(below) = below.filter(|_| key_layer < layer) else { return Ok(None) };
-        (node, layer) = read_below(blocks, &below, layer)?;
+        layer = layer_below(layer)?;
+        node = as_below(read(blocks, &below)?, layer)?;
     }
 }
 
@@ -65,11 +71,26 @@ pub fn walk<E: From<MstError>>(
     blocks: &Blocks<'_>,
     root: &Cid,
     keys_max: u64,
+    visit: impl FnMut(&[u8], &Cid) -> Result<(), E>,
+) -> Result<u64, E> {
+    walk_from(|cid| Ok(blocks.get(cid).map(Cow::Borrowed)), root, keys_max, visit)
+}
+
+/// [`walk`] over nodes that lie anywhere: `block_of` answers with the bytes of a CID, `None` when they are missing. Holds
+/// one node of each layer at a time.
+pub fn walk_from<'a, E: From<MstError>>(
+    mut block_of: impl FnMut(&Cid) -> Result<Option<Cow<'a, [u8]>>, E>,
+    root: &Cid,
+    keys_max: u64,
     mut visit: impl FnMut(&[u8], &Cid) -> Result<(), E>,
 ) -> Result<u64, E> {
-    let node = read_root(blocks, root)?;
+    let mut block = |cid: &Cid| -> Result<Cow<'a, [u8]>, E> {
+        block_of(cid)?.ok_or_else(|| MstError::MissingBlock(*cid).into())
+    };
+    let node = block(root)?;
+    let node = as_root(Node::decode(&node)?)?;
     let Some(layer) = node.layer else { return Ok(0) };
-    let mut levels = vec![Level { node, layer, next: 0, key: Vec::new() }];
+    let mut levels = vec![Level::of(&node, layer)];
     let mut last_key = Vec::new();
     let mut count = 0;
     while let Some(level) = levels.last_mut() {
@@ -78,15 +99,18 @@ pub fn walk<E: From<MstError>>(
         level.next += 1;
         if is_subtree {
             let subtree = match index.checked_sub(1) {
-                None => level.node.left,
-                Some(index) => level.node.entries[index].right,
+                None => level.left,
+                Some(index) => level.entries[index].right,
             };
             if let Some(subtree) = subtree {
-                let (node, layer) = read_below(blocks, &subtree, level.layer)?;
-                levels.push(Level { node, layer, next: 0, key: Vec::new() });
+                let layer = layer_below(level.layer)?;
+                let node = block(&subtree)?;
+                let node = as_below(Node::decode(&node)?, layer)?;
+                levels.push(Level::of(&node, layer));
             }
-        } else if let Some(entry) = level.node.entries.get(index) {
-            entry.rebuild_key(&mut level.key);
+        } else if let Some(entry) = level.entries.get(index) {
+            level.key.truncate(entry.prefix_len);
+            level.key.extend_from_slice(&level.suffixes[entry.suffix.clone()]);
             if count > 0 && level.key <= last_key {
                 return Err(MstError::Malformed("keys out of order").into());
             }
@@ -103,12 +127,46 @@ pub fn walk<E: From<MstError>>(
     Ok(count)
 }
 
-/// A node in the middle of a walk.
-struct Level<'a> {
-    node: Node<'a>,
+/// A node in the middle of a walk, apart from the block it was read from.
+struct Level {
+    left: Option<Cid>,
+    entries: Vec<Step>,
+    suffixes: Vec<u8>,
     layer: u32,
     next: usize,
     key: Vec<u8>,
+}
+
+/// The root of a tree without keys.
+pub fn empty_root() -> BinaryCid {
+    car::binary_cid_of(b"\xa2\x61e\x80\x61l\xf6")
+}
+
+/// A CID in its other form.
+pub fn decoded(cid: &BinaryCid) -> Cid {
+    Cid::try_from(cid.as_slice()).unwrap_or_default()
+}
+
+/// An entry whose suffix lies in its level's `suffixes`.
+struct Step {
+    prefix_len: usize,
+    suffix: Range<usize>,
+    value: Cid,
+    right: Option<Cid>,
+}
+
+impl Level {
+    fn of(node: &Node<'_>, layer: u32) -> Self {
+        let mut suffixes = Vec::new();
+        let step = |entry: &Entry<'_>| {
+            let start = suffixes.len();
+            suffixes.extend_from_slice(entry.suffix);
+            let (prefix_len, suffix) = (entry.prefix_len, start..suffixes.len());
+            Step { prefix_len, suffix, value: entry.value, right: entry.right }
+        };
+        let entries = node.entries.iter().map(step).collect();
+        Level { left: node.left, entries, suffixes, layer, next: 0, key: Vec::new() }
+    }
 }
 
 fn read<'a>(blocks: &Blocks<'a>, cid: &Cid) -> Result<Node<'a>, MstError> {
@@ -116,26 +174,27 @@ fn read<'a>(blocks: &Blocks<'a>, cid: &Cid) -> Result<Node<'a>, MstError> {
 }
 
 /// The root: without entries only when the whole tree is empty.
-fn read_root<'a>(blocks: &Blocks<'a>, root: &Cid) -> Result<Node<'a>, MstError> {
-    let node = read(blocks, root)?;
+fn as_root(node: Node<'_>) -> Result<Node<'_>, MstError> {
     if node.entries.is_empty() && node.left.is_some() {
         return Err(MstError::Malformed("a root without entries above other nodes"));
     }
     Ok(node)
 }
 
-/// A node below another one of layer `above`, and its own layer: the next lower one. It may be without entries, where
-/// a layer is passed through, but not without anything.
-fn read_below<'a>(blocks: &Blocks<'a>, cid: &Cid, above: u32) -> Result<(Node<'a>, u32), MstError> {
-    let layer = above.checked_sub(1).ok_or(MstError::Malformed("a subtree below layer 0"))?;
-    let node = read(blocks, cid)?;
+fn layer_below(layer: u32) -> Result<u32, MstError> {
+    layer.checked_sub(1).ok_or(MstError::Malformed("a subtree below layer 0"))
+}
+
+/// A node of `layer` below another one. It may be without entries, where a layer is passed through, but not without
+/// anything.
+fn as_below(node: Node<'_>, layer: u32) -> Result<Node<'_>, MstError> {
     if node.layer.is_some_and(|own| own != layer) {
         return Err(MstError::Malformed("a key in a layer that is not its own"));
     }
     if node.entries.is_empty() && node.left.is_none() {
         return Err(MstError::Malformed("an empty node below the root"));
     }
-    Ok((node, layer))
+    Ok(node)
 }
 
 #[cfg(test)]

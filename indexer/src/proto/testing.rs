@@ -5,7 +5,7 @@ mod signer;
 mod tree;
 mod value;
 
-pub(crate) use repo::{Edit, Event, Repo};
+pub(crate) use repo::{Edit, Event, EventOp, Repo};
 pub(crate) use signer::Signer;
 pub(crate) use tree::Tree;
 pub(crate) use value::{Value, car, cid, message};

@@ -56,33 +56,39 @@ impl Plyr {
 
     /// The same with further settings.
     pub async fn up_with(network: &Network, extra: &[(&str, &str)]) -> Plyr {
-        let (port, metrics_port) = (free_port(), free_port());
-        let (db, data) = (Database::create().await, data_dir());
         let loopback = format!("127.0.0.1:{}", network.pds_port);
+        let settings = [
+            ("PLYR_PLC_URL", network.plc.clone()),
+            ("PLYR_UPSTREAMS", network.upstream()),
+            ("PLYR_PRIVATE_HOSTS", format!("localhost:{},{loopback}", network.pds_port)),
+            ("PLYR_HANDLE_RESOLVER_URL", format!("http://{loopback}")),
+        ];
+        let extra = extra.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let settings: Vec<_> = settings.into_iter().chain(extra).collect();
+        let mut plyr = Plyr::stopped(Database::create().await, &settings);
+        plyr.start().await;
+        plyr
+    }
+
+    /// A plyr that does not run yet, over a database, with all that it must be told of a network.
+    pub fn stopped(db: Database, extra: &[(&str, String)]) -> Plyr {
+        let (port, metrics_port, data) = (free_port(), free_port(), data_dir());
         let settings = [
             ("DATABASE_URL", db.url.clone()),
             ("PLYR_DATA_DIR", data.path().display().to_string()),
             ("PLYR_LISTEN", format!("127.0.0.1:{port}")),
             ("PLYR_METRICS_LISTEN", format!("127.0.0.1:{metrics_port}")),
-            ("PLYR_PLC_URL", network.plc.clone()),
-            ("PLYR_UPSTREAMS", network.upstream()),
-            ("PLYR_PRIVATE_HOSTS", format!("localhost:{},{loopback}", network.pds_port)),
-            ("PLYR_HANDLE_RESOLVER_URL", format!("http://{loopback}")),
             ("PLYR_LOG", "info".to_owned()),
             // All the people of a test call from one address.
             ("PLYR_RATE_AUTH", "100000/minute".to_owned()),
         ];
-        let extra = extra.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let settings = settings.into_iter().chain(extra);
+        let settings = settings.into_iter().chain(extra.iter().cloned());
         let settings: Vec<_> = settings.map(|(name, value)| (name.to_owned(), value)).collect();
         let url = format!("http://127.0.0.1:{port}");
         let metrics_url = format!("http://127.0.0.1:{metrics_port}");
         let (data, http) = (Arc::new(data), pds::http());
         let public_url = setting(&settings, "PLYR_PUBLIC_URL").unwrap_or(&url).to_owned();
-        let word = "up";
-        let mut plyr = Plyr { url, public_url, metrics_url, db, data, settings, word, child: None, http };
-        plyr.start().await;
-        plyr
+        Plyr { url, public_url, metrics_url, db, data, settings, word: "up", child: None, http }
     }
 
     /// A second process over the same database and with the same keys, that answers and works but reads no stream.
@@ -128,25 +134,37 @@ impl Plyr {
 
     /// Starts it and waits until it is ready.
     pub async fn start(&mut self) {
+        self.start_or_end().await;
+        if let Some(status) = self.ended() {
+            panic!("plyr ended with {status}:\n{}", self.read_log());
+        }
+    }
+
+    /// Starts it and waits until it is ready, or has ended.
+    pub async fn start_or_end(&mut self) {
         self.spawn();
         let url = format!("{}/health/ready", self.url);
-        let (http, log) = (self.http.clone(), self.log());
+        let http = self.http.clone();
         let child = self.child.as_mut().expect("it was spawned");
-        let ready = eventually("plyr to be ready", || {
-            let ended = child.try_wait().expect("a child");
-            let (http, url, log) = (http.clone(), url.clone(), log.clone());
+        eventually("plyr to be ready", || {
+            let ended = child.try_wait().expect("a child").is_some();
+            let (http, url) = (http.clone(), url.clone());
             async move {
-                if let Some(status) = ended {
-                    let log = std::fs::read_to_string(log).unwrap_or_default();
-                    return Ok(Err(format!("plyr ended with {status}:\n{log}")));
-                }
                 match http.get(&url).send().await {
-                    Ok(response) if response.status().is_success() => Ok(Ok(())),
+                    _ if ended => Ok(()),
+                    Ok(response) if response.status().is_success() => Ok(()),
                     other => Err(format!("{other:?}")),
                 }
             }
-        });
-        ready.await.unwrap_or_else(|why| panic!("{why}"));
+        })
+        .await;
+    }
+
+    /// How it ended, if it did by itself.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        let ended = self.child.as_mut()?.try_wait().expect("a child");
+        self.child.take_if(|_| ended.is_some());
+        ended
     }
 
     pub fn pid(&self) -> u32 {

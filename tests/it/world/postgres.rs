@@ -43,6 +43,16 @@ impl Database {
         Database { url: options.to_url_lossy().to_string(), pool }
     }
 
+    /// The database of a cluster that one test has to itself and may stop and start.
+    pub async fn alone() -> (Database, Postgres) {
+        let dir = data_dir().keep();
+        let options = plyr::postgres::Options { durable: false, ..plyr::postgres::Options::new(&dir) };
+        let server = plyr::postgres::start(&options).await.expect("Postgres starts");
+        let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(server.connect_options());
+        let database = Database { url: server.url(), pool };
+        (database, Postgres { server: Some(server), options, _undertaker: bury_with_us(&dir) })
+    }
+
     /// One column of text, in order.
     pub async fn texts(&self, sql: &'static str) -> Vec<String> {
         sqlx::query_scalar(sql).fetch_all(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
@@ -58,6 +68,26 @@ impl Database {
     /// One number.
     pub async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+}
+
+/// A cluster of one test.
+pub struct Postgres {
+    server: Option<plyr::postgres::Server>,
+    options: plyr::postgres::Options,
+    _undertaker: Child,
+}
+
+impl Postgres {
+    /// Stops it as an operator does: every connection is ended.
+    pub async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+
+    pub async fn start(&mut self) {
+        self.server = Some(plyr::postgres::start(&self.options).await.expect("Postgres starts again"));
     }
 }
 

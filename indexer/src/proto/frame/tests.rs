@@ -144,6 +144,11 @@ fn a_field_of_another_type_or_value_is_named() {
         ("prevData", None),
         ("prevData", Some(Value::Null)),
         ("time", Some(Value::text("soon"))),
+        // Of no meaning any more, whatever they say.
+        ("tooBig", Some(Value::Bool(true))),
+        ("tooBig", None),
+        ("rebase", Some(Value::Bool(true))),
+        ("rebase", None),
     ] {
         assert!(Frame::decode(&message("#commit", body_with(name, value))).is_ok(), "{name}");
     }
@@ -155,6 +160,8 @@ fn a_field_of_another_type_or_value_is_named() {
 fn every_limit_has_a_name() {
     let blocks = |t, len| problem(&message(t, body_with("blocks", Some(Value::Bytes(vec![0; len])))));
     assert_eq!(blocks("#commit", 2_000_001), FrameProblem::BlocksTooLarge(2_000_001));
+    let largest = body_with("blocks", Some(Value::Bytes(vec![0; 2_000_000])));
+    assert!(Frame::decode(&message("#commit", largest)).is_ok());
     let sync = |len| {
         let body = vec![
             ("seq", Value::Int(8)),
@@ -176,6 +183,12 @@ fn every_limit_has_a_name() {
     let error = ops(201).expect_err("too many");
     assert_eq!((error.problem, error.seq, error.did), (FrameProblem::TooManyOps(201), Some(7), Some(did())));
 
+    // What takes the room is of no concern where it is allowed to be.
+    let filled = |len: usize| message("#commit", body_with("zzz", Some(Value::Bytes(vec![0; len]))));
+    let room = FRAME_BYTES_MAX - (filled(4_000_000).len() - 4_000_000);
+    assert_eq!(filled(room).len(), 5_000_000);
+    assert!(Frame::decode(&filled(room)).is_ok());
+    assert_eq!(problem(&filled(room + 1)), FrameProblem::FrameTooLarge(5_000_001));
     let large = message("#commit", body_with("blocks", Some(Value::Bytes(vec![0; 5_000_000]))));
     let error = Frame::decode(&large).expect_err("too large");
     assert_eq!(error.problem.name(), "FrameTooLarge");

@@ -1,11 +1,11 @@
 //! One node of a Merkle search tree, as its block encodes it.
 
 use cid::Cid;
-use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
-use super::MstError;
-use crate::proto::{car, cbor};
+use super::{MstError, decoded};
+use crate::proto::car::{self, BinaryCid};
+use crate::proto::cbor::Reader;
 
 /// Bytes that a key may have, which keeps keys compressed to almost nothing from filling memory when rebuilt. The
 /// longest lawful path has 830.
@@ -47,68 +47,25 @@ pub struct Entry<'a> {
     pub right: Option<Cid>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireNode<'a> {
-    #[serde(borrow)]
-    e: Vec<WireEntry<'a>>,
-    #[serde(deserialize_with = "nullable")]
-    l: Option<Cid>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireEntry<'a> {
-    #[serde(borrow)]
-    k: &'a serde_bytes::Bytes,
-    p: u64,
-    #[serde(deserialize_with = "nullable")]
-    t: Option<Cid>,
-    v: Cid,
-}
-
-/// Named, so that serde takes the field to be required: null must be written, not left out.
-fn nullable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cid>, D::Error> {
-    Option::deserialize(deserializer)
-}
-
 impl<'a> Node<'a> {
     /// Decodes and checks a node by itself: canonical DAG-CBOR, keys ascending and of one layer, each shortened by
     /// exactly what it shares with the one before, subtree links that can be of nodes. A node in the one valid form
     /// has one CID, on which the tree's rests.
     pub fn decode(block: &'a [u8]) -> Result<Self, MstError> {
-        let wire: WireNode<'a> = cbor::decode(block)?;
-        let mut node = Node { left: wire.l, entries: Vec::with_capacity(wire.e.len()), layer: None };
-        let (mut key, mut last_key) = (Vec::new(), Vec::new());
-        for WireEntry { k, p, t, v } in wire.e {
-            let prefix_len = usize::try_from(p).unwrap_or(usize::MAX);
-            let entry = Entry { prefix_len, suffix: k, value: v, right: t };
-            if prefix_len > last_key.len() || prefix_len.saturating_add(k.len()) > KEY_LEN_MAX {
-                return Err(MstError::Malformed("a key prefix or a key of excessive length"));
-            }
+        let (mut entries, mut key) = (Vec::new(), Vec::new());
+        let (left, layer) = read(block, |entry| {
+            entry.check(&key, entries.is_empty())?;
+            let entry = Entry {
+                prefix_len: entry.prefix_len,
+                suffix: entry.suffix,
+                value: Cid::try_from(entry.value).unwrap_or_default(),
+                right: entry.right.map(decoded),
+            };
             entry.rebuild_key(&mut key);
-            let is_first = node.entries.is_empty();
-            if !is_first && key <= last_key {
-                return Err(MstError::Malformed("keys out of order"));
-            }
-            // Above: key is not a prefix of last_key. Equal next bytes mean that more is shared than was said.
-            if !is_first && key.get(prefix_len) == last_key.get(prefix_len) {
-                return Err(MstError::Malformed("a key not shortened as far as it can be"));
-            }
-            let layer = layer_of(&key);
-            if node.layer.is_some_and(|others| others != layer) {
-                return Err(MstError::Malformed("keys of different layers in one node"));
-            }
-            node.layer = Some(layer);
-            node.entries.push(entry);
-            last_key.clone_from(&key);
-        }
-        let mut subtrees =
-            node.left.iter().chain(node.entries.iter().filter_map(|entry| entry.right.as_ref()));
-        if !subtrees.all(car::names_dag_cbor) {
-            return Err(MstError::Malformed("a link to what cannot be a node"));
-        }
-        Ok(node)
+            entries.push(entry);
+            Ok(layer_of(&key))
+        })?;
+        Ok(Node { left: left.map(decoded), entries, layer })
     }
 }
 
@@ -118,4 +75,72 @@ impl Entry<'_> {
         key.truncate(self.prefix_len);
         key.extend_from_slice(self.suffix);
     }
+}
+
+/// An entry as it stands in a block.
+pub(super) struct WireEntry<'a> {
+    pub(super) prefix_len: usize,
+    pub(super) suffix: &'a [u8],
+    /// A binary CID of any form.
+    pub(super) value: &'a [u8],
+    pub(super) right: Option<&'a BinaryCid>,
+}
+
+impl WireEntry<'_> {
+    /// Checks the key against the one before it, which is empty for the first.
+    pub(super) fn check(&self, before: &[u8], is_first: bool) -> Result<(), MstError> {
+        let unshared = before.get(self.prefix_len..);
+        let Some(unshared) = unshared.filter(|_| self.prefix_len + self.suffix.len() <= KEY_LEN_MAX) else {
+            return Err(MstError::Malformed("a key prefix or a key of excessive length"));
+        };
+        if is_first {
+            return Ok(());
+        }
+        if self.suffix <= unshared {
+            return Err(MstError::Malformed("keys out of order"));
+        }
+        // The suffix has a first byte, being the greater one. Equal ones mean that more is shared than was said.
+        if self.suffix.first() == unshared.first() {
+            return Err(MstError::Malformed("a key not shortened as far as it can be"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a node from its one encoding, in which every field has its place. `entry` takes one entry after another and
+/// answers the layer of its key. Answers the leftmost subtree and the layer of all entries.
+pub(super) fn read<'a>(
+    block: &'a [u8],
+    mut entry: impl FnMut(WireEntry<'a>) -> Result<u32, MstError>,
+) -> Result<(Option<&'a BinaryCid>, Option<u32>), MstError> {
+    const SHAPE: &str = "not the fields of a tree node";
+    let mut reader = Reader::new(block);
+    let mut layer = None;
+    reader.literal(b"\xa2\x61e", SHAPE)?;
+    for _ in 0..reader.canonical(4, SHAPE)? {
+        reader.literal(b"\xa4\x61k", SHAPE)?;
+        let suffix = reader.byte_string()?;
+        reader.literal(b"\x61p", SHAPE)?;
+        let prefix_len = usize::try_from(reader.canonical(0, SHAPE)?).unwrap_or(usize::MAX);
+        reader.literal(b"\x61t", SHAPE)?;
+        let right = subtree(&mut reader)?;
+        reader.literal(b"\x61v", SHAPE)?;
+        let own = entry(WireEntry { prefix_len, suffix, value: reader.cid()?, right })?;
+        if layer.is_some_and(|others| others != own) {
+            return Err(MstError::Malformed("keys of different layers in one node"));
+        }
+        layer = Some(own);
+    }
+    reader.literal(b"\x61l", SHAPE)?;
+    let left = subtree(&mut reader)?;
+    reader.end()?;
+    Ok((left, layer))
+}
+
+fn subtree<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a BinaryCid>, MstError> {
+    if reader.null() {
+        return Ok(None);
+    }
+    let cid = car::as_dag_cbor(reader.cid()?);
+    cid.map(Some).ok_or(MstError::Malformed("a link to what cannot be a node"))
 }

@@ -32,7 +32,7 @@ pub(crate) struct Event {
     pub(crate) since: Option<Tid>,
     pub(crate) prev_data: Option<Cid>,
     pub(crate) commit: Cid,
-    /// The commit, the tree nodes on the ways to the changed paths, the new records.
+    /// The commit, the tree nodes around the changed paths, the new records.
     pub(crate) blocks: Vec<(Cid, Vec<u8>)>,
     pub(crate) ops: Vec<EventOp>,
 }
@@ -108,7 +108,7 @@ impl Repo {
         self.rev = Some(rev.clone());
 
         let mut blocks = vec![(cid(&self.commit), self.commit.clone())];
-        blocks.extend(self.tree.nodes_towards(ops.iter().map(|op| op.path.as_str())));
+        blocks.extend(self.tree.nodes_around(ops.iter().map(|op| op.path.as_str())));
         blocks.extend(edits.iter().filter_map(|edit| match edit {
             Edit::Put(_, record) => Some((cid(&record.encode()), record.encode())),
             Edit::Delete(_) => None,

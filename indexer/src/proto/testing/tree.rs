@@ -75,6 +75,22 @@ impl Tree {
         self.nodes.iter().map(|node| (node.cid, node.block.clone())).collect()
     }
 
+    /// The nodes that changes of `keys` touch, whichever way: those towards them and those right beside them.
+    pub(crate) fn nodes_around<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k str> + Clone,
+    ) -> Vec<(Cid, Vec<u8>)> {
+        let is_around = |node: &TreeNode, key: &str| {
+            node.after.as_deref().is_none_or(|after| after <= key)
+                && node.before.as_deref().is_none_or(|before| key <= before)
+        };
+        self.nodes
+            .iter()
+            .filter(|node| keys.clone().any(|key| is_around(node, key)))
+            .map(|node| (node.cid, node.block.clone()))
+            .collect()
+    }
+
     /// The nodes that the searches for `keys` come through, down to the lowest layer.
     pub(crate) fn nodes_towards<'k>(
         &self,

@@ -35,9 +35,16 @@ pub enum CommitProblem {
     /// The path is not a collection and a record key.
     #[error("a bad path: {0:?}")]
     BadPath(String),
-    /// An operation that puts nothing, or deletes something.
-    #[error("a create or update without, or a delete with a CID: {0}")]
+    /// An operation that puts nothing or deletes something, that tells nothing of the record which it replaces or deletes,
+    /// or that cannot follow the one before it on the same path.
+    #[error("an operation that contradicts itself or another: {0}")]
     BadOp(String),
+    /// More than [`crate::proto::frame::RECORD_BYTES_MAX`].
+    #[error("a record of {0} bytes")]
+    RecordTooLarge(usize),
+    /// Undoing the operations gives another tree than the one before: the commit changed more than it says, or other.
+    #[error("without its operations the tree has the root {0}, not the one said")]
+    BadInversion(Cid),
     /// A block that the proof needs was not delivered.
     #[error("block {0} is missing")]
     BlockMissing(Cid),
@@ -68,6 +75,8 @@ impl CommitProblem {
             CommitProblem::BadSignature(_) => "BadSignature",
             CommitProblem::BadPath(_) => "BadPath",
             CommitProblem::BadOp(_) => "BadOp",
+            CommitProblem::RecordTooLarge(_) => "RecordTooLarge",
+            CommitProblem::BadInversion(_) => "BadInversion",
             CommitProblem::BlockMissing(_) => "BlockMissing",
             CommitProblem::MstMalformed(_) => "MstMalformed",
             CommitProblem::NotInMst(_) => "NotInMst",

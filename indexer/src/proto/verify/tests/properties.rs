@@ -1,8 +1,11 @@
 //! What holds for any history of a repo, and for any damage to what its host sends.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::testing::EventOp;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -13,6 +16,23 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![2 => any::<(u8, u8)>().prop_map(|(key, text)| Step::Put(key % 64, text)),
                 1 => any::<u8>().prop_map(|key| Step::Delete(key % 64))]
+}
+
+/// The edits that can be made: nothing is deleted that is not there.
+fn edits(steps: &[Step], repo: &Repo) -> Vec<Edit> {
+    let mut paths: BTreeSet<String> = repo.entries().into_iter().map(|(path, _)| path).collect();
+    let edit = |step: &Step| match step {
+        Step::Put(key, text) => {
+            let path = format!("fm.plyr.like/{key}");
+            paths.insert(path.clone());
+            Some(put(&path, &text.to_string()))
+        }
+        Step::Delete(key) => {
+            let path = format!("fm.plyr.like/{key}");
+            paths.remove(&path).then(|| delete(&path))
+        }
+    };
+    steps.iter().filter_map(edit).collect()
 }
 
 proptest! {
@@ -26,14 +46,7 @@ proptest! {
         let mut repo = Repo::new(DID, if curve { Signer::p256(1) } else { Signer::k256(1) });
         let mut followed: BTreeMap<String, Cid> = BTreeMap::new();
         for steps in commits {
-            let edits: Vec<Edit> = steps
-                .iter()
-                .map(|step| match step {
-                    Step::Put(key, text) => put(&format!("fm.plyr.like/{key}"), &text.to_string()),
-                    Step::Delete(key) => delete(&format!("fm.plyr.like/{key}")),
-                })
-                .collect();
-            let event = repo.apply(&edits);
+            let event = repo.apply(&edits(&steps, &repo));
             for op in verified(&event, &repo).expect("proven").ops {
                 let path = format!("{}/{}", op.collection, op.rkey);
                 match op.op {
@@ -88,5 +101,58 @@ proptest! {
                 prop_assert_eq!(said, stands);
             }
         }
+    }
+
+    #[test]
+    fn a_commit_that_keeps_quiet_or_invents_is_refused(
+        older in prop::collection::vec(step(), 1..60), steps in prop::collection::vec(step(), 1..8),
+        which in any::<prop::sample::Index>(), lie in 0usize..6,
+    ) {
+        let mut repo = Repo::new(DID, Signer::k256(1));
+        repo.apply(&edits(&older, &repo));
+        let at_first = repo.entries();
+        let mut event = repo.apply(&edits(&steps, &repo));
+        prop_assert!(verified(&event, &repo).is_ok());
+        let other = testing::cid(b"other");
+        let op = (!event.ops.is_empty()).then(|| which.index(event.ops.len()));
+        let path = op.map(|op| event.ops[op].path.clone()).unwrap_or_default();
+        let find = |entries: &[(String, Cid)], path: &str| entries.iter().find(|(key, _)| key == path).map(|(_, cid)| *cid);
+        let is_changed = find(&at_first, &path) != find(&repo.entries(), &path);
+        match (lie, op) {
+            // All of a path's operations are left out.
+            (0, Some(_)) if is_changed => event.ops.retain(|op| op.path != path),
+            // The first one tells of another record before.
+            (1, Some(_)) => {
+                let first = event.ops.iter_mut().find(|op| op.path == path).expect("an operation");
+                first.prev = Some(other);
+            }
+            (2, _) => event.prev_data = Some(repo.data()).filter(|data| Some(*data) != event.prev_data).or(Some(other)),
+            // One too many: of a record that is, and was, there; and of one that never was.
+            (3, _) => {
+                let entries = repo.entries();
+                let untouched = entries.iter().find(|(path, _)| event.ops.iter().all(|op| op.path != *path));
+                if let Some((path, cid)) = untouched {
+                    event.ops.push(EventOp { action: "create", path: path.clone(), cid: Some(*cid), prev: None });
+                    event.blocks = repo.blocks();
+                } else {
+                    event.prev_data = Some(other);
+                }
+            }
+            (4, _) => {
+                let path = "fm.plyr.like/never".to_owned();
+                event.ops.push(EventOp { action: "delete", path, cid: None, prev: Some(other) });
+                event.blocks = repo.blocks();
+            }
+            // A node is another tree's under its own name.
+            _ => {
+                let tree = Tree::build(&[("fm.plyr.like/1".into(), other)]);
+                let nodes = event.blocks.iter().position(|(cid, _)| *cid == repo.data());
+                match nodes {
+                    Some(at) => event.blocks[at] = tree.nodes().remove(0),
+                    None => event.prev_data = Some(other),
+                }
+            }
+        }
+        prop_assert!(verified(&event, &repo).is_err(), "{:?}", verified(&event, &repo));
     }
 }

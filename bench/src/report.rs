@@ -1,0 +1,76 @@
+//! The table that a run prints, and `BENCHMARKS.md` keeps.
+
+use std::time::Duration;
+
+/// One line: what was measured, how much, and what it is held against.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What, e.g. `verified decode`.
+    pub what: String,
+    /// How much, with its unit, e.g. `0.041 core per 1,000 commits/s`.
+    pub measured: String,
+    /// What the same run measured as the limit or the peer, e.g. `1.3 × its hashes and signature check`.
+    pub against: String,
+    /// What is promised, e.g. `≤ 0.06 core, ≤ 1.6 ×`.
+    pub goal: String,
+    /// Whether the promise is kept.
+    pub is_met: bool,
+}
+
+/// Collects lines.
+#[derive(Debug)]
+pub struct Report {
+    only: Vec<String>,
+    lines: Vec<Line>,
+}
+
+impl Report {
+    /// Of these benches; of all, when none is named.
+    pub fn new(only: Vec<String>) -> Self {
+        Report { only, lines: Vec::new() }
+    }
+
+    /// Whether a bench was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    /// Adds a line, and says it at once.
+    pub fn add(&mut self, line: Line) {
+        eprintln!("{}: {} ({}); goal {}", line.what, line.measured, line.against, line.goal);
+        self.lines.push(line);
+    }
+
+    /// Prints the table in Markdown, with the machine and the date.
+    pub fn print(&self) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        println!("{}, {cores} cores of {}\n", chrono::Utc::now().format("%Y-%m-%d"), processor());
+        println!("| what | measured | against | goal | |\n|---|---|---|---|---|");
+        for line in &self.lines {
+            let verdict = if line.is_met { "met" } else { "**missed**" };
+            println!("| {} | {} | {} | {} | {verdict} |", line.what, line.measured, line.against, line.goal);
+        }
+    }
+}
+
+fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("an unknown processor", |(_, name)| name).to_owned()
+}
+
+/// Seconds of processor time that this process has used so far, all threads, kernel included.
+pub fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name in parentheses: fields 14 and 15 are user and system time, in ticks of 10 ms.
+    // Some of them are negative: they keep their places.
+    let fields: Vec<i64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    let ticks: i64 = fields.iter().skip(10).take(2).sum();
+    Duration::from_millis(ticks.unsigned_abs() * 10)
+}

@@ -1,0 +1,314 @@
+//! The door with a database, and without a network: what is said to it, and what it then holds.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{SubsecRound, Utc};
+use indexer::apply::{Door, apply};
+use indexer::change::{Asked, Commit, Cursor, Input, Op, Proof, RepoSnapshot, Report};
+use indexer::record::Registry;
+use indexer::syntax::{AtUri, Did, Tid};
+use indexer::{dag, job, source};
+use serde_json::json;
+
+use crate::world::postgres::Database;
+use crate::world::run;
+
+struct Room {
+    db: Database,
+    door: Door,
+    did: Did,
+    began_us: i64,
+}
+
+impl Room {
+    async fn new() -> Room {
+        let db = Database::create().await;
+        indexer::MIGRATIONS.run(&db.pool).await.expect("the migrations run");
+        for key in ["jetstream", "relay"] {
+            source::open(&db.pool, key).await.expect("a source");
+        }
+        let url = "https://music.example".parse().expect("a URL");
+        let door = Door::open(db.pool.clone(), Registry::new("fm.plyr", url)).await.expect("a door");
+        let began_us = Utc::now().timestamp_micros() - 3_600_000_000;
+        Room { db, door, did: "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa".parse().expect("a DID"), began_us }
+    }
+
+    /// The rev of a second after the beginning.
+    fn rev(&self, second: i64) -> Tid {
+        Tid::from_timestamp_us(self.began_us + second * 1_000_000, 0)
+    }
+
+    fn uri(&self, number: usize) -> AtUri {
+        format!("at://{}/fm.plyr.like/{}", self.did, Tid::from_timestamp_us(number as i64, 0))
+            .parse()
+            .expect("a URI")
+    }
+
+    fn put(&self, of: &str) -> Op {
+        let value = json!({
+            "$type": "fm.plyr.like", "createdAt": "2026-01-02T03:04:05Z",
+            "subject": {"uri": format!("at://{}/fm.plyr.track/{of}", self.did),
+                        "cid": "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a"},
+        });
+        let (cid, bytes) = dag::encode(&dag::from_json(&value).expect("a value")).expect("it encodes");
+        Op::Put { cid, value: Bytes::from(bytes) }
+    }
+
+    fn root(&self, rev: i64) -> cid::Cid {
+        *self.put(&format!("root{rev}")).cid().expect("a put")
+    }
+
+    fn commit(&self, since: Option<i64>, rev: i64, ops: Vec<(AtUri, Op)>) -> Input {
+        Input::Commit(Commit {
+            did: self.did.clone(),
+            rev: self.rev(rev),
+            since: since.map(|since| self.rev(since)),
+            prev_data: since.map(|since| self.root(since)),
+            data: self.root(rev),
+            ops,
+        })
+    }
+
+    async fn asked(&self) -> Asked {
+        let row: Option<(i32, Option<String>)> = sqlx::query_as("select epoch, seen_rev from repo")
+            .fetch_optional(&self.db.pool)
+            .await
+            .expect("it answers");
+        let (epoch, seen) = row.unwrap_or_default();
+        let seen_rev = seen.map(|rev| rev.parse().expect("a rev"));
+        Asked { epoch, seen_rev, at: Utc::now().trunc_subsecs(6) }
+    }
+
+    /// The records numbered `numbers` as of `rev`, in stretches that end with those numbered `cuts`.
+    async fn stretches(&self, rev: i64, numbers: &[usize], cuts: &[usize]) -> Vec<Input> {
+        let asked = self.asked().await;
+        let ends = cuts.iter().map(|cut| Some(*cut)).chain([None]);
+        let starts = [None].into_iter().chain(cuts.iter().map(|cut| Some(*cut)));
+        let stretch = |(after, upto): (Option<usize>, Option<usize>)| {
+            let inside = |number: &&usize| {
+                after.is_none_or(|after| **number > after) && upto.is_none_or(|upto| **number <= upto)
+            };
+            let records = numbers.iter().filter(inside).map(|number| {
+                let Op::Put { cid, value } = self.put(&number.to_string()) else { unreachable!("a put") };
+                (self.uri(*number), cid, value)
+            });
+            Input::Snapshot(RepoSnapshot {
+                did: self.did.clone(),
+                rev: self.rev(rev),
+                data: self.root(rev),
+                records: records.collect(),
+                after: after.map(|number| self.uri(number)),
+                upto: upto.map(|number| self.uri(number)),
+                authoritative: true,
+                asked: asked.clone(),
+            })
+        };
+        starts.zip(ends).map(stretch).collect()
+    }
+
+    fn report(&self, rev: i64, number: usize, op: Op) -> Input {
+        Input::Report(Report { uri: self.uri(number), rev: self.rev(rev), op })
+    }
+
+    async fn say(&self, input: Input) {
+        apply(&self.door, &[input], None).await.expect("it is applied");
+    }
+
+    async fn say_from(&self, source: &str, input: Input) {
+        let cursor = Cursor { source: source.into(), seq: 1 };
+        apply(&self.door, &[input], Some(&cursor)).await.expect("it is applied");
+    }
+
+    async fn text(&self, sql: &'static str) -> String {
+        self.db.texts(sql).await.join(" ")
+    }
+
+    /// State, whether a resync is under way, and the records that live.
+    async fn stands(&self) -> (String, bool, String) {
+        let state = self.text("select state from repo").await;
+        let reading = self.db.number("select count(*) from repo where resync_rev is not null").await > 0;
+        let live = self.db.texts("select rkey from record where cid is not null order by rkey").await;
+        let number = |rkey: &String| rkey.parse::<Tid>().expect("a TID").timestamp_us().to_string();
+        (state, reading, live.iter().map(number).collect::<Vec<_>>().join(" "))
+    }
+
+    async fn jobs(&self, kind: &str) -> Vec<String> {
+        sqlx::query_scalar("select key from job where kind = $1")
+            .bind(kind)
+            .fetch_all(&self.db.pool)
+            .await
+            .expect("jobs")
+    }
+}
+
+fn stands(state: &str, reading: bool, live: &str) -> (String, bool, String) {
+    (state.into(), reading, live.into())
+}
+
+#[test]
+fn a_repo_in_stretches_is_whole_after_the_last() {
+    run(async {
+        let room = Room::new().await;
+        room.say(room.commit(None, 1, vec![(room.uri(2), room.put("2")), (room.uri(7), room.put("7"))]))
+            .await;
+        let stretches = room.stretches(5, &[1, 3, 5, 8], &[3, 5]).await;
+        let mut stretches = stretches.into_iter();
+        room.say(stretches.next().expect("the first")).await;
+        // What it lacks is gone as far as it was read, and no further.
+        assert_eq!(room.stands().await, stands("resyncing", true, "1 3 7"));
+        // A live commit passes meanwhile, and a late one that is told already.
+        room.say(room.commit(Some(5), 6, vec![(room.uri(9), room.put("9"))])).await;
+        room.say(room.commit(Some(1), 4, vec![(room.uri(2), room.put("2"))])).await;
+        room.say(stretches.next().expect("the second")).await;
+        room.say(stretches.next().expect("the last")).await;
+        assert_eq!(room.stands().await, stands("synchronized", false, "1 3 5 8 9"));
+        assert_eq!(room.text("select rev from repo").await, room.rev(6).as_str());
+        assert_eq!(room.text("select synced_rev from repo").await, room.rev(5).as_str());
+        let counted = room.db.number("select count(*) from subject_count where like_count = 1").await;
+        assert_eq!(counted, 5, "each live like counts, and no other");
+    });
+}
+
+#[test]
+fn a_reader_that_dies_is_found_and_another_begins_anew() {
+    run(async {
+        let room = Room::new().await;
+        room.say(room.commit(None, 1, vec![(room.uri(2), room.put("2"))])).await;
+        let dead = room.stretches(5, &[1, 3], &[2]).await;
+        room.say(dead[0].clone()).await;
+        room.db.run("delete from job").await;
+        job::sweep(&room.db.pool).await.expect("a sweep");
+        assert!(room.jobs(job::RESYNC).await.is_empty(), "it may still be alive");
+        room.db.run("update repo set resync_at = now() - interval '1 hour'").await;
+        job::sweep(&room.db.pool).await.expect("a sweep");
+        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
+        for stretch in room.stretches(6, &[3, 4], &[1, 3]).await {
+            room.say(stretch).await;
+        }
+        room.say(dead[1].clone()).await;
+        assert_eq!(room.stands().await, stands("synchronized", false, "3 4"));
+    });
+}
+
+#[test]
+fn a_restored_backup_in_stretches_is_a_new_epoch() {
+    run(async {
+        let room = Room::new().await;
+        room.say(room.commit(None, 9, (1..6).map(|n| (room.uri(n), room.put("x"))).collect())).await;
+        for stretch in room.stretches(5, &[1, 4, 7], &[1, 4]).await {
+            room.say(stretch).await;
+        }
+        assert_eq!(room.stands().await, stands("synchronized", false, "1 4 7"));
+        assert_eq!(
+            room.text("select epoch::text || rev || seen_rev from repo").await,
+            format!("1{0}{0}", room.rev(5))
+        );
+        assert_eq!(room.db.number("select count(*) from record where epoch <> 1").await, 0);
+    });
+}
+
+#[test]
+fn a_report_is_believed_at_once_and_proven_later() {
+    run(async {
+        let room = Room::new().await;
+        room.say_from("jetstream", room.report(5, 1, room.put("1"))).await;
+        assert_eq!(room.stands().await, stands("unknown", false, "1"));
+        assert_eq!(room.text("select reported_by from record where not proven").await, "jetstream");
+        assert_eq!(
+            room.db
+                .number("select count(*) from repo where coalesce(rev, seen_rev, synced_rev) is null")
+                .await,
+            1
+        );
+        assert_eq!(room.jobs(job::PROVE).await, [room.did.as_str()]);
+        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()], "the rest of the repo is not here");
+        // The same from a source that proves it.
+        room.say_from("relay", room.commit(None, 5, vec![(room.uri(1), room.put("1"))])).await;
+        assert_eq!(
+            room.db.number("select count(*) from record where proven and reported_by is null").await,
+            1
+        );
+        assert_eq!(room.db.number("select sum(divergences)::bigint from source").await, 0);
+    });
+}
+
+#[test]
+fn a_false_report_is_replaced_and_counted() {
+    run(async {
+        let room = Room::new().await;
+        // Overruled by a commit of the same rev, contradicting one, refuted by a proof.
+        room.say_from("jetstream", room.report(5, 1, room.put("lie"))).await;
+        room.say_from("relay", room.commit(None, 5, vec![(room.uri(1), room.put("1"))])).await;
+        let divergences = "select sum(divergences)::bigint from source where key = 'jetstream'";
+        assert_eq!(room.db.number(divergences).await, 1);
+        room.say_from("jetstream", room.report(5, 1, room.put("lie"))).await;
+        assert_eq!(room.db.number(divergences).await, 2);
+        room.say_from("jetstream", room.report(7, 2, room.put("lie"))).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let asked = room.asked().await;
+        room.say(Input::Proof(Proof { uri: room.uri(2), rev: room.rev(6), op: Op::Delete, asked })).await;
+        assert_eq!(room.db.number(divergences).await, 3);
+        assert_eq!(room.stands().await, stands("synchronized", false, "1"));
+        let subject = format!("at://{}/fm.plyr.track/1", room.did);
+        assert_eq!(room.text("select uri from subject_count where like_count <> 0").await, subject);
+    });
+}
+
+#[test]
+fn a_report_about_a_stranger_who_has_nothing_of_ours_is_ignored() {
+    run(async {
+        let room = Room::new().await;
+        let uri: AtUri = format!("at://{}/app.bsky.actor.profile/self", room.did).parse().expect("a URI");
+        room.say_from("jetstream", Input::Report(Report { uri, rev: room.rev(1), op: room.put("1") })).await;
+        assert_eq!(room.db.number("select count(*) from repo").await, 0);
+        assert_eq!(room.db.number("select count(*) from record").await, 0);
+    });
+}
+
+#[test]
+fn a_rev_that_no_clock_has_reached_is_kept_aside() {
+    run(async {
+        let room = Room::new().await;
+        room.say(room.commit(None, 1, vec![(room.uri(1), room.put("1"))])).await;
+        let ahead = 3600 + 400;
+        room.say(room.report(ahead, 1, room.put("2"))).await;
+        room.say(Input::Local(indexer::change::Local {
+            uri: room.uri(1),
+            rev: room.rev(ahead),
+            op: Op::Delete,
+        }))
+        .await;
+        room.say(room.stretches(ahead, &[], &[]).await.remove(0)).await;
+        let asked = room.asked().await;
+        room.say(Input::Proof(Proof { uri: room.uri(1), rev: room.rev(ahead), op: Op::Delete, asked })).await;
+        assert_eq!(room.stands().await, stands("synchronized", false, "1"));
+        assert!(room.jobs(job::RESYNC).await.is_empty());
+        room.say(room.commit(Some(1), ahead, vec![])).await;
+        room.say(Input::Sync { did: room.did.clone(), rev: room.rev(ahead), data: room.root(2) }).await;
+        assert_eq!(room.stands().await, stands("desynchronized", false, "1"));
+        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()], "what it was is lost here");
+        // Said six times, kept once of the record and once of the repo.
+        assert_eq!(room.db.number("select count(*) from problem where kind = 'FutureRev'").await, 2);
+        assert_eq!(room.text("select rev || seen_rev from repo").await, format!("{0}{0}", room.rev(1)));
+    });
+}
+
+#[test]
+fn a_proof_out_of_date_is_asked_for_again() {
+    run(async {
+        let room = Room::new().await;
+        room.say(room.commit(None, 5, vec![(room.uri(1), room.put("1"))])).await;
+        let before = room.asked().await;
+        room.say(room.commit(Some(5), 6, vec![(room.uri(2), room.put("2"))])).await;
+        let proof =
+            |rev, asked| Input::Proof(Proof { uri: room.uri(1), rev: room.rev(rev), op: Op::Delete, asked });
+        room.say(proof(5, before)).await;
+        assert_eq!((room.jobs(job::PROVE).await.len(), room.jobs(job::RESYNC).await.len()), (1, 0));
+        // The host stands behind what was known when it was asked: it went back.
+        let now = room.asked().await;
+        room.say(proof(5, now)).await;
+        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
+        assert_eq!(room.stands().await, stands("synchronized", false, "1 2"));
+    });
+}

@@ -1,0 +1,166 @@
+//! What the tables hold, in the words of the oracle.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use sim::oracle::{Expected, Known, Tables};
+use sqlx::{Connection, PgConnection, PgPool};
+
+/// (table, query of key, DID and row). Times as microseconds, and no column that depends on when something was seen.
+const QUERIES: [(&str, &str); 13] = [
+    (
+        "actor",
+        "select did, did, case when active then jsonb_build_object('status', status, 'handle', handle, 'pds', pds)
+                               else jsonb_build_object('status', status) end from actor",
+    ),
+    (
+        "repo",
+        "select did, did, jsonb_build_object('state', state, 'rev', rev, 'data_root', data_root) from repo
+         where state <> 'unknown'",
+    ),
+    (
+        "record",
+        "select uri, did, jsonb_build_object('cid', cid, 'value', encode(value, 'hex'), 'proven', proven) from record
+         where cid is not null",
+    ),
+    ("record_problem", "select uri, did, '{}'::jsonb from record where cid is not null and problem is not null"),
+    (
+        "track",
+        "select uri, did, jsonb_build_object('did', did, 'title', title, 'artist', artist, 'album', album,
+           'description', description, 'file_type', file_type, 'duration_s', duration_s, 'audio_cid', audio_cid,
+           'audio_url', audio_url, 'image_cid', image_cid, 'image_url', image_url, 'tags', tags,
+           'feature_dids', feature_dids, 'created_at', us(created_at)) from track",
+    ),
+    (
+        "plyr_like",
+        "select uri, did, jsonb_build_object('did', did, 'subject_uri', subject_uri, 'subject_cid', subject_cid,
+           'created_at', us(created_at)) from plyr_like",
+    ),
+    (
+        "comment",
+        "select uri, did, jsonb_build_object('did', did, 'subject_uri', subject_uri, 'subject_cid', subject_cid,
+           'body', body, 'timestamp_ms', timestamp_ms, 'created_at', us(created_at), 'updated_at', us(updated_at))
+         from comment",
+    ),
+    (
+        "list",
+        "select uri, did, jsonb_build_object('did', did, 'name', name, 'list_type', list_type,
+           'created_at', us(created_at), 'updated_at', us(updated_at)) from list",
+    ),
+    (
+        "list_item",
+        "select list_uri || ' ' || lpad(position::text, 3, '0'), split_part(list_uri, '/', 3),
+           jsonb_build_object('subject_uri', subject_uri, 'subject_cid', subject_cid) from list_item",
+    ),
+    (
+        "profile",
+        "select uri, did, jsonb_build_object('did', did, 'bio', bio, 'avatar_url', avatar_url,
+           'created_at', us(created_at), 'updated_at', us(updated_at)) from profile",
+    ),
+    (
+        "bsky_profile",
+        "select uri, did, jsonb_build_object('did', did, 'display_name', display_name, 'description', description,
+           'avatar_cid', avatar_cid) from bsky_profile",
+    ),
+    (
+        "play",
+        "select uri, did, jsonb_build_object('did', did, 'track_name', track_name, 'artist_names', artist_names,
+           'release_name', release_name, 'recording_mbid', recording_mbid, 'release_mbid', release_mbid, 'isrc', isrc,
+           'duration_s', duration_s, 'origin_uri', origin_uri, 'service_uri', service_uri, 'subject_uri', subject_uri,
+           'played_at', us(played_at)) from play",
+    ),
+    (
+        "actor_status",
+        "select uri, did, jsonb_build_object('did', did, 'track_name', track_name, 'artist_names', artist_names,
+           'release_name', release_name, 'duration_s', duration_s, 'origin_uri', origin_uri, 'service_uri', service_uri,
+           'subject_uri', subject_uri, 'started_at', us(started_at), 'expires_at', us(expires_at)) from actor_status",
+    ),
+];
+
+/// Everything in one snapshot, without the rows of people that the oracle does not judge; and who is known.
+pub async fn tables(pool: &PgPool, expected: &Expected, nothing_lost: bool) -> sqlx::Result<(Tables, Known)> {
+    let mut db = pool.acquire().await?;
+    let mut tx = db.begin_with("begin isolation level repeatable read").await?;
+    let mut known = Known {
+        actors: dids(&mut tx, "select did from actor").await?,
+        seen: dids(&mut tx, "select did from repo where coalesce(rev, seen_rev) is not null").await?,
+        nothing_lost,
+        ..Known::default()
+    };
+    let mut tables = Tables::new();
+    for (name, sql) in QUERIES {
+        let sql =
+            sql.replace("us(created_at)", &us("created_at")).replace("us(updated_at)", &us("updated_at"));
+        let sql = sql.replace("us(played_at)", &us("played_at")).replace("us(started_at)", &us("started_at"));
+        let rows: Vec<(String, String, Value)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(sql.replace("us(expires_at)", &us("expires_at"))))
+                .fetch_all(&mut *tx)
+                .await?;
+        if name == "repo" {
+            known.followed = rows.iter().map(|(did, ..)| did.clone()).collect();
+        }
+        let judged = rows.into_iter().filter(|(_, did, _)| match name {
+            "actor" => expected.judges_actor(did, &known),
+            _ => expected.judges(did, &known),
+        });
+        tables.insert(name, judged.map(|(key, _, row)| (key, row)).collect());
+    }
+    let counts: Vec<(String, Value)> = sqlx::query_as(
+        "select uri, jsonb_build_object('likes', like_count, 'comments', comment_count, 'plays', play_count)
+         from subject_count where (like_count, comment_count, play_count) <> (0, 0, 0)",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tables.insert("subject_count", counts.into_iter().collect());
+    tx.rollback().await?;
+    Ok((tables, known))
+}
+
+/// A moment as microseconds since 1970.
+fn us(column: &str) -> String {
+    format!("(extract(epoch from {column}) * 1000000)::bigint")
+}
+
+async fn dids(db: &mut PgConnection, sql: &'static str) -> sqlx::Result<BTreeSet<String>> {
+    Ok(sqlx::query_scalar::<_, String>(sql).fetch_all(db).await?.into_iter().collect())
+}
+
+/// What must hold in any state of the tables, whatever they say: each query finds what breaks it.
+const INVARIANTS: [(&str, &str); 6] = [
+    (
+        "a feed's order is what the record claims, but never later than it was seen",
+        "select uri from track t join record r using (uri) where t.sort_at <> least(t.created_at, r.first_seen_at)
+         union all select uri from plyr_like l join record r using (uri) where l.sort_at <> least(l.created_at, r.first_seen_at)
+         union all select uri from list l join record r using (uri) where l.sort_at <> least(l.created_at, r.first_seen_at)",
+    ),
+    (
+        "a projection has a live record without a problem",
+        "select p.uri from (select uri from track union all select uri from plyr_like union all select uri from comment
+           union all select uri from list union all select uri from profile union all select uri from bsky_profile
+           union all select uri from play union all select uri from actor_status) p
+         left join record r using (uri) where r.cid is null or r.problem is not null",
+    ),
+    (
+        "no rev of a record is newer than the newest that was proven, unless it was reported",
+        "select uri from record r join repo using (did) where r.proven and r.epoch = repo.epoch and r.rev > repo.seen_rev",
+    ),
+    ("every record belongs to a repo that is known", "select uri from record where did not in (select did from repo)"),
+    ("numbers do not fall below nothing", "select uri from subject_count where least(like_count, comment_count, play_count) < 0"),
+    ("no record is of an epoch to come", "select uri from record r join repo using (did) where r.epoch > repo.epoch"),
+];
+
+/// The invariants that do not hold, with examples.
+pub async fn broken_invariants(pool: &PgPool) -> sqlx::Result<Vec<String>> {
+    let mut broken = Vec::new();
+    for (what, sql) in INVARIANTS {
+        let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(pool).await?;
+        if !found.is_empty() {
+            broken.push(format!(
+                "{what}: not so for {} of them, e.g. {:?}",
+                found.len(),
+                &found[..found.len().min(3)]
+            ));
+        }
+    }
+    Ok(broken)
+}
