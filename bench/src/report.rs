@@ -63,13 +63,14 @@ fn processor() -> String {
 pub fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // After the name in parentheses: fields 14 and 15 are user and system time, in ticks of 10 ms.
-    let fields: Vec<u64> = stat
+    // Some of them are negative: they keep their places.
+    let fields: Vec<i64> = stat
         .rsplit(')')
         .next()
         .unwrap_or("")
         .split_whitespace()
         .filter_map(|field| field.parse().ok())
         .collect();
-    let ticks: u64 = fields.iter().skip(10).take(2).sum();
-    Duration::from_millis(ticks * 10)
+    let ticks: i64 = fields.iter().skip(10).take(2).sum();
+    Duration::from_millis(ticks.unsigned_abs() * 10)
 }
