@@ -19,6 +19,7 @@ fn main() -> std::process::ExitCode {
                 }
                 Command::Audit { sample, repair } => run::audit(config, sample, repair).await,
                 Command::Sim(simulation) => run::sim::simulate(*simulation).await,
+                Command::Problems(ask) => run::problems(config, ask).await,
             }
         })
     });

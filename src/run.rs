@@ -4,6 +4,7 @@ mod audit;
 mod backfill;
 mod database;
 mod house;
+mod problems;
 mod progress;
 mod secret;
 pub mod sim;
@@ -20,7 +21,7 @@ use appview::upload::{self, Workshop};
 use appview::{App, mirror};
 use indexer::apply::Door;
 use indexer::apply::rebuild as rebuilding;
-use indexer::firehose::{self, Kind, Upstream};
+use indexer::firehose::{self, Upstream};
 use indexer::identity::Identity;
 use indexer::net::Net;
 use indexer::record::Registry;
@@ -34,6 +35,7 @@ use crate::telemetry;
 pub use audit::audit;
 pub use backfill::backfill;
 use database::Database;
+pub use problems::problems;
 use progress::Progress;
 
 /// At the end, for what was asked of other servers and cannot be asked twice.

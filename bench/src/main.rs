@@ -1,6 +1,9 @@
 //! `make bench`: each claim of speed as a number, held against a limit that the same run measured.
 
+mod apply;
+mod backfill;
 mod decode;
+mod filter;
 mod report;
 
 use report::Report;
@@ -8,9 +11,10 @@ use report::Report;
 fn main() -> anyhow::Result<()> {
     let only: Vec<String> = std::env::args().skip(1).collect();
     let mut report = Report::new(only);
-    if report.wants("decode") {
-        decode::run(&mut report)?;
-    }
+    decode::run(&mut report)?;
+    filter::run(&mut report)?;
+    apply::run(&mut report)?;
+    backfill::run(&mut report)?;
     report.print();
     Ok(())
 }

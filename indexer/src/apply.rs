@@ -13,6 +13,7 @@ mod load;
 #[cfg(test)]
 mod model;
 pub mod rebuild;
+pub mod reread;
 mod settle;
 pub mod table;
 mod world;
@@ -26,6 +27,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input};
 use crate::record::Registry;
+use crate::sabotage;
 use crate::syntax::Did;
 use world::World;
 
@@ -127,6 +129,10 @@ async fn rehearse(door: &Door, inputs: &[Input], source: Option<&Arc<str>>) -> s
     transact(door, inputs, source, None, false).await
 }
 
+/// Every statement finds its rows by keys that come in arrays: one plan fits all lengths, and making it anew each time costs
+/// more than it could save.
+const BEGIN: &str = "begin; set local plan_cache_mode = force_generic_plan; set local jit = off";
+
 async fn transact(
     door: &Door,
     inputs: &[Input],
@@ -134,13 +140,16 @@ async fn transact(
     cursor: Option<&Cursor>,
     commit: bool,
 ) -> sqlx::Result<()> {
-    let mut tx = door.pool.begin().await?;
+    let mut tx = door.pool.begin_with(BEGIN).await?;
     let dids = write(door, &mut tx, inputs, source).await?;
     if let Some(cursor) = cursor {
-        crate::source::advance(&mut tx, cursor).await?;
+        // Whatever is behind is saved before long, even when nothing more comes.
+        crate::source::advance(&mut tx, cursor, !inputs.is_empty()).await?;
     }
     if commit {
+        sabotage::point("apply-before-commit");
         tx.commit().await?;
+        sabotage::point("apply-after-commit");
         door.track(dids.iter());
     } else {
         tx.rollback().await?;

@@ -183,7 +183,9 @@ async fn compare(
     )
     .fetch_all(&indexer.door.pool)
     .await?;
-    aside.iter().for_each(|uri| drop(missing.remove(uri)));
+    aside.iter().for_each(|uri| {
+        missing.remove(uri);
+    });
     missing.into_iter().for_each(|uri| note(found, uri, Difference::Missing));
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Adding a record type: its lexicon, its migration, a file here with `Row`, `read` and `project`, and its lines below.
 
 mod actor_status;
+mod blob_ref;
 mod bsky_profile;
 mod comment;
 mod like;
@@ -269,11 +270,44 @@ fn duration_s(value: Option<i64>) -> Option<i32> {
     value.filter(|seconds| *seconds >= 0).map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
 }
 
-/// Replaces the projections of `uris`, all of one kind, by `rows`.
+/// A column of rows, to travel as one array.
+fn texts<R>(rows: &[R], of: impl Fn(&R) -> &String) -> Vec<&str> {
+    rows.iter().map(|row| of(row).as_str()).collect()
+}
+
+/// The same for what may be missing.
+fn maybes<R>(rows: &[R], of: impl Fn(&R) -> &Option<String>) -> Vec<Option<&str>> {
+    rows.iter().map(|row| of(row).as_deref()).collect()
+}
+
+/// And for what is of any type.
+fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+/// A list as Postgres writes it. An array of arrays must be rectangular, and people have any number of artists: so the
+/// lists of many rows travel as text, to be cast.
+fn array(items: &[String]) -> String {
+    let mut text = String::from("{");
+    for (index, item) in items.iter().enumerate() {
+        text.push_str(if index == 0 { "\"" } else { ",\"" });
+        for character in item.chars() {
+            if matches!(character, '"' | '\\') {
+                text.push('\\');
+            }
+            text.push(character);
+        }
+        text.push('"');
+    }
+    text.push('}');
+    text
+}
+
+/// Takes away the projections of `gone`, all of one kind, and then adds `rows`; what is replaced is in both.
 pub(crate) async fn project(
     db: &mut PgConnection,
     kind: Kind,
-    uris: &[String],
+    gone: &[String],
     rows: Vec<Row>,
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
@@ -281,17 +315,29 @@ pub(crate) async fn project(
         ($variant:ident) => {
             rows.into_iter()
                 .filter_map(|row| if let Row::$variant(row) = row { Some(row) } else { None })
-                .collect()
+                .collect::<Vec<_>>()
         };
     }
     match kind {
-        Kind::Track => track::project(db, uris, rows_of!(Track), effects).await,
-        Kind::Like => like::project(db, uris, rows_of!(Like), effects).await,
-        Kind::Comment => comment::project(db, uris, rows_of!(Comment), effects).await,
-        Kind::List => list::project(db, uris, rows_of!(List), effects).await,
-        Kind::Profile => profile::project(db, uris, rows_of!(Profile), effects).await,
-        Kind::Play => play::project(db, uris, rows_of!(Play), effects).await,
-        Kind::ActorStatus => actor_status::project(db, uris, rows_of!(ActorStatus), effects).await,
-        Kind::BskyProfile => bsky_profile::project(db, uris, rows_of!(BskyProfile), effects).await,
+        Kind::Track => track::project(db, gone, &rows_of!(Track), effects).await,
+        Kind::Like => like::project(db, gone, &rows_of!(Like), effects).await,
+        Kind::Comment => comment::project(db, gone, &rows_of!(Comment), effects).await,
+        Kind::List => list::project(db, gone, &rows_of!(List)).await,
+        Kind::Profile => profile::project(db, gone, &rows_of!(Profile), effects).await,
+        Kind::Play => play::project(db, gone, &rows_of!(Play), effects).await,
+        Kind::ActorStatus => actor_status::project(db, gone, rows_of!(ActorStatus)).await,
+        Kind::BskyProfile => bsky_profile::project(db, gone, &rows_of!(BskyProfile), effects).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::array;
+
+    #[test]
+    fn lists_are_written_as_postgres_reads_them() {
+        assert_eq!(array(&[]), "{}");
+        let names = [r#"a "b""#, r"c\d", "e, {f}", "", "NULL"].map(String::from);
+        assert_eq!(array(&names), r#"{"a \"b\"","c\\d","e, {f}","","NULL"}"#);
     }
 }

@@ -1,8 +1,8 @@
 //! Planted bugs and points of death, to find out whether the tests would notice.
 //!
-//! `PLYR_SABOTAGE` names what is switched on, separated by commas: one of [`BUGS`], or `die:POINT:N`, which ends the process
-//! as SIGKILL would when it comes through that one of [`POINTS`] for the Nth time. Only builds with debug assertions have
-//! any of it; in a release it compiles to nothing.
+//! `PLYR_SABOTAGE` names what is switched on, separated by commas: one of [`BUGS`] or [`TWISTS`], or `die:POINT:N`, which
+//! ends the process as SIGKILL would when it comes through that one of [`POINTS`] for the Nth time. Only builds with debug
+//! assertions have any of it; in a release it compiles to nothing.
 
 #[cfg(debug_assertions)]
 use std::collections::HashMap;
@@ -10,10 +10,75 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Every planted bug, and what goes wrong with it.
-pub const BUGS: &[(&str, &str)] = &[];
+pub const BUGS: &[(&str, &str)] = &[
+    ("older-rev-wins", "a change at an older rev takes the place of a newer record"),
+    ("equal-rev-overwrites", "of two proven records at one rev the later to arrive is kept"),
+    ("report-beats-proof", "what a source says without proof replaces what was proven at the same rev"),
+    ("old-proof-wins", "a snapshot replaces what a later commit proved"),
+    ("late-report-refuted", "a proof refutes what was reported after it was asked for"),
+    ("passed-stretch-forgotten", "a change that a resync has passed already is applied once more"),
+    ("ignore-since", "a commit that does not follow on the one before counts as if it did"),
+    ("ignore-prev-data", "a commit that was made on another tree counts as if it were on ours"),
+    ("ignore-jumps", "a commit that passes over a state that was proven counts as its successor"),
+    ("no-seen-rev", "the newest rev that anything proved is not remembered"),
+    ("no-trail", "the commits of a repo that is not whole are not remembered"),
+    ("no-epoch", "a repo restored from a backup is taken for a slow mirror"),
+    ("any-old-snapshot", "a repo as it was before the stream went on is taken for its present"),
+    ("stretch-gap-accepted", "a stretch of a repo need not begin where the one before it ended"),
+    ("synced-rev-too-early", "a repo counts as read up to its rev after the first stretch"),
+    ("doubt-forgotten", "a repo that lost something while it was read is whole at the end of the reading"),
+    ("resync-without-deletes", "what a whole repo does not hold stays"),
+    ("proof-of-another-epoch", "an answer from before a restore is believed"),
+    ("sync-ignored", "an announcement of a new state does nothing"),
+    ("reports-count-as-proven", "what was only reported is marked as proven"),
+    ("report-moves-rev", "a report moves the head of the chain"),
+    ("reports-never-proven", "nobody asks for the proof of what was reported"),
+    ("account-ignored", "events about an account's standing do nothing"),
+    ("missed-forgotten", "an event that could not be verified does not have its repo read"),
+    ("no-tombstone", "a deletion leaves nothing that would defend it against a repetition"),
+    ("like-counted-per-record", "two likes of one person are two"),
+    ("play-counted-per-record", "one play in two namespaces is two"),
+    ("counts-ignore-status", "what hidden people write is counted"),
+    ("ignore-future-rev", "a rev that no clock has reached is believed"),
+    ("busy-database-drops", "what a database that is away does not take is dropped"),
+    ("refused-batch-dropped", "a batch that the database refuses is dropped as a whole"),
+    ("cursor-past-the-unfinished", "the cursor is saved past events that are not applied"),
+    ("accept-high-s", "of a signature's two forms both are taken"),
+    ("accept-any-signature", "nobody looks at the signature"),
+    ("did-not-compared", "a commit of another account will do"),
+    ("rev-not-compared", "the rev of an event need not be that of its commit"),
+    ("skip-inversion", "a commit may keep quiet about a change"),
+    ("skip-mst-membership", "a created record need not stand in the tree"),
+    ("fold-first-op-wins", "of two changes of a record in one commit the first counts"),
+    ("skip-block-hash", "bytes need not be what their CID names"),
+    ("no-key-refresh", "a signature is judged by the key that was known before"),
+    ("identity-ignored", "events about handles and keys do nothing"),
+    ("cursor-before-data", "the cursor is saved before what it accounts for"),
+    ("full-lane-forgotten", "what does not fit into memory is dropped without a word"),
+    ("gap-ignored", "missing numbers of a stream mean nothing"),
+    ("report-cid-not-checked", "a reported record may be other than its CID names"),
+    ("jetstream-sync-ignored", "a Jetstream's announcement of a new state does nothing"),
+    ("account-believed-unconfirmed", "any host's word about an account is believed"),
+    ("unknown-is-gone", "an account whose PDS does not answer counts as deleted"),
+    ("deleted-not-erased", "a deleted account's records stay"),
+    ("status-moves-no-counts", "who is hidden goes on being counted"),
+    ("handle-one-way", "a handle need not resolve to who claims it"),
+    ("compare-finds-nothing", "repos that stand elsewhere at their PDS count as the same"),
+];
+
+/// What is no bug, but rarer outside than the tests want it.
+pub const TWISTS: &[(&str, &str)] = &[("short-stretches", "whole repos come in stretches of three records")];
 
 /// Every point of death.
-pub const POINTS: &[&str] = &[];
+pub const POINTS: &[&str] = &[
+    "apply-after-commit",
+    "apply-before-commit",
+    "backfill-listed",
+    "backfill-read",
+    "cursor-saved",
+    "job-claimed",
+    "stretch-applied",
+];
 #[cfg(debug_assertions)]
 static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
     // Read here and not with the settings: it is none, and unit tests have no settings.
@@ -86,9 +151,10 @@ mod tests {
                 .for_each(|folder| said(&root.join(folder), word, &mut names));
             names
         };
-        let bugs: BTreeSet<String> = super::BUGS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let listed = super::BUGS.iter().chain(super::TWISTS);
+        let bugs: BTreeSet<String> = listed.clone().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(all("is_on"), bugs);
-        assert_eq!(bugs.len(), super::BUGS.len(), "a name is listed twice");
+        assert_eq!(bugs.len(), listed.count(), "a name is listed twice");
         // `make mutants` reads them here.
         super::BUGS.iter().for_each(|(name, what)| println!("planted\t{name}\t{what}"));
         assert_eq!(all("point"), super::POINTS.iter().map(|name| (*name).to_owned()).collect());

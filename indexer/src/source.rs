@@ -53,10 +53,23 @@ pub async fn open(pool: &PgPool, key: &str) -> sqlx::Result<Source> {
     Ok(Source { cursor: row.cursor, owed_at: row.owed_at, event_at: row.event_at })
 }
 
-/// Saves how far a source's stream is accounted for. Never moves back: parallel transactions finish in any order.
-pub async fn advance(db: &mut PgConnection, cursor: &Cursor) -> sqlx::Result<()> {
+/// Saves how far a source's stream is accounted for. Never moves back: parallel transactions finish in any order. One that
+/// may be `late` leaves it to those after it while another is about to save, rather than wait for its end.
+pub async fn advance(db: &mut PgConnection, cursor: &Cursor, late: bool) -> sqlx::Result<()> {
+    if late {
+        let free = sqlx::query_scalar!(
+            r#"select true as "free!" from source where key = $1 for no key update skip locked"#,
+            &*cursor.source
+        )
+        .fetch_optional(&mut *db)
+        .await?;
+        if free.is_none() {
+            return Ok(());
+        }
+    }
     sqlx::query!(
-        "update source set cursor = greatest(cursor, nullif($2::bigint, 0)), connected_at = coalesce(connected_at, now()), updated_at = now()
+        "update source set cursor = greatest(cursor, nullif($2::bigint, 0)), connected_at = coalesce(connected_at, now()),
+                           updated_at = now()
          where key = $1",
         &*cursor.source,
         cursor.seq
@@ -104,7 +117,7 @@ pub async fn begin(pool: &PgPool, key: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Saves how a source is doing.
+/// Saves how a source is doing, and that somebody reads it.
 pub async fn save_health(pool: &PgPool, key: &str, health: &Health) -> sqlx::Result<()> {
     sqlx::query!(
         "update source set connected = $2, is_pds = $3,

@@ -81,6 +81,18 @@ struct Entry {
     event: Event,
 }
 
+impl Event {
+    /// As the newer dialect says it.
+    pub fn modern(&self, seq: u64) -> String {
+        wire::v2(self, seq)
+    }
+
+    /// As the older dialect says it; none where it says nothing.
+    pub fn legacy(&self, seq: u64) -> Option<String> {
+        wire::v1(self, seq)
+    }
+}
+
 impl Jetstream {
     /// Starts one that nothing has happened to yet.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
@@ -154,6 +166,11 @@ impl Jetstream {
     /// Compresses by another dictionary from now on; the one before is not known any more.
     pub fn change_dictionary(&self) {
         self.shared.dictionary.fetch_xor(1, Ordering::Relaxed);
+    }
+
+    /// Ends it, before it is dropped. Another may then begin at its address.
+    pub fn stop(&self) {
+        self.stop.cancel();
     }
 
     /// Connections that are open.

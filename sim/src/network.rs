@@ -1,19 +1,24 @@
 //! A world, served: PLC directory, hosts, relays, web servers of did:web accounts, all on loopback in this process.
 
+mod feed;
+mod server;
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::jetstream::{self, Jetstream};
 use crate::options::Options;
 use crate::serve::{self, Mishaps, Source};
 use crate::truth::Truth;
 use crate::world::{Addresses, World};
+use server::{Server, listen, start_again};
 
 /// Steps done before others may look at the world again.
 const STEPS_AT_ONCE: usize = 16;
@@ -47,66 +52,7 @@ pub struct Network {
     hosts: Vec<Server>,
     relays: Vec<Server>,
     webs: Vec<Server>,
-}
-
-/// One server and what it answers with.
-#[derive(Debug)]
-struct Server {
-    port: u16,
-    router: Router,
-    running: Option<(CancellationToken, JoinHandle<()>)>,
-}
-
-impl Server {
-    fn start(port: u16, listener: TcpListener, stop: CancellationToken, router: Router) -> Self {
-        let mut server = Server { port, router, running: None };
-        server.run(listener, stop);
-        server
-    }
-
-    fn run(&mut self, listener: TcpListener, stop: CancellationToken) {
-        let router = self.router.clone().layer(axum::Extension(stop.clone()));
-        let task = tokio::spawn({
-            let stop = stop.clone();
-            async move {
-                let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-                if let Err(error) = served.await {
-                    tracing::warn!(%error, "a simulated server ended");
-                }
-            }
-        });
-        self.running = Some((stop, task));
-    }
-
-    async fn stop(&mut self) {
-        if let Some((stop, task)) = self.running.take() {
-            stop.cancel();
-            task.await.ok();
-        }
-    }
-
-    fn origin(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some((stop, _)) = &self.running {
-            stop.cancel();
-        }
-    }
-}
-
-/// Listens on the next port wanted, or on any.
-async fn listen(next: &mut Option<u16>) -> anyhow::Result<(u16, TcpListener)> {
-    let wanted = next.unwrap_or(0);
-    if let Some(port) = next {
-        *port += 1;
-    }
-    let listener = TcpListener::bind(("127.0.0.1", wanted)).await;
-    let listener = listener.with_context(|| format!("cannot listen on 127.0.0.1:{wanted}"))?;
-    Ok((listener.local_addr()?.port(), listener))
+    jetstreams: Arc<Vec<Jetstream>>,
 }
 
 impl Network {
@@ -130,6 +76,12 @@ impl Network {
             tokio::task::spawn_blocking(move || World::new(options, addresses)).await?
         };
         let (told, _) = watch::channel(0);
+        let mut jetstreams = Vec::new();
+        for _ in 0..world.options().jetstreams {
+            let listen = ([127, 0, 0, 1], next.unwrap_or(0)).into();
+            next = next.map(|port| port + 1);
+            jetstreams.push(Jetstream::start(jetstream::Options { listen, ..Default::default() }).await?);
+        }
         let shared = Arc::new(Shared { world: Mutex::new(world), told, mishaps, addresses });
 
         let mut listeners = listeners.into_iter();
@@ -137,7 +89,7 @@ impl Network {
             let (port, listener) = listeners.next().context("a listener for each server")?;
             anyhow::Ok(Server::start(port, listener, CancellationToken::new(), router))
         };
-        Ok(Network {
+        let network = Network {
             plc: start(serve::directory(shared.clone()))?,
             hosts: (0..hosts)
                 .map(|host| start(serve::source(shared.clone(), Source::Host(host))))
@@ -149,7 +101,10 @@ impl Network {
                 .map(|web| start(serve::web(shared.clone(), web)))
                 .collect::<anyhow::Result<_>>()?,
             shared,
-        })
+            jetstreams: Arc::new(jetstreams),
+        };
+        network.change(|_| {}).await;
+        Ok(network)
     }
 
     /// Lets so many things happen.
@@ -171,12 +126,13 @@ impl Network {
     }
 
     async fn change(&self, change: impl FnOnce(&mut World) + Send + 'static) {
-        let shared = self.shared.clone();
+        let (shared, jetstreams) = (self.shared.clone(), self.jetstreams.clone());
         let done = tokio::task::spawn_blocking(move || {
             let mut world = shared.world();
             change(&mut world);
-            for jetstream in 0..world.options().jetstreams {
-                world.take_heard(jetstream);
+            for (number, jetstream) in jetstreams.iter().enumerate() {
+                let now_us = chrono::Utc::now().timestamp_micros();
+                world.take_heard(number).iter().for_each(|event| feed::feed(jetstream, event, now_us));
             }
         });
         if let Err(error) = done.await {
@@ -220,9 +176,15 @@ impl Network {
         self.relays.iter().map(|server| format!("repos+ws://127.0.0.1:{}", server.port)).collect()
     }
 
-    /// Each Jetstream as an upstream, in the newer dialect and in the older one.
-    pub fn jetstream_upstreams(&self) -> Vec<String> {
-        Vec::new()
+    /// Each Jetstream as an upstream, in the older dialect (1) or the newer (2).
+    pub fn jetstream_upstreams(&self, dialect: u8) -> Vec<String> {
+        let upstream = |jetstream: &Jetstream| format!("jetstream{dialect}+ws://{}", jetstream.authority());
+        self.jetstreams.iter().map(upstream).collect()
+    }
+
+    /// The nth Jetstream, to be treated badly.
+    pub fn jetstream(&self, number: usize) -> Option<&Jetstream> {
+        self.jetstreams.get(number)
     }
 
     /// `PLYR_PRIVATE_HOSTS`: everything that the network names.
@@ -231,6 +193,7 @@ impl Network {
         let servers = std::iter::once(&self.plc).chain(&self.hosts).chain(&self.relays);
         servers
             .map(|server| named("127.0.0.1", server))
+            .chain(self.jetstreams.iter().map(Jetstream::authority))
             .chain(self.webs.iter().map(|web| named("localhost", web)))
             .collect()
     }
@@ -282,13 +245,4 @@ impl Network {
     pub async fn start_plc(&mut self) -> anyhow::Result<()> {
         start_again(Some(&mut self.plc)).await
     }
-}
-
-async fn start_again(server: Option<&mut Server>) -> anyhow::Result<()> {
-    let server = server.context("no such server")?;
-    if server.running.is_none() {
-        let listener = TcpListener::bind(("127.0.0.1", server.port)).await?;
-        server.run(listener, CancellationToken::new());
-    }
-    Ok(())
 }

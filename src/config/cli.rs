@@ -5,6 +5,7 @@
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::problems::{ListText, ProblemsText};
 use super::simulation::{self, SimArguments};
 
 /// The whole back end of an ATProto music network in one binary.
@@ -140,6 +141,32 @@ Examples:
     /// its `env` holds the settings with which plyr reads this network. It keeps nothing and needs no database.
     #[command(after_help = simulation::after_help())]
     Sim(SimArguments),
+    /// List what was kept aside: events that could not be read, verified or applied, and records that are not shown.
+    ///
+    /// The newest come first, each with its name and what is wrong with it.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+Examples:
+  How many of each kind:
+    plyr problems --summary
+  What came of one account since yesterday:
+    plyr problems --did did:plc:ewvi7nxzyoun6zhxrhs64oiz --since 24h
+  The bytes of one, for a closer look:
+    plyr problems --show 17 --save frame.bin"
+    )]
+    Problems(Box<ProblemsCli>),
+}
+
+/// A command with a command inside: both take settings.
+#[derive(Debug, Args)]
+pub(super) struct ProblemsCli {
+    #[command(subcommand)]
+    pub(super) command: Option<ProblemsText>,
+    #[command(flatten)]
+    pub(super) list: ListText,
+    #[command(flatten)]
+    pub(super) settings: Settings,
 }
 
 /// All settings as text; which of them a command's help lists is decided by [`command_line`].
@@ -186,8 +213,8 @@ pub(super) struct Settings {
     /// their names. [default: fm.plyr]
     #[arg(long, env = "PLYR_NAMESPACE", value_name = "NSID", help_heading = "Network")]
     pub(super) namespace: Option<String>,
-    /// How often the revs of all repos are compared with those that their PDSes state: a number and `s`, `m`, `h` or `d`, or
-    /// `off`. After a gap in a source's events it is done at once, whatever this says. [default: 6h]
+    /// How often the revs of all repos are compared with those that their PDSes state: for example `6h`, or `off`. After a
+    /// gap in a source's events it is done at once, whatever this says. [default: 6h]
     #[arg(long, env = "PLYR_COMPARE_EVERY", value_name = "TIME", help_heading = "Network")]
     pub(super) compare_every: Option<String>,
     /// Requests for whole repos and the like under way at once. [default: 16]
@@ -302,6 +329,7 @@ fn listed(command: &str) -> Vec<&'static str> {
         "backfill" => &[STORAGE, NETWORK, READING, LOG],
         "audit" => &[STORAGE, IDENTITY, READING, LOG],
         "sim" => &[LOG],
+        "retry" => &[STORAGE, IDENTITY, LOG],
         _ => &[STORAGE, LOG],
     };
     groups.concat()
@@ -313,14 +341,15 @@ pub(super) fn command_line() -> clap::Command {
         .get_arguments()
         .map(|argument| argument.get_id().to_string())
         .collect();
-    Cli::command().mut_subcommands(|command| {
+    let cut = |command: clap::Command| {
         let listed = listed(command.get_name());
         command.mut_args(|argument| {
             let id = argument.get_id().as_str();
             let is_foreign = settings.iter().any(|setting| setting == id) && !listed.contains(&id);
             argument.hide(is_foreign)
         })
-    })
+    };
+    Cli::command().mut_subcommands(|command| cut(command).mut_subcommands(cut))
 }
 
 /// Reads a command line, with the program's name first.

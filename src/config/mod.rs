@@ -4,6 +4,7 @@
 //! variable; nothing else in the program reads the environment.
 
 mod cli;
+mod problems;
 mod read;
 mod simulation;
 #[cfg(test)]
@@ -27,6 +28,8 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::postgres;
+pub use problems::Problems;
+use problems::ProblemsText;
 pub use simulation::Simulation;
 
 /// What this process is to do, and with which settings.
@@ -76,6 +79,8 @@ pub enum Command {
     },
     /// Serve a simulated network.
     Sim(Box<Simulation>),
+    /// Look at what was kept aside, or try it again.
+    Problems(Problems),
 }
 
 /// All settings, checked. `plyr up --help` explains each.
@@ -214,6 +219,14 @@ impl Invocation {
             cli::CliCommand::Sim(arguments) => {
                 (simulation::read(&arguments, &mut errors), arguments.settings)
             }
+            cli::CliCommand::Problems(cli) => match *cli {
+                cli::ProblemsCli { command: Some(ProblemsText::Retry { filter, ids, settings }), .. } => {
+                    (problems::retry(&filter, &ids, &mut errors), settings)
+                }
+                cli::ProblemsCli { command: None, list, settings } => {
+                    (problems::list(list, &mut errors), settings)
+                }
+            },
         };
         let config = read::config(&settings, search_path, &mut errors);
         let needs_upstream = match &command {
@@ -224,7 +237,8 @@ impl Invocation {
             | Command::Migrate
             | Command::Rebuild
             | Command::Audit { .. }
-            | Command::Sim(_) => false,
+            | Command::Sim(_)
+            | Command::Problems(_) => false,
         };
         if needs_upstream && config.upstreams.is_empty() && errors.is_empty() {
             errors.push(

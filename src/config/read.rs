@@ -106,6 +106,11 @@ pub(super) fn backfill(
     Command::Backfill { from, dids, anew, failures }
 }
 
+pub(super) fn did(text: Option<&String>, errors: &mut Errors) -> Option<Did> {
+    let text = text?;
+    noted(errors, "--did", text, text.parse().map_err(|_| "not a DID".into()))
+}
+
 /// What was given; empty text is as good as none.
 fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())
@@ -167,17 +172,6 @@ fn megabytes(text: &str) -> Result<u64, String> {
     number.ok_or_else(|| "not a number of MiB from 1 to 65536".into())
 }
 
-/// A time as people write it: `90s`, `15m`, `6h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let why = || "not a time from 1s to 168h; write for example 90s, 15m or 6h".to_owned();
-    let (number, unit_s) = [("s", 1), ("m", 60), ("h", 3600)]
-        .iter()
-        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)))
-        .ok_or_else(why)?;
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_s));
-    seconds.filter(|seconds| (1..=168 * 3600).contains(seconds)).map(Duration::from_secs).ok_or_else(why)
-}
-
 fn disk_megabytes(text: &str) -> Result<u64, String> {
     let number = text.parse().ok().filter(|number| (0..=1 << 30).contains(number));
     number.ok_or_else(|| "not a number of MiB from 0 to 1073741824".into())
@@ -192,14 +186,15 @@ fn public_url_of(listen: SocketAddr) -> Url {
     Url::parse(&format!("http://{host}")).unwrap_or_else(|error| unreachable!("http://{host}: {error}"))
 }
 
-/// A number of seconds, minutes, hours or days.
+/// A time as people write it: `90s`, `15m`, `6h`, `1d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
     let read = units.iter().find_map(|(unit, seconds)| {
         let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
         Some(Duration::from_secs(number.checked_mul(*seconds)?)).filter(|time| !time.is_zero())
     });
-    read.ok_or_else(|| "not a time; write for example 90s, 15m, 6h or 1d".into())
+    read.filter(|time| *time <= Duration::from_secs(30 * 24 * 3600))
+        .ok_or_else(|| "not a time of at most 30d; write for example 90s, 15m, 6h or 1d".into())
 }
 
 fn number(text: &str) -> Result<usize, String> {

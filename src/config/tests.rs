@@ -1,11 +1,15 @@
 use std::collections::BTreeSet;
 
+use indexer::problem::list::{Filter, Id};
+use indexer::problem::retry::Wanted;
+
 use super::*;
 
 /// Whatever the environment of the tests holds.
 fn read(arguments: &[&str]) -> Result<Invocation, ConfigError> {
     let without_env = |command: clap::Command| command.mut_args(|argument| argument.env(None));
-    invoke(cli::command_line().mut_subcommands(without_env), arguments)
+    let nested = |command: clap::Command| without_env(command).mut_subcommands(without_env);
+    invoke(cli::command_line().mut_subcommands(nested), arguments)
 }
 
 fn invoke(command_line: clap::Command, arguments: &[&str]) -> Result<Invocation, ConfigError> {
@@ -117,7 +121,7 @@ fn errors_name_the_variable_and_say_what_to_write() {
         ("--upstreams", "repos+wss://", "PLYR_UPSTREAMS: `repos+wss://`: not a host"),
         ("--upstreams", "repos+wss://h/xrpc", "PLYR_UPSTREAMS: `repos+wss://h/xrpc`: a host and port only"),
         ("--upstreams", "repos+ws://h:1,repos+ws://H:1/", "PLYR_UPSTREAMS: `repos+ws://h:1`: named twice"),
-        ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time from 1s to 168h; write for example 90s"),
+        ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time of at most 30d; write for example 90s"),
         ("--blind-after", "0s", "PLYR_BLIND_AFTER: `0s`: not a time"),
         ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
         ("--rate-write", "100", "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute"),
@@ -179,9 +183,25 @@ fn commands_that_need_a_source_say_so() {
 fn backfill_takes_a_host_or_accounts() {
     let did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
     let command = read(&["backfill", "--from", "https://pds.example"]).expect("valid").command;
-    assert_eq!(command, Command::Backfill { from: "https://pds.example".parse().ok(), dids: vec![] });
+    assert_eq!(
+        command,
+        Command::Backfill {
+            from: "https://pds.example".parse().ok(),
+            dids: vec![],
+            anew: false,
+            failures: None
+        }
+    );
     let command = read(&["backfill", did]).expect("valid").command;
-    assert_eq!(command, Command::Backfill { from: None, dids: vec![did.parse().expect("a DID")] });
+    assert_eq!(
+        command,
+        Command::Backfill {
+            from: None,
+            dids: vec![did.parse().expect("a DID")],
+            anew: false,
+            failures: None
+        }
+    );
     let both = ["plyr", "backfill", "--from", "https://pds.example", did];
     let error = cli::parse(cli::command_line(), both).expect_err("one or the other");
     assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
@@ -258,4 +278,54 @@ fn variables_are_read_and_flags_win() {
         ])
         .status();
     assert!(status.expect("run").success());
+}
+
+#[test]
+fn problems_are_chosen_and_tried_again() {
+    let asked = |arguments: &[&str]| match read(&[&["problems"], arguments].concat()) {
+        Ok(Invocation { command: Command::Problems(asked), .. }) => asked,
+        other => panic!("{arguments:?}: {other:?}"),
+    };
+    let filter = Filter::default();
+    assert_eq!(asked(&[]), Problems::List { filter: filter.clone(), limit: 50, json: false });
+    assert_eq!(asked(&["--summary", "--json"]), Problems::Summary { json: true });
+    let uri = "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/fm.plyr.track/3jzfcijpj2z2a";
+    assert_eq!(
+        asked(&["--show", uri, "--save", "x"]),
+        Problems::Show { id: uri.parse().expect("a URI"), save: Some("x".into()), json: false }
+    );
+    assert_eq!(asked(&["retry"]), Problems::Retry(Wanted::Filter(filter.clone())));
+    let ids = Wanted::Ids(vec![Id::Event(17), uri.parse().expect("a URI")]);
+    assert_eq!(asked(&["retry", "17", uri]), Problems::Retry(ids));
+    let of_kind = Filter { kind: Some("BadSignature".into()), ..filter };
+    assert_eq!(asked(&["retry", "--kind", "BadSignature"]), Problems::Retry(Wanted::Filter(of_kind)));
+    for (arguments, named) in [
+        (&["problems", "--since", "yesterday"][..], "--since"),
+        (&["problems", "--did", "alice.test"], "--did"),
+        (&["problems", "--show", "x"], "--show"),
+        (&["problems", "retry", "x"], "ID"),
+    ] {
+        assert!(error(arguments).contains(named), "{arguments:?}");
+    }
+    let settings = ["problems", "retry", "--plc-url", "http://127.0.0.1:2582"];
+    assert_eq!(read(&settings).expect("it takes settings").config.plc_url.port(), Some(2582));
+}
+
+#[test]
+fn a_simulation_is_described_by_its_arguments() {
+    let simulated = |arguments: &[&str]| match read(&[&["sim"], arguments].concat()).expect("valid").command {
+        Command::Sim(simulation) => *simulation,
+        other => panic!("{other:?}"),
+    };
+    let usual = simulated(&[]);
+    assert_eq!((usual.options.accounts, usual.options.port, usual.rate), (2000, Some(4000), 20.0));
+    assert_eq!(usual.options.faults, sim::Faults::none());
+    let other = simulated(&["--seed", "7", "--faults", "drops=0.5,high-s", "--port", "0", "--rate", "200"]);
+    assert_eq!((other.options.seed, other.options.port, other.rate), (7, None, 200.0));
+    assert_eq!(other.options.faults.drops, 0.5);
+    assert!(error(&["sim", "--faults", "hail"]).starts_with("--faults: hail: no such fault"));
+    assert!(error(&["sim", "--rate=-1"]).starts_with("--rate"));
+    let mut help = cli::command_line();
+    let help = help.find_subcommand_mut("sim").expect("the command").render_long_help().to_string();
+    assert!(help.contains("plyr up --data-dir") && help.contains("forged-signatures"), "{help}");
 }

@@ -29,6 +29,9 @@ pub async fn simulate(simulation: Simulation) -> anyhow::Result<()> {
     }
     network.advance(history).await;
     println!("{}", ready(&network, &public_url));
+    let settings: Vec<String> =
+        network.env().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    eprintln!("plyr on it:\n  {} plyr up --data-dir /tmp/simulated", settings.join(" "));
     let mut stop = Box::pin(super::signalled());
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -64,13 +67,14 @@ fn ready(network: &Network, public_url: &str) -> serde_json::Value {
     let mut env: Vec<String> =
         network.env().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     env.sort();
+    let jetstreams = [network.jetstream_upstreams(1), network.jetstream_upstreams(2)].concat();
     json!({
         "ready": true,
         "plc": network.plc_url(),
         "handleResolver": network.handle_resolver_url(),
         "hosts": network.host_upstreams(),
         "relays": network.relay_upstreams(),
-        "jetstreams": network.jetstream_upstreams(),
+        "jetstreams": jetstreams,
         "privateHosts": network.private_hosts(),
         "trackPages": public_url,
         "env": env,

@@ -34,9 +34,15 @@ fn every_world_ends_in_the_truth() {
         }
         println!("{right} of {} worlds ended in the truth after {:?}", seeds.len(), started.elapsed());
         wrong.sort();
-        let shown: Vec<String> = wrong.iter().take(5).map(|(seed, why)| format!("seed {seed}: {why}")).collect();
+        let shown: Vec<String> =
+            wrong.iter().take(5).map(|(seed, why)| format!("seed {seed}: {why}")).collect();
         let seeds: Vec<u64> = wrong.iter().map(|(seed, _)| *seed).collect();
-        assert!(wrong.is_empty(), "{} worlds ended wrong, seeds {seeds:?}:\n{}", seeds.len(), shown.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} worlds ended wrong, seeds {seeds:?}:\n{}",
+            seeds.len(),
+            shown.join("\n")
+        );
     });
 }
 
@@ -55,7 +61,9 @@ async fn play(seed: u64) -> (u64, Result<(), String>) {
 }
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
 }
 
 /// `1-20`, `3`, `4,9-11`.

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::{Door, rehearse, transact};
 use crate::change::{Cursor, Input, Op, Problem};
+use crate::sabotage;
 use crate::syntax::AtUri;
 
 /// Applies inputs in order and then saves the cursor. Returns only when all is applied or kept aside, and how many were
@@ -23,6 +24,7 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
         let cursor = cursor.filter(|_| parts.is_empty());
         match patiently(|| transact(door, &part, source, cursor, true)).await {
             Ok(()) => {}
+            Err(_) if sabotage::is_on("refused-batch-dropped") => {}
             Err(error) if part.len() > 1 => {
                 warn!(%error, inputs = part.len(), "a batch was refused; halving it");
                 let (first, second) = part.split_at(part.len() / 2);
@@ -129,6 +131,7 @@ async fn patiently<F: Future<Output = sqlx::Result<()>>>(mut attempt: impl FnMut
 /// constraints (23) and program limits (54) of the SQL standard's error classes, and values that cannot be encoded.
 fn is_transient(error: &sqlx::Error) -> bool {
     match error {
+        _ if sabotage::is_on("busy-database-drops") => false,
         sqlx::Error::Database(error) => {
             !error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
         }

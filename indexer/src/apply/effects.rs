@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use crate::job;
+use crate::sabotage;
 
 /// Channel on which a transaction announces the generation of its `live_change` rows, or, by an empty payload, only that jobs
 /// wait.
@@ -32,6 +33,7 @@ pub struct Effects {
     touched: BTreeMap<String, bool>,
     repainted: BTreeSet<String>,
     jobs: BTreeMap<(&'static str, String), Duration>,
+    hints: BTreeSet<(&'static str, String)>,
 }
 
 impl Effects {
@@ -47,7 +49,7 @@ impl Effects {
 
     /// Moves a number of `subject` by what `did` did.
     pub fn count(&mut self, did: &str, subject: &str, count: Count, delta: i64) {
-        if !self.inactive.contains(did) {
+        if !self.inactive.contains(did) || sabotage::is_on("counts-ignore-status") {
             self.move_count(subject, count, delta);
         }
     }
@@ -78,6 +80,11 @@ impl Effects {
         *due = pause.min(*due);
     }
 
+    /// Asks for a job, unless one waits or is taken up just now.
+    pub fn hint(&mut self, kind: &'static str, key: impl Into<String>) {
+        self.hints.insert((kind, key.into()));
+    }
+
     /// A record names this blob.
     pub fn fetch_blob(&mut self, cid: &str) {
         self.job(job::BLOB, cid);
@@ -95,6 +102,7 @@ impl Effects {
             return Ok(());
         }
         job::enqueue_each(db, &self.jobs).await?;
+        job::enqueue_missing(db, &self.hints).await?;
         if !self.repainted.is_empty() {
             let dids: Vec<String> = self.repainted.iter().cloned().collect();
             let uris = sqlx::query_scalar!("select uri from track where did = any($1) limit 1000", &dids)
@@ -104,7 +112,7 @@ impl Effects {
                 self.touch(&uri, false);
             }
         }
-        if !self.touched.is_empty() || self.jobs.values().any(Duration::is_zero) {
+        if !self.touched.is_empty() || self.jobs.values().any(Duration::is_zero) || !self.hints.is_empty() {
             announce(db, &self.touched).await?;
         }
         Ok(())
@@ -125,7 +133,7 @@ async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; 3]>)
              like_count = c.like_count + excluded.like_count,
              comment_count = c.comment_count + excluded.comment_count,
              play_count = c.play_count + excluded.play_count"#,
-        &moved.iter().map(|(uri, _)| (*uri).clone()).collect::<Vec<_>>(),
+        &moved.iter().map(|(uri, _)| uri.as_str()).collect::<Vec<_>>() as &[&str],
         &column(0),
         &column(1),
         &column(2)
@@ -141,20 +149,18 @@ async fn announce(db: &mut PgConnection, touched: &BTreeMap<String, bool>) -> sq
         sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(db).await?;
         return Ok(());
     }
-    let generation = sqlx::query_scalar!(r#"select nextval('live_generation') as "generation!""#)
-        .fetch_one(&mut *db)
-        .await?;
-    let (uris, reorders): (Vec<String>, Vec<bool>) =
-        touched.iter().map(|(uri, reorders)| (uri.clone(), *reorders)).unzip();
+    let uris: Vec<&str> = touched.keys().map(String::as_str).collect();
+    let reorders: Vec<bool> = touched.values().copied().collect();
     sqlx::query!(
-        "insert into live_change (generation, uri, reorders)
-         select $1, * from unnest($2::text[], $3::boolean[])",
-        generation,
-        &uris,
-        &reorders
+        r#"with generation as materialized (select nextval('live_generation') as number),
+                written as (insert into live_change (generation, uri, reorders)
+                            select number, changed.* from generation, unnest($1::text[], $2::boolean[]) as changed)
+           select pg_notify($3, number::text) from generation"#,
+        &uris as &[&str],
+        &reorders,
+        CHANNEL
     )
-    .execute(&mut *db)
+    .execute(db)
     .await?;
-    sqlx::query!("select pg_notify($1, $2)", CHANNEL, generation.to_string()).execute(db).await?;
     Ok(())
 }

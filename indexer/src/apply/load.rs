@@ -6,9 +6,10 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use super::Door;
+use super::account::uris_of;
 use super::effects::Effects;
 use super::table::{Repo, RepoState, Resync, Row};
-use super::world::{Held, World};
+use super::world::{Found, Held, World};
 use crate::change::{Input, Local, Proof, RepoSnapshot, Report, Status};
 use crate::job;
 use crate::syntax::{AtUri, Did, Tid};
@@ -82,11 +83,9 @@ impl<'a> World<'a> {
                     wanted.uris.extend(commit.ops.iter().map(|(uri, _)| uri.to_string()));
                 }
                 Input::Snapshot(RepoSnapshot { did, after, upto, .. }) => {
-                    // Every URI of the repo sorts between these two.
-                    let start = after.as_ref().map_or_else(|| format!("at://{did}/"), AtUri::to_string);
-                    let end = upto.as_ref().map_or_else(|| format!("at://{did}0"), AtUri::to_string);
-                    wanted.after.push(start);
-                    wanted.upto.push(end);
+                    let (start, end) = uris_of(did);
+                    wanted.after.push(after.as_ref().map_or(start, AtUri::to_string));
+                    wanted.upto.push(upto.as_ref().map_or(end, AtUri::to_string));
                 }
                 _ => {}
             }
@@ -144,10 +143,10 @@ impl<'a> World<'a> {
         }
         let rows = sqlx::query!(
             r#"select uri as "uri!", epoch as "epoch!", rev as "rev!", proven as "proven!", reported_by, cid,
-                      first_seen_at as "first_seen_at!", indexed_at as "indexed_at!"
+                      first_seen_at as "first_seen_at!", indexed_at as "indexed_at!", value is not null as "lives!"
                from record where uri = any($1)
                union all
-               select uri, epoch, rev, proven, reported_by, cid, first_seen_at, indexed_at
+               select uri, epoch, rev, proven, reported_by, cid, first_seen_at, indexed_at, value is not null
                from unnest($2::text[], $3::text[]) as stretch (after, upto)
                join record on uri > stretch.after collate "C" and uri <= stretch.upto collate "C""#,
             &uris.into_iter().collect::<Vec<_>>(),
@@ -159,7 +158,8 @@ impl<'a> World<'a> {
         for row in rows {
             let (Ok(uri), Ok(rev)) = (row.uri.parse::<AtUri>(), row.rev.parse()) else { continue };
             let cid = row.cid.and_then(|cid| cid.parse().ok());
-            self.first_seen.insert(uri.clone(), row.first_seen_at);
+            let found = Found { first_seen_at: row.first_seen_at, lives: row.lives };
+            self.found.insert(uri.clone(), found);
             let reported_by = row.reported_by.map(Arc::from);
             let (epoch, proven, indexed_at) = (row.epoch, row.proven, row.indexed_at);
             self.rows.insert(uri, Row { epoch, rev, proven, reported_by, cid, indexed_at });

@@ -304,8 +304,6 @@ fn read_on(rng: &mut StdRng, door: &mut Door, readers: &mut Vec<(Snapshot, usize
     // Now and then one is lost on the way.
     if rng.random_bool(0.95) {
         door.stretch(snapshot, *next);
-    } else {
-        door.resync = true;
     }
     *next += 1;
     if *next == snapshot.stretches() {

@@ -39,6 +39,7 @@ use chrono::{DateTime, Utc};
 use cid::Cid;
 
 use crate::change::Asked;
+use crate::sabotage;
 use crate::syntax::{AtUri, Tid};
 pub use chain::{Chain, announce, doubt, follow, see};
 pub use whole::{Resync, Scope, Stretch, complete, scope};
@@ -168,7 +169,9 @@ pub struct Change<'a> {
 /// Decides on a change that a live commit or a report brings.
 pub fn decide(repo: &Repo, stored: Option<&Row>, change: Change) -> Verdict {
     let Change { uri, rev, proven, cid } = change;
-    let has_passed = |resync: &Resync| *rev <= resync.rev && *uri <= resync.upto;
+    let has_passed = |resync: &Resync| {
+        *rev <= resync.rev && *uri <= resync.upto && !sabotage::is_on("passed-stretch-forgotten")
+    };
     if repo.synced_rev.as_ref().is_some_and(|synced| rev <= synced)
         || repo.resync.as_ref().is_some_and(has_passed)
     {
@@ -177,10 +180,13 @@ pub fn decide(repo: &Repo, stored: Option<&Row>, change: Change) -> Verdict {
     let Some(row) = stored else { return Verdict::Apply };
     match (row.epoch, &row.rev).cmp(&(repo.epoch, rev)) {
         std::cmp::Ordering::Less => Verdict::Apply,
+        std::cmp::Ordering::Greater if sabotage::is_on("older-rev-wins") => Verdict::Apply,
         std::cmp::Ordering::Greater => Verdict::Stale,
         std::cmp::Ordering::Equal => match (row.cid.as_ref() == cid, proven, row.proven) {
             (true, true, false) => Verdict::RaiseTrust,
             (true, ..) => Verdict::Stale,
+            (false, true, true) if sabotage::is_on("equal-rev-overwrites") => Verdict::Apply,
+            (false, false, true) if sabotage::is_on("report-beats-proof") => Verdict::Apply,
             (false, false, true) => Verdict::Diverge,
             (false, true, false) => Verdict::Refute,
             (false, true, true) | (false, false, false) => Verdict::Conflict,
@@ -203,8 +209,13 @@ pub fn settle(
     if row.epoch == repo.epoch {
         if row.rev > *at {
             return match (row.proven, authority) {
+                (true, _) if sabotage::is_on("old-proof-wins") => Verdict::Apply,
                 (true, _) => Verdict::Stale,
-                (false, Some(asked)) if row.indexed_at < asked.at => Verdict::Refute,
+                (false, Some(asked))
+                    if row.indexed_at < asked.at || sabotage::is_on("late-report-refuted") =>
+                {
+                    Verdict::Refute
+                }
                 (false, _) => Verdict::Provisional,
             };
         }

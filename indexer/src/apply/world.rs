@@ -13,6 +13,7 @@ use super::table::{self, Chain, Change, Repo, RepoState, Row, Verdict};
 use crate::change::{Commit, Input, Local, Op, Problem, Report, Status};
 use crate::job;
 use crate::proto::commit::rev_is_in_future;
+use crate::sabotage;
 use crate::syntax::{AtUri, Did, Tid};
 
 /// How long the proof of what was only reported is waited for before it is fetched: usually the echo of our own write, or
@@ -33,6 +34,14 @@ pub(super) struct Held {
     pub(super) read: bool,
 }
 
+/// What was found of a record, beside what the table decides by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) first_seen_at: DateTime<Utc>,
+    /// It has a value, and so may have a projection.
+    pub(super) lives: bool,
+}
+
 /// A record row to write.
 #[derive(Debug)]
 pub(super) struct Write {
@@ -49,7 +58,8 @@ pub(super) struct World<'a> {
     pub(super) now: DateTime<Utc>,
     pub(super) repos: BTreeMap<Did, Held>,
     pub(super) rows: HashMap<AtUri, Row>,
-    pub(super) first_seen: HashMap<AtUri, DateTime<Utc>>,
+    /// Records that were here before.
+    pub(super) found: HashMap<AtUri, Found>,
     pub(super) writes: BTreeMap<AtUri, Write>,
     pub(super) raised: Vec<AtUri>,
     pub(super) pending: BTreeMap<Did, Status>,
@@ -68,7 +78,7 @@ impl<'a> World<'a> {
             now: Utc::now().trunc_subsecs(6),
             repos: BTreeMap::new(),
             rows: HashMap::new(),
-            first_seen: HashMap::new(),
+            found: HashMap::new(),
             writes: BTreeMap::new(),
             raised: Vec::new(),
             pending: BTreeMap::new(),
@@ -87,6 +97,7 @@ impl<'a> World<'a> {
             Input::Sync { did, rev, data } => {
                 if let Some(held) =
                     self.repos.get_mut(did).filter(|held| held.repo.state != RepoState::Unknown)
+                    && !sabotage::is_on("sync-ignored")
                 {
                     let chain = table::announce(&mut held.repo, rev, data);
                     held.changed |= chain != Chain::Replay;
@@ -101,7 +112,7 @@ impl<'a> World<'a> {
             Input::Report(report) => self.report(report),
             Input::Account { did, status } => self.account(did, *status),
             Input::Identity { did } => {
-                if self.repos.contains_key(did) {
+                if self.repos.contains_key(did) && !sabotage::is_on("identity-ignored") {
                     self.effects.job(job::MEET, did.as_str());
                 }
             }
@@ -163,6 +174,9 @@ impl<'a> World<'a> {
     }
 
     fn missed(&mut self, did: &Did) {
+        if sabotage::is_on("missed-forgotten") {
+            return;
+        }
         let tracked = |held: &&mut Held| held.repo.state != RepoState::Unknown;
         if let Some(held) = self.repos.get_mut(did).filter(tracked) {
             table::doubt(&mut held.repo);
@@ -186,7 +200,7 @@ impl<'a> World<'a> {
         if self.tracks(uri) && self.repos.get(&did).is_some_and(|held| held.repo.state == RepoState::Unknown)
         {
             // What else is in the repo, nobody has told us.
-            self.effects.job(job::RESYNC, did.as_str());
+            self.effects.hint(job::RESYNC, did.as_str());
         }
     }
 
@@ -203,7 +217,10 @@ impl<'a> World<'a> {
             *self.divergent.entry(by.clone()).or_default() += 1;
         }
         self.carry_out(verdict, &did, uri, rev, op, Some(by));
-        if verdict == Verdict::Apply {
+        if let Some(held) = self.repos.get_mut(&did).filter(|_| sabotage::is_on("report-moves-rev")) {
+            (held.repo.rev, held.changed) = (held.repo.rev.take().max(Some(rev.clone())), true);
+        }
+        if verdict == Verdict::Apply && !sabotage::is_on("reports-never-proven") {
             self.prove_later(&did);
         }
         verdict == Verdict::Apply
@@ -242,7 +259,7 @@ impl<'a> World<'a> {
                     Op::Put { cid, value } => (Some(*cid), Some(value.clone())),
                     Op::Delete => (None, None),
                 };
-                let proven = reported_by.is_none();
+                let proven = reported_by.is_none() || sabotage::is_on("reports-count-as-proven");
                 let row = Row { epoch, rev: rev.clone(), proven, reported_by, cid, indexed_at: self.now };
                 self.rows.insert(uri.clone(), row.clone());
                 self.writes.insert(uri.clone(), Write { row, value });
@@ -282,6 +299,9 @@ impl<'a> World<'a> {
             return;
         }
         held.pending = Some(status);
+        if sabotage::is_on("account-ignored") {
+            return;
+        }
         self.pending.insert(did.clone(), status);
         self.effects.job(job::ACCOUNT, did.as_str());
     }

@@ -1,17 +1,19 @@
 //! Writing what was decided: records, their projections, the repos, what was kept aside, and the effects.
+//!
+//! A statement for each table, however many rows it gets.
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::table;
-use super::world::World;
-use crate::change::Op;
+use super::world::{Held, World, Write};
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
-use crate::{change, problem, source};
+use crate::{problem, sabotage, source};
 
-/// A record row, ready to be written.
+/// Record rows, ready to be written.
 #[derive(Default)]
 struct Columns {
     uri: Vec<String>,
@@ -23,52 +25,53 @@ struct Columns {
     proven: Vec<bool>,
     reported_by: Vec<Option<String>>,
     cid: Vec<Option<String>>,
-    value: Vec<Option<Vec<u8>>>,
+    value: Vec<Option<Bytes>>,
     problem: Vec<Option<String>>,
     detail: Vec<Option<String>>,
+}
+
+/// What becomes of the projections of one kind.
+#[derive(Default)]
+struct Projections {
+    gone: Vec<String>,
+    rows: Vec<Row>,
 }
 
 impl World<'_> {
     /// Writes all. Returns whose repos it concerned.
     pub(super) async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<Vec<Did>> {
         let writes = std::mem::take(&mut self.writes);
-        let mut columns = Columns::default();
-        let mut projections: BTreeMap<Kind, (Vec<String>, Vec<Row>)> = BTreeMap::new();
+        // The lock on a repo keeps others from its records: one that was not found is inserted without another look.
+        let (mut new, mut known) = (Columns::default(), Columns::default());
+        let mut projections: BTreeMap<Kind, Projections> = BTreeMap::new();
         for (uri, write) in writes {
-            let op = match (write.row.cid, write.value) {
-                (Some(cid), Some(value)) => Op::Put { cid, value },
-                _ => Op::Delete,
+            let found = self.found.get(&uri);
+            let first_seen_at = found.map_or(self.now, |found| found.first_seen_at);
+            let read = write.value.as_ref().map(|value| self.door.registry.read(&uri, value, first_seen_at));
+            let (row, problem) = match read.transpose() {
+                Ok(row) => (row, None),
+                Err(problem) => (None, Some(problem)),
             };
-            let first_seen_at = self.first_seen.get(&uri).copied().unwrap_or(self.now);
-            let read = match &op {
-                Op::Put { value, .. } => self.door.registry.read(&uri, value, first_seen_at).map(Some),
-                Op::Delete => Ok(None),
-            };
-            let problem = match (read, self.door.registry.get(uri.collection())) {
-                (Err(problem), None) => Some(problem),
-                (Ok(_), None) => None,
-                (read, Some(collection)) => {
-                    let (uris, rows) = projections.entry(collection.kind).or_default();
-                    uris.push(uri.to_string());
-                    match read {
-                        Ok(row) => {
-                            rows.extend(row);
-                            None
-                        }
-                        Err(problem) => Some(problem),
-                    }
-                }
-            };
-            columns.push(&uri, &write.row, op, problem);
+            if let Some(collection) = self.door.registry.get(uri.collection()) {
+                let of_kind = projections.entry(collection.kind).or_default();
+                of_kind.gone.extend(found.filter(|found| found.lives).map(|_| uri.to_string()));
+                of_kind.rows.extend(row);
+            }
+            if found.is_some() { &mut known } else { &mut new }.push(&uri, write, problem);
         }
-        columns.upsert(db, self.now).await?;
+        new.insert(db, self.now).await?;
+        known.update(db, self.now).await?;
+        if sabotage::is_on("no-tombstone") {
+            sqlx::query("delete from record where cid is null").execute(&mut *db).await?;
+        }
         self.raise_trust(db).await?;
         for kind in KINDS {
-            if let Some((uris, rows)) = projections.remove(&kind) {
-                record::project(db, kind, &uris, rows, &mut self.effects).await?;
+            if let Some(Projections { gone, rows }) = projections.remove(&kind) {
+                record::project(db, kind, &gone, rows, &mut self.effects).await?;
             }
         }
         self.write_repos(db).await?;
+        self.write_pending(db).await?;
         problem::keep(db, self.source.as_deref(), &self.problems).await?;
         source::count_divergences(db, &self.divergent).await?;
         self.effects.carry_out(db).await?;
@@ -79,63 +82,85 @@ impl World<'_> {
         if self.raised.is_empty() {
             return Ok(());
         }
-        let uris: Vec<String> = self.raised.iter().map(AtUri::to_string).collect();
-        sqlx::query!("update record set proven = true, reported_by = null where uri = any($1)", &uris)
-            .execute(db)
-            .await?;
+        let uris: Vec<&str> = self.raised.iter().map(AtUri::as_str).collect();
+        sqlx::query!(
+            "update record set proven = true, reported_by = null where uri = any($1)",
+            &uris as &[&str]
+        )
+        .execute(db)
+        .await?;
         Ok(())
     }
 
     async fn write_repos(&self, db: &mut PgConnection) -> sqlx::Result<()> {
-        for (did, held) in self.repos.iter().filter(|(_, held)| held.changed) {
-            let repo = &held.repo;
-            let trail: Vec<String> = repo.trail.iter().map(|rev| rev.to_string()).collect();
-            sqlx::query!(
-                "update repo set epoch = $2, rev = $3, seen_rev = $4, trail = $5, data_root = $6, state = $7,
-                                 synced_rev = $8, verified_at = case when $9 then $10 else verified_at end,
-                                 resync_rev = $11, resync_upto = $12, resync_held = $13, resync_lost = $14,
-                                 resync_at = case when $15 then $10 else resync_at end
-                 where did = $1",
-                did.as_str(),
-                repo.epoch,
-                repo.rev.as_ref().map(|rev| rev.as_str()),
-                repo.seen_rev.as_ref().map(|rev| rev.as_str()),
-                &trail,
-                repo.data.map(|cid| cid.to_string()),
-                repo.state.as_str(),
-                repo.synced_rev.as_ref().map(|rev| rev.as_str()),
-                held.verified,
-                self.now,
-                repo.resync.as_ref().map(|resync| resync.rev.as_str()),
-                repo.resync.as_ref().map(|resync| resync.upto.as_str()),
-                repo.resync.as_ref().map_or(0, |resync| resync.held as i32),
-                repo.resync.as_ref().map_or(0, |resync| resync.lost as i32),
-                held.read
-            )
-            .execute(&mut *db)
-            .await?;
+        let changed: Vec<(&Did, &Held)> = self.repos.iter().filter(|(_, held)| held.changed).collect();
+        if changed.is_empty() {
+            return Ok(());
         }
-        for (did, status) in &self.pending {
-            let status: &change::Status = status;
-            sqlx::query!(
-                "update actor set pending_status = $2, pending_since = $3 where did = $1",
-                did.as_str(),
-                status.as_str(),
-                self.now
-            )
-            .execute(&mut *db)
-            .await?;
+        fn column<'a, T>(rows: &[(&'a Did, &'a Held)], of: impl Fn(&'a Held) -> T) -> Vec<T> {
+            rows.iter().map(|(_, held)| of(held)).collect()
         }
+        // An array of arrays must be rectangular, so each trail travels as text.
+        let trail = |held: &Held| {
+            let revs: Vec<&str> = held.repo.trail.iter().map(|rev| rev.as_str()).collect();
+            format!("{{{}}}", revs.join(","))
+        };
+        sqlx::query!(
+            r#"update repo set epoch = new.epoch, rev = new.rev, seen_rev = new.seen_rev, trail = new.trail::text[],
+                               data_root = new.data_root, state = new.state, synced_rev = new.synced_rev,
+                               verified_at = case when new.verified then $15 else repo.verified_at end,
+                               resync_rev = new.resync_rev, resync_upto = new.resync_upto,
+                               resync_held = new.resync_held, resync_lost = new.resync_lost,
+                               resync_at = case when new.read then $15 else repo.resync_at end
+               from unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                           $8::text[], $9::boolean[], $10::text[], $11::text[], $12::integer[], $13::integer[],
+                           $14::boolean[])
+                 as new (did, epoch, rev, seen_rev, trail, data_root, state, synced_rev, verified, resync_rev,
+                         resync_upto, resync_held, resync_lost, read)
+               where repo.did = new.did collate "C""#,
+            &changed.iter().map(|(did, _)| did.as_str()).collect::<Vec<_>>() as &[&str],
+            &column(&changed, |held| held.repo.epoch),
+            &column(&changed, |held| held.repo.rev.as_ref().map(|rev| rev.as_str())) as &[Option<&str>],
+            &column(&changed, |held| held.repo.seen_rev.as_ref().map(|rev| rev.as_str())) as &[Option<&str>],
+            &column(&changed, trail),
+            &column(&changed, |held| held.repo.data.map(|cid| cid.to_string())) as &[Option<String>],
+            &column(&changed, |held| held.repo.state.as_str()) as &[&str],
+            &column(&changed, |held| held.repo.synced_rev.as_ref().map(|rev| rev.as_str())) as &[Option<&str>],
+            &column(&changed, |held| held.verified),
+            &column(&changed, |held| Some(held.repo.resync.as_ref()?.rev.as_str())) as &[Option<&str>],
+            &column(&changed, |held| Some(held.repo.resync.as_ref()?.upto.as_str())) as &[Option<&str>],
+            &column(&changed, |held| held.repo.resync.as_ref().map_or(0, |resync| resync.held as i32)),
+            &column(&changed, |held| held.repo.resync.as_ref().map_or(0, |resync| resync.lost as i32)),
+            &column(&changed, |held| held.read),
+            self.now
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    async fn write_pending(&self, db: &mut PgConnection) -> sqlx::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let dids: Vec<&str> = self.pending.keys().map(Did::as_str).collect();
+        let statuses: Vec<&str> = self.pending.values().map(|status| status.as_str()).collect();
+        sqlx::query!(
+            r#"update actor set pending_status = new.status, pending_since = $3
+               from unnest($1::text[], $2::text[]) as new (did, status) where actor.did = new.did collate "C""#,
+            &dids as &[&str],
+            &statuses as &[&str],
+            self.now
+        )
+        .execute(db)
+        .await?;
         Ok(())
     }
 }
 
 impl Columns {
-    fn push(&mut self, uri: &AtUri, row: &table::Row, op: Op, problem: Option<RecordProblem>) {
-        let (cid, value) = match op {
-            Op::Put { cid, value } => (Some(cid.to_string()), Some(value.to_vec())),
-            Op::Delete => (None, None),
-        };
+    fn push(&mut self, uri: &AtUri, write: Write, problem: Option<RecordProblem>) {
+        let Write { row, value } = write;
         let (problem, detail) = problem.map(|problem| (problem.name.to_owned(), problem.detail)).unzip();
         if let Some(problem) = &problem {
             metrics::counter!("plyr_record_problems_total", "problem" => problem.clone()).increment(1);
@@ -145,31 +170,27 @@ impl Columns {
         self.collection.push(uri.collection().to_owned());
         self.rkey.push(uri.rkey().to_owned());
         self.epoch.push(row.epoch);
-        self.rev.push(row.rev.to_string());
+        self.rev.push(row.rev.into());
         self.proven.push(row.proven);
         self.reported_by.push(row.reported_by.as_deref().map(str::to_owned));
-        self.cid.push(cid);
+        self.cid.push(row.cid.map(|cid| cid.to_string()));
         self.value.push(value);
         self.problem.push(problem);
         // What is wrong may quote what the database cannot hold.
         self.detail.push(detail.map(|detail: String| detail.replace('\0', "\u{fffd}")));
     }
 
-    async fn upsert(&self, db: &mut PgConnection, now: chrono::DateTime<chrono::Utc>) -> sqlx::Result<()> {
+    async fn insert(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
         if self.uri.is_empty() {
             return Ok(());
         }
-        // The locks on the repos make the decision in memory and this write one step.
+        let value: Vec<Option<&[u8]>> = self.value.iter().map(Option::as_deref).collect();
         sqlx::query!(
             "insert into record (uri, did, collection, rkey, epoch, rev, proven, reported_by, cid, value, problem,
                                  problem_detail, first_seen_at, indexed_at)
              select *, $13, $13
              from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::boolean[],
-                         $8::text[], $9::text[], $10::bytea[], $11::text[], $12::text[])
-             on conflict (uri) do update set
-               epoch = excluded.epoch, rev = excluded.rev, proven = excluded.proven,
-               reported_by = excluded.reported_by, cid = excluded.cid, value = excluded.value, problem = excluded.problem, problem_detail = excluded.problem_detail,
-               indexed_at = excluded.indexed_at",
+                         $8::text[], $9::text[], $10::bytea[], $11::text[], $12::text[])",
             &self.uri,
             &self.did,
             &self.collection,
@@ -179,7 +200,36 @@ impl Columns {
             &self.proven,
             &self.reported_by as &[Option<String>],
             &self.cid as &[Option<String>],
-            &self.value as &[Option<Vec<u8>>],
+            &value as &[Option<&[u8]>],
+            &self.problem as &[Option<String>],
+            &self.detail as &[Option<String>],
+            now
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    async fn update(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+        if self.uri.is_empty() {
+            return Ok(());
+        }
+        let value: Vec<Option<&[u8]>> = self.value.iter().map(Option::as_deref).collect();
+        sqlx::query!(
+            r#"update record set epoch = new.epoch, rev = new.rev, proven = new.proven, reported_by = new.reported_by,
+                                 cid = new.cid, value = new.value, problem = new.problem,
+                                 problem_detail = new.problem_detail, indexed_at = $10
+               from unnest($1::text[], $2::integer[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::bytea[],
+                           $8::text[], $9::text[])
+                 as new (uri, epoch, rev, proven, reported_by, cid, value, problem, problem_detail)
+               where record.uri = new.uri collate "C""#,
+            &self.uri,
+            &self.epoch,
+            &self.rev,
+            &self.proven,
+            &self.reported_by as &[Option<String>],
+            &self.cid as &[Option<String>],
+            &value as &[Option<&[u8]>],
             &self.problem as &[Option<String>],
             &self.detail as &[Option<String>],
             now

@@ -153,6 +153,7 @@ impl Ledger {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
+        crate::sabotage::point("backfill-listed");
         self.progress.listed += new + skipped;
         self.progress.skipped += skipped;
         self.progress.is_listed = next == Listing::Done;

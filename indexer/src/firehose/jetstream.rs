@@ -8,36 +8,34 @@
 //! Both cursors are inclusive, and an event that we saw is there when we come back with its number, unless the host has
 //! lost it or is another one.
 
+mod connect;
 mod dictionary;
 mod event;
+mod fold;
 mod skim;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 use tracing::{info, warn};
-use url::Url;
 
-use super::lanes::Told;
-use super::socket::{self, ConnectError, Socket};
-use super::{Reader, Refused};
+use super::Reader;
+use super::socket;
+use super::told::Told;
 use crate::apply::Door;
 use crate::change::Problem;
 use crate::syntax::Did;
-use dictionary::Inflater;
+pub(super) use connect::Session;
+use connect::{Connection, connect_v1};
 pub use event::{Head, Message, Unreadable, What, inputs, message};
+pub(super) use fold::{DELETION_WAITS, Touched};
 
 /// Longer messages end the connection, and are not unfolded either.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
-/// What an answer instead of a stream is read up to.
-const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 /// Before the name of a kind in the newer dialect.
 const PAYLOAD_PREFIX: &str = "network.bsky.jetstream.subscribeEvents#";
-const SUBPROTOCOL: &str = "xrpc.v1.json";
 /// A time so old that every host begins with the oldest it has: in both dialects, no number of an event is as large.
 const OLDEST_US: i64 = 1_000_000_000_000_000;
-/// How far the older dialect goes back: its hosts are known to drop and reorder events where replay becomes live.
-const REWIND_US: i64 = 5_000_000;
 /// How much earlier than the newest event the one at the cursor may be: what was in flight when we stopped.
 const IN_FLIGHT_MAX: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 
@@ -67,18 +65,6 @@ fn is_tracked(door: &Door, head: &Head<'_>) -> bool {
     head.did.parse().is_ok_and(|did| door.is_tracked(&did))
 }
 
-/// What outlives one connection.
-#[derive(Default)]
-pub(super) struct Session {
-    dictionary: Option<Bytes>,
-}
-
-/// A connection.
-struct Connection {
-    socket: Socket,
-    inflater: Option<Inflater>,
-}
-
 impl Session {
     /// One connection, until it ends.
     pub async fn consume(&mut self, reader: &Reader, dialect: Dialect) -> anyhow::Result<()> {
@@ -105,140 +91,19 @@ impl Session {
         }
         Ok(())
     }
+}
 
-    async fn connect_v2(&mut self, reader: &Reader, cursor: i64) -> anyhow::Result<Connection> {
-        let mut url = reader.upstream.ws_url.join("/xrpc/network.bsky.jetstream.subscribeEvents")?;
-        url.query_pairs_mut().append_pair("cursor", &cursor.to_string());
-        for nsid in collections(reader) {
-            url.query_pairs_mut().append_pair("collections", nsid);
-        }
-        for _ in 0..2 {
-            let Some(dictionary) = self.dictionary(reader).await else { break };
-            let mut url = url.clone();
-            let id = dictionary::id(&dictionary).unwrap_or_default();
-            url.query_pairs_mut().append_pair("zstdDictionary", &id.to_string());
-            match connect(reader, &url, Some(SUBPROTOCOL)).await {
-                Err(Answered { name, .. }) if name == "UnknownZstdDictionary" => self.dictionary = None,
-                answered => {
-                    let inflater = Some(Inflater::new(&dictionary)?);
-                    return Ok(Connection { socket: settle(reader, answered).await?, inflater });
-                }
-            }
-        }
-        let answered = connect(reader, &url, Some(SUBPROTOCOL)).await;
-        Ok(Connection { socket: settle(reader, answered).await?, inflater: None })
+/// Takes messages that were recorded, as if they came just now.
+pub(super) async fn replay(
+    reader: &Reader,
+    dialect: Dialect,
+    messages: impl IntoIterator<Item = Bytes>,
+) -> anyhow::Result<()> {
+    let mut place = Place { dialect, saved: None, event_at: None, is_first: true };
+    for bytes in messages {
+        take(reader, &mut place, &bytes, Some(&bytes)).await?;
     }
-
-    /// The host's dictionary; none where it has none to give, which costs nothing but bytes on the way.
-    async fn dictionary(&mut self, reader: &Reader) -> Option<Bytes> {
-        if self.dictionary.is_none() {
-            let url = reader.upstream.http_url.join("/xrpc/network.bsky.jetstream.getZstdDictionary").ok()?;
-            let cap_bytes = dictionary::DICTIONARY_BYTES_MAX;
-            self.dictionary = match reader.indexer.net.get_bytes(&url, cap_bytes).await {
-                Ok(bytes) => Some(bytes).filter(|bytes| dictionary::id(bytes).is_some()),
-                Err(error) => {
-                    info!(source = &*reader.upstream.key, %error, "no dictionary; reading without compression");
-                    None
-                }
-            };
-        }
-        self.dictionary.clone()
-    }
-}
-
-async fn connect_v1(reader: &Reader, cursor: i64) -> anyhow::Result<Connection> {
-    let mut url = reader.upstream.ws_url.join("/subscribe")?;
-    for nsid in collections(reader) {
-        url.query_pairs_mut().append_pair("wantedCollections", nsid);
-    }
-    let cursor = cursor.saturating_sub(REWIND_US).max(OLDEST_US);
-    url.query_pairs_mut().append_pair("cursor", &cursor.to_string()).append_pair("compress", "true");
-    let answered = connect(reader, &url, None).await;
-    Ok(Connection { socket: settle(reader, answered).await?, inflater: Some(Inflater::fixed()?) })
-}
-
-/// What is asked for, in an order that stays the same.
-fn collections(reader: &Reader) -> Vec<&str> {
-    let mut nsids: Vec<&str> = reader.indexer.door.registry.nsids().collect();
-    nsids.sort_unstable();
-    nsids
-}
-
-/// An answer instead of a stream.
-struct Answered {
-    status: u16,
-    name: String,
-    message: String,
-    error: anyhow::Error,
-}
-
-async fn connect(reader: &Reader, url: &Url, subprotocol: Option<&'static str>) -> Result<Socket, Answered> {
-    let net = &reader.indexer.net;
-    let failed = match socket::connect(net, url, subprotocol, MESSAGE_BYTES_MAX).await {
-        // The framing is the same without.
-        Err(ConnectError::NoSubprotocol) => socket::connect(net, url, None, MESSAGE_BYTES_MAX).await,
-        other => other,
-    };
-    let failed = match failed {
-        Ok(socket) => return Ok(socket),
-        Err(error) => error,
-    };
-    let ConnectError::Answered { status, body } = &failed else {
-        let (name, message) = (String::new(), String::new());
-        return Err(Answered { status: 0, name, message, error: failed.into() });
-    };
-    let said = match said(body) {
-        Some(said) => said,
-        // Only the beginning came along; the same question without an upgrade has the same answer.
-        None => ask_again(reader, url).await.unwrap_or_default(),
-    };
-    let status = status.as_u16();
-    Err(Answered { status, name: said.0, message: said.1, error: failed.into() })
-}
-
-/// `{error, message}` of an answer.
-fn said(body: &[u8]) -> Option<(String, String)> {
-    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let text = |key: &str| json.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
-    Some((text("error"), text("message")))
-}
-
-async fn ask_again(reader: &Reader, url: &Url) -> Option<(String, String)> {
-    let mut http = reader.upstream.http_url.join(url.path()).ok()?;
-    http.set_query(url.query());
-    let request = crate::net::Request {
-        method: reqwest::Method::GET,
-        url: &http,
-        headers: reqwest::header::HeaderMap::new(),
-        payload: crate::net::Payload::None,
-        timeout: std::time::Duration::from_secs(10),
-        cap_bytes: ANSWER_BYTES_MAX,
-    };
-    let answer = reader.indexer.net.send(request).await.ok()?;
-    said(&answer.body).or_else(|| Some((String::new(), String::from_utf8_lossy(&answer.body).into_owned())))
-}
-
-/// The stream, or what follows from there being none.
-async fn settle(reader: &Reader, answered: Result<Socket, Answered>) -> anyhow::Result<Socket> {
-    let Answered { status, name, message, error } = match answered {
-        Ok(socket) => return Ok(socket),
-        Err(answered) => answered,
-    };
-    let told = |error: anyhow::Error| match (name.as_str(), message.as_str()) {
-        ("", "") => error,
-        ("", message) => error.context(message.to_owned()),
-        (name, message) => error.context(format!("{name}: {message}")),
-    };
-    match (name.as_str(), status) {
-        ("CursorTooOld", _) => {
-            reader.gap("the host no longer has what follows our cursor").await?;
-            reader.forget().await?;
-            Err(told(error))
-        }
-        // Too many, too early, or a host that is not ready.
-        (_, 0 | 408 | 425 | 429 | 500..) => Err(told(error)),
-        _ => Err(Refused(format!("{:#}", told(error))).into()),
-    }
+    Ok(())
 }
 
 /// How far the stream has come, as this connection began.
@@ -257,6 +122,7 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8], whole: Option<&B
         Ok(Message::Unknown(seq)) => {
             reader.health.count("unknown");
             if let Some(seq) = seq {
+                place.is_first &= place.saved.is_none_or(|saved| seq > saved);
                 reader.lanes.pass(seq);
             }
             return Ok(());
@@ -294,7 +160,7 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8], whole: Option<&B
         is_first = !door.is_tracked(&did);
         door.expect(&did);
     }
-    let told = Told::Json { dialect: place.dialect, is_first };
+    let told = Told::Json { dialect: place.dialect, what: head.what, is_first };
     reader.lanes.dispatch(head.seq, did, told, whole()).await;
     Ok(())
 }

@@ -15,20 +15,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::jetstream::{self, Dialect};
+use super::jetstream::{DELETION_WAITS, Dialect, Touched};
+use super::told::Told;
 use super::verify;
 use super::watermark::Watermark;
 use crate::Indexer;
 use crate::apply::batch::apply_all;
 use crate::change::{Cursor, Input, Problem};
-use crate::proto::frame::Frame;
+use crate::sabotage;
 use crate::source;
 use crate::syntax::Did;
 
 /// Transactions at once.
 const SHARDS: usize = 4;
-/// Events of one transaction at most.
-const BATCH_MAX: usize = 256;
+/// Events of one transaction at most: the more wait, the larger it gets, and the less each costs.
+const BATCH_MAX: usize = 2048;
+/// A transaction takes no more once its events have so many bytes.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 /// What may be in flight, in units of [`UNIT_BYTES`].
 const IN_FLIGHT_UNITS: usize = 64 * 1024;
 const UNIT_BYTES: usize = 1024;
@@ -39,25 +42,6 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the end waits for what is in flight, and then for the cursor.
 const GRACE: Duration = Duration::from_secs(8);
-
-/// An event as it was received.
-pub(super) enum Told {
-    /// A frame of subscribeRepos.
-    Frame(Frame),
-    /// JSON of a Jetstream.
-    Json {
-        dialect: Dialect,
-        /// Nothing was known of the repo before: it is to be read as a whole.
-        is_first: bool,
-    },
-}
-
-impl Told {
-    /// Whether what it says of records is in the repo too.
-    fn is_in_repo(&self) -> bool {
-        !matches!(self, Told::Frame(Frame::Identity(_) | Frame::Account(_)))
-    }
-}
 
 /// An event on its way, with the room it takes.
 struct Event {
@@ -73,7 +57,7 @@ struct Event {
 struct Verified {
     place: u64,
     inputs: Vec<Input>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 /// The lanes and shards of one source.
@@ -163,7 +147,12 @@ impl Lanes {
         let door = &self.shared.indexer.door;
         let missed = problem.did.clone().filter(|did| door.is_tracked(did)).map(|did| Input::Missed { did });
         let inputs = std::iter::once(Input::Problem(problem)).chain(missed).collect();
-        self.shared.shards[0].send(Verified { place, inputs, _room: room }).await.ok();
+        self.shared.shards[0].send(Verified { place, inputs, room }).await.ok();
+    }
+
+    /// Waits until everything in flight is applied.
+    pub async fn drain(&self) {
+        self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32).await.ok();
     }
 
     /// Forgets how far the source was, once everything in flight is applied: its sequence numbers begin anew.
@@ -207,6 +196,7 @@ impl Shared {
         let mark = lock(&self.watermark).mark();
         if let Some(seq) = mark {
             apply_all(&self.indexer.door, Vec::new(), Some(&self.cursor(seq))).await;
+            sabotage::point("cursor-saved");
         }
     }
 }
@@ -226,47 +216,51 @@ async fn lane(shared: Arc<Shared>, did: Did) {
             }
         };
         let inputs = match &event.told {
+            Some(Told::Json { dialect, .. }) if is_retold(&shared, &did, *dialect, &event.message).await => {
+                Vec::new()
+            }
             Some(told) => {
-                let verified = AssertUnwindSafe(inputs(&shared.indexer, &event, told)).catch_unwind().await;
+                let verified = AssertUnwindSafe(told.inputs(&shared.indexer, event.seq, &event.message))
+                    .catch_unwind()
+                    .await;
                 // One event that breaks our own code must not cost its account all that follow.
                 verified.unwrap_or_else(|_| {
                     verify::aside(event.seq, &did, "Panicked", "see the log".into(), &event.message)
                 })
             }
+            None if sabotage::is_on("full-lane-forgotten") => Vec::new(),
             None => vec![Input::Missed { did: did.clone() }],
         };
-        if shard.send(Verified { place: event.place, inputs, _room: event._room }).await.is_err() {
+        if shard.send(Verified { place: event.place, inputs, room: event._room }).await.is_err() {
             return;
         }
     }
 }
 
-async fn inputs(indexer: &Indexer, event: &Event, told: &Told) -> Vec<Input> {
-    match told {
-        Told::Frame(frame) => verify::verify(indexer, event.seq, frame, &event.message).await,
-        Told::Json { dialect, is_first } => {
-            let mut inputs = jetstream::inputs(*dialect, &event.message);
-            for did in inputs.iter().filter_map(identity).collect::<Vec<_>>() {
-                indexer.identity.invalidate(&did).await;
-            }
-            let reported = inputs.iter().find_map(|input| match input {
-                Input::Report(report) if *is_first => Some(report.uri.did()),
-                _ => None,
-            });
-            inputs.extend(reported.map(|did| Input::Missed { did }));
-            inputs
-        }
+/// Whether the same commit says something else of the same record later: see [`Touched`].
+async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes) -> bool {
+    let Some(touched) = Touched::read(dialect, message) else { return false };
+    if touched.is_deletion {
+        tokio::time::sleep(DELETION_WAITS).await;
     }
-}
-
-fn identity(input: &Input) -> Option<Did> {
-    if let Input::Identity { did } = input { Some(did.clone()) } else { None }
+    let queues = lock(&shared.queues);
+    let mut waiting = queues.get(did).into_iter().flatten();
+    waiting.any(|event| touched.is_retold_by(dialect, &event.message))
 }
 
 /// Applies what is ready, in the order in which it became ready.
 async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while ready.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    while let Some(first) = ready.recv().await {
+        let mut units = first.room.num_permits();
+        batch.push(first);
+        while batch.len() < BATCH_MAX
+            && units * UNIT_BYTES < BATCH_BYTES_MAX
+            && let Ok(next) = ready.try_recv()
+        {
+            units += next.room.num_permits();
+            batch.push(next);
+        }
         let places: Vec<u64> = batch.iter().map(|event| event.place).collect();
         let inputs: Vec<Input> =
             batch.iter_mut().flat_map(|event| std::mem::take(&mut event.inputs)).collect();
@@ -275,6 +269,9 @@ async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
         let cursor = shared.cursor(mark.unwrap_or(source::NO_CURSOR));
         metrics::histogram!("plyr_batch_inputs").record(inputs.len() as f64);
         let started = std::time::Instant::now();
+        if sabotage::is_on("cursor-before-data") {
+            apply_all(&shared.indexer.door, Vec::new(), Some(&cursor)).await;
+        }
         apply_all(&shared.indexer.door, inputs, Some(&cursor)).await;
         metrics::histogram!("plyr_apply_seconds").record(started.elapsed().as_secs_f64());
         lock(&shared.watermark).finish(places);

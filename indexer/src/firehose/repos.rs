@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::Reader;
-use super::lanes::Told;
 use super::socket::{self, Message};
+use super::told::Told;
 use crate::change::{Input, Problem, Status};
 use crate::proto::frame::{CommitFrame, FRAME_BYTES_MAX, Frame};
 use crate::source;
@@ -21,26 +21,39 @@ pub(super) async fn consume(reader: &Reader) -> anyhow::Result<()> {
     let mut socket = socket::connect(&reader.indexer.net, &url, None, 2 * FRAME_BYTES_MAX).await?;
     info!(source = &*reader.upstream.key, cursor, "connected");
     reader.health.connected(is_pds(reader).await);
-    let (mut last, mut is_first) = (stored.cursor, true);
+    let mut place = Place { last: stored.cursor, is_first: true };
     while let Some(message) = socket.next().await? {
         let Message::Binary(message) = message else { continue };
-        let frame = Frame::decode(&message);
-        let seq = match &frame {
-            Ok(frame) => frame.seq(),
-            Err(error) => error.seq,
-        };
-        if let Some(seq) = seq {
-            follow(reader, last, is_first, seq).await?;
-            (last, is_first) = (Some(seq), false);
-        }
-        match frame {
-            Ok(frame) => take(reader, frame, message).await?,
-            Err(error) => {
-                reader.health.count("unreadable");
-                let detail = error.problem.to_string();
-                let (kind, seq, did) = (error.problem.name(), error.seq, error.did);
-                reader.lanes.unreadable(Problem { kind, seq, did, uri: None, detail, bytes: message }).await;
-            }
+        receive(reader, &mut place, message).await?;
+    }
+    Ok(())
+}
+
+/// How far the stream has come.
+pub(super) struct Place {
+    pub last: Option<i64>,
+    /// Nothing has come on this connection.
+    pub is_first: bool,
+}
+
+/// Takes one message, or waits until there is room for it.
+pub(super) async fn receive(reader: &Reader, place: &mut Place, message: Bytes) -> anyhow::Result<()> {
+    let frame = Frame::decode(&message);
+    let seq = match &frame {
+        Ok(frame) => frame.seq(),
+        Err(error) => error.seq,
+    };
+    if let Some(seq) = seq {
+        follow(reader, place.last, place.is_first, seq).await?;
+        (place.last, place.is_first) = (Some(seq), false);
+    }
+    match frame {
+        Ok(frame) => take(reader, frame, message).await?,
+        Err(error) => {
+            reader.health.count("unreadable");
+            let detail = error.problem.to_string();
+            let (kind, seq, did) = (error.problem.name(), error.seq, error.did);
+            reader.lanes.unreadable(Problem { kind, seq, did, uri: None, detail, bytes: message }).await;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::proto::commit::rev_is_in_future;
 use crate::proto::frame::Frame;
 use crate::proto::key::PublicKey;
 use crate::proto::verify::{self, CommitProblem, ProvenCommit};
+use crate::sabotage;
 use crate::syntax::{AtUri, Did, Tid};
 
 /// Attempts to learn an account's key before its event is kept aside. A directory that is down for longer must not hold up
@@ -40,7 +41,7 @@ pub(super) async fn verify(indexer: &Indexer, seq: i64, frame: &Frame, message: 
     let rev = match frame {
         Frame::Commit(event) => Some(&event.rev),
         Frame::Sync(event) => Some(&event.rev),
-        Frame::Identity(_) => {
+        Frame::Identity(_) if !sabotage::is_on("identity-ignored") => {
             indexer.identity.invalidate(did).await;
             None
         }
@@ -80,7 +81,7 @@ async fn prove(indexer: &Indexer, did: &Did, rev: &Tid, frame: &Frame) -> Result
     let key = key(indexer, did, false).await?;
     match check(indexer, did, frame, &key) {
         // The key may have been rotated since we looked.
-        Err(CommitProblem::BadSignature(_)) => {
+        Err(CommitProblem::BadSignature(_)) if !sabotage::is_on("no-key-refresh") => {
             let key = self::key(indexer, did, true).await?;
             Ok(check(indexer, did, frame, &key)?)
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use crate::sabotage;
+
 /// The events in flight, in the order received.
 #[derive(Debug, Default)]
 pub(super) struct Watermark {
@@ -47,7 +49,10 @@ impl Watermark {
     pub fn mark_with(&self, places: &[u64]) -> Option<i64> {
         let places: HashSet<u64> = places.iter().copied().collect();
         let line = self.events.iter().zip(self.first..);
-        let done = line.take_while(|((_, done), place)| *done || places.contains(place));
+        let is_done = |done: bool, place: &u64| done || places.contains(place);
+        let done = line.take_while(|((_, done), place)| {
+            is_done(*done, place) || sabotage::is_on("cursor-past-the-unfinished")
+        });
         done.map(|((seq, _), _)| *seq).fold(self.mark, |mark, seq| mark.max(Some(seq)))
     }
 }

@@ -68,6 +68,9 @@ pub(super) async fn claim_all(pool: &PgPool, held: &HashMap<String, usize>) -> s
             jobs.extend(claim(pool, kind, free as i64).await?);
         }
     }
+    if !jobs.is_empty() {
+        crate::sabotage::point("job-claimed");
+    }
     Ok(jobs)
 }
 
@@ -107,6 +110,11 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
            select 'account', did from actor where pending_status is not null
            union all
            select 'meet', did from actor where resolved_at is null and status <> 'deleted'
+           union all
+           select 'meet', did from (
+             select did from actor where looked_at < now() - interval '1 day' and status <> 'deleted'
+             order by looked_at limit 500
+           ) as old
            union all
            select distinct 'prove', did from record where not proven and indexed_at < now() - interval '10 minutes'
            union all

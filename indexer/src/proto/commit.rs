@@ -9,6 +9,7 @@ use super::car;
 use super::cbor::{CborError, Reader};
 use super::key::{BadSignature, PublicKey};
 use super::mst;
+use crate::sabotage;
 use crate::syntax::{Did, Tid};
 
 /// How far a rev may be ahead of our clock.
@@ -16,7 +17,8 @@ pub const REV_LEAD_MAX: TimeDelta = TimeDelta::minutes(5);
 
 /// Whether `rev` lies further ahead of `now` than clocks disagree. Such a rev would outrank every honest one after it.
 pub fn rev_is_in_future(rev: &Tid, now: DateTime<Utc>) -> bool {
-    rev.timestamp_us() > now.timestamp_micros().saturating_add(REV_LEAD_MAX.num_seconds() * 1_000_000)
+    !sabotage::is_on("ignore-future-rev")
+        && rev.timestamp_us() > now.timestamp_micros().saturating_add(REV_LEAD_MAX.num_seconds() * 1_000_000)
 }
 
 /// A commit as its block states it. Nothing is proven until [`SignedCommit::verify`] says so.

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{BlobRef, Checked};
+use super::blob_ref::{self, Ref};
+use super::{BlobRef, Checked, maybes, texts};
 use crate::apply::effects::Effects;
 
 #[derive(Deserialize)]
@@ -37,32 +38,35 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
 
 pub(super) async fn project(
     db: &mut PgConnection,
-    uris: &[String],
-    rows: Vec<Row>,
+    gone: &[String],
+    rows: &[Row],
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
-    let gone = sqlx::query_scalar!("delete from bsky_profile where uri = any($1) returning did", uris)
-        .fetch_all(&mut *db)
-        .await?;
-    for did in gone {
-        effects.repaint(&did);
+    if !gone.is_empty() {
+        let dids = sqlx::query_scalar!("delete from bsky_profile where uri = any($1) returning did", gone)
+            .fetch_all(&mut *db)
+            .await?;
+        dids.iter().for_each(|did| effects.repaint(did));
+        blob_ref::forget(db, gone).await?;
     }
-    sqlx::query!("delete from blob_ref where uri = any($1)", uris).execute(&mut *db).await?;
-    for row in rows {
-        effects.repaint(&row.did);
-        sqlx::query!(
-            "insert into bsky_profile (uri, did, display_name, description, avatar_cid) values ($1, $2, $3, $4, $5)",
-            row.uri,
-            row.did,
-            row.display_name,
-            row.description,
-            row.avatar_cid
-        )
-        .execute(&mut *db)
-        .await?;
-        if let Some(cid) = &row.avatar_cid {
-            super::track::refer(db, &row.uri, &row.did, cid, "avatar", effects).await?;
-        }
+    if rows.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    rows.iter().for_each(|row| effects.repaint(&row.did));
+    sqlx::query!(
+        "insert into bsky_profile (uri, did, display_name, description, avatar_cid)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])",
+        &texts(rows, |row| &row.uri) as &[&str],
+        &texts(rows, |row| &row.did) as &[&str],
+        &maybes(rows, |row| &row.display_name) as &[Option<&str>],
+        &maybes(rows, |row| &row.description) as &[Option<&str>],
+        &maybes(rows, |row| &row.avatar_cid) as &[Option<&str>],
+    )
+    .execute(&mut *db)
+    .await?;
+    let avatars = rows.iter().filter_map(|row| {
+        let cid = row.avatar_cid.as_deref()?;
+        Some(Ref { uri: &row.uri, did: &row.did, cid, role: "avatar" })
+    });
+    blob_ref::add(db, &avatars.collect::<Vec<_>>(), effects).await
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Checked, StrongRef, datetime, public_id};
+use super::{Checked, StrongRef, column, datetime, public_id, texts};
 use crate::apply::effects::{Count, Effects};
 
 #[derive(Deserialize)]
@@ -44,36 +44,41 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
 
 pub(super) async fn project(
     db: &mut PgConnection,
-    uris: &[String],
-    rows: Vec<Row>,
+    gone: &[String],
+    rows: &[Row],
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
-    let gone = sqlx::query!("delete from comment where uri = any($1) returning did, subject_uri", uris)
-        .fetch_all(&mut *db)
-        .await?;
-    for row in gone {
-        effects.count(&row.did, &row.subject_uri, Count::Comments, -1);
-        effects.touch(&row.subject_uri, false);
+    if !gone.is_empty() {
+        let gone = sqlx::query!("delete from comment where uri = any($1) returning did, subject_uri", gone)
+            .fetch_all(&mut *db)
+            .await?;
+        for row in gone {
+            effects.count(&row.did, &row.subject_uri, Count::Comments, -1);
+            effects.touch(&row.subject_uri, false);
+        }
     }
-    let numbered: Vec<String> = rows.iter().map(|row| row.uri.clone()).collect();
-    public_id::assign(db, "comment", &numbered).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
     for row in rows {
         effects.count(&row.did, &row.subject.uri, Count::Comments, 1);
         effects.touch(&row.subject.uri, false);
-        sqlx::query!(
-            "insert into comment (uri, did, subject_uri, subject_cid, body, timestamp_ms, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
-            row.uri,
-            row.did,
-            row.subject.uri,
-            row.subject.cid,
-            row.body,
-            row.timestamp_ms,
-            row.created_at,
-            row.updated_at
-        )
-        .execute(&mut *db)
-        .await?;
     }
+    public_id::assign(db, "comment", &texts(rows, |row| &row.uri)).await?;
+    sqlx::query!(
+        "insert into comment (uri, did, subject_uri, subject_cid, body, timestamp_ms, created_at, updated_at)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                              $7::timestamptz[], $8::timestamptz[])",
+        &texts(rows, |row| &row.uri) as &[&str],
+        &texts(rows, |row| &row.did) as &[&str],
+        &texts(rows, |row| &row.subject.uri) as &[&str],
+        &texts(rows, |row| &row.subject.cid) as &[&str],
+        &texts(rows, |row| &row.body) as &[&str],
+        &column(rows, |row| row.timestamp_ms),
+        &column(rows, |row| row.created_at),
+        &column(rows, |row| row.updated_at) as &[Option<DateTime<Utc>>],
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Checked, StrongRef, datetime};
-use crate::apply::effects::Effects;
+use super::{Checked, StrongRef, column, datetime, maybes, texts};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,40 +49,41 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     })
 }
 
-pub(super) async fn project(
-    db: &mut PgConnection,
-    uris: &[String],
-    rows: Vec<Row>,
-    _effects: &mut Effects,
-) -> sqlx::Result<()> {
-    sqlx::query!("delete from list where uri = any($1)", uris).execute(&mut *db).await?;
-    sqlx::query!("delete from list_item where list_uri = any($1)", uris).execute(&mut *db).await?;
-    for row in rows {
-        sqlx::query!(
-            "insert into list (uri, did, name, list_type, created_at, updated_at, sort_at)
-             values ($1, $2, $3, $4, $5, $6, $7)",
-            row.uri,
-            row.did,
-            row.name,
-            row.list_type,
-            row.created_at,
-            row.updated_at,
-            row.sort_at
-        )
-        .execute(&mut *db)
-        .await?;
-        let (uris, cids): (Vec<String>, Vec<String>) =
-            row.items.into_iter().map(|item| (item.uri, item.cid)).unzip();
-        sqlx::query!(
-            "insert into list_item (list_uri, position, subject_uri, subject_cid)
-             select $1, ordinality::integer - 1, uri, cid
-             from unnest($2::text[], $3::text[]) with ordinality as item (uri, cid, ordinality)",
-            row.uri,
-            &uris,
-            &cids
-        )
-        .execute(&mut *db)
-        .await?;
+pub(super) async fn project(db: &mut PgConnection, gone: &[String], rows: &[Row]) -> sqlx::Result<()> {
+    if !gone.is_empty() {
+        sqlx::query!("delete from list where uri = any($1)", gone).execute(&mut *db).await?;
+        sqlx::query!("delete from list_item where list_uri = any($1)", gone).execute(&mut *db).await?;
     }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "insert into list (uri, did, name, list_type, created_at, updated_at, sort_at)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+                              $7::timestamptz[])",
+        &texts(rows, |row| &row.uri) as &[&str],
+        &texts(rows, |row| &row.did) as &[&str],
+        &maybes(rows, |row| &row.name) as &[Option<&str>],
+        &maybes(rows, |row| &row.list_type) as &[Option<&str>],
+        &column(rows, |row| row.created_at),
+        &column(rows, |row| row.updated_at) as &[Option<DateTime<Utc>>],
+        &column(rows, |row| row.sort_at),
+    )
+    .execute(&mut *db)
+    .await?;
+    let items: Vec<(&str, i32, &StrongRef)> = rows
+        .iter()
+        .flat_map(|row| row.items.iter().zip(0..).map(|(item, position)| (row.uri.as_str(), position, item)))
+        .collect();
+    sqlx::query!(
+        "insert into list_item (list_uri, position, subject_uri, subject_cid)
+         select * from unnest($1::text[], $2::integer[], $3::text[], $4::text[])",
+        &column(&items, |item| item.0) as &[&str],
+        &column(&items, |item| item.1),
+        &texts(&items, |item| &item.2.uri) as &[&str],
+        &texts(&items, |item| &item.2.cid) as &[&str],
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Checked, datetime};
+use super::{Checked, column, datetime, maybes, texts};
 use crate::apply::effects::Effects;
 
 #[derive(Deserialize)]
@@ -41,24 +41,28 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
 
 pub(super) async fn project(
     db: &mut PgConnection,
-    uris: &[String],
-    rows: Vec<Row>,
+    gone: &[String],
+    rows: &[Row],
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
-    sqlx::query!("delete from profile where uri = any($1)", uris).execute(&mut *db).await?;
-    for row in rows {
-        effects.repaint(&row.did);
-        sqlx::query!(
-            "insert into profile (uri, did, bio, avatar_url, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)",
-            row.uri,
-            row.did,
-            row.bio,
-            row.avatar_url,
-            row.created_at,
-            row.updated_at
-        )
-        .execute(&mut *db)
-        .await?;
+    if !gone.is_empty() {
+        sqlx::query!("delete from profile where uri = any($1)", gone).execute(&mut *db).await?;
     }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.iter().for_each(|row| effects.repaint(&row.did));
+    sqlx::query!(
+        "insert into profile (uri, did, bio, avatar_url, created_at, updated_at)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])",
+        &texts(rows, |row| &row.uri) as &[&str],
+        &texts(rows, |row| &row.did) as &[&str],
+        &maybes(rows, |row| &row.bio) as &[Option<&str>],
+        &maybes(rows, |row| &row.avatar_url) as &[Option<&str>],
+        &column(rows, |row| row.created_at),
+        &column(rows, |row| row.updated_at) as &[Option<DateTime<Utc>>],
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 /// Numbers those of `uris` that have none. The repos' locks keep two transactions from numbering one thing.
-pub(super) async fn assign(db: &mut PgConnection, kind: &str, uris: &[String]) -> sqlx::Result<()> {
+pub(super) async fn assign(db: &mut PgConnection, kind: &str, uris: &[&str]) -> sqlx::Result<()> {
     if uris.is_empty() {
         return Ok(());
     }
@@ -13,7 +13,7 @@ pub(super) async fn assign(db: &mut PgConnection, kind: &str, uris: &[String]) -
           where not exists (select from public_id known where known.kind = $1 and known.uri = new.uri collate \"C\")
          on conflict do nothing",
         kind,
-        uris
+        uris as &[&str]
     )
     .execute(db)
     .await?;

@@ -5,7 +5,8 @@ use ipld_core::ipld::Ipld;
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{BlobRef, Checked, datetime, duration_s, public_id};
+use super::blob_ref::{self, Ref};
+use super::{BlobRef, Checked, array, column, datetime, duration_s, maybes, public_id, texts};
 use crate::apply::effects::Effects;
 use crate::syntax::Did;
 
@@ -99,91 +100,81 @@ pub fn normalize_tags(tags: Vec<String>) -> Vec<String> {
 
 pub(super) async fn project(
     db: &mut PgConnection,
-    uris: &[String],
-    rows: Vec<Row>,
+    gone: &[String],
+    rows: &[Row],
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
-    for uri in uris {
+    for uri in gone.iter().chain(rows.iter().map(|row| &row.uri)) {
         effects.touch(uri, true);
     }
-    sqlx::query!("delete from track where uri = any($1)", uris).execute(&mut *db).await?;
-    sqlx::query!("delete from blob_ref where uri = any($1)", uris).execute(&mut *db).await?;
-    let numbered: Vec<String> = rows.iter().map(|row| row.uri.clone()).collect();
-    public_id::assign(db, "track", &numbered).await?;
-    for row in rows {
-        insert(db, &row).await?;
-        for (cid, role) in [(&row.audio_cid, "audio"), (&row.image_cid, "cover")] {
-            if let Some(cid) = cid {
-                refer(db, &row.uri, &row.did, cid, role, effects).await?;
-            }
-        }
-        for did in row.feature_dids {
-            effects.meet(did);
-        }
+    if !gone.is_empty() {
+        sqlx::query!("delete from track where uri = any($1)", gone).execute(&mut *db).await?;
+        blob_ref::forget(db, gone).await?;
     }
-    refer_to_uploads(db, uris).await
+    if rows.is_empty() {
+        return Ok(());
+    }
+    public_id::assign(db, "track", &texts(rows, |row| &row.uri)).await?;
+    insert(db, rows).await?;
+    let mut refs = Vec::new();
+    for row in rows {
+        let (uri, did) = (row.uri.as_str(), row.did.as_str());
+        refs.extend(row.audio_cid.as_deref().map(|cid| Ref { uri, did, cid, role: "audio" }));
+        refs.extend(row.image_cid.as_deref().map(|cid| Ref { uri, did, cid, role: "cover" }));
+        row.feature_dids.iter().for_each(|did| effects.meet(did.clone()));
+    }
+    blob_ref::add(db, &refs, effects).await?;
+    let ours = rows.iter().filter(|row| row.audio_cid.is_none() && row.audio_url.is_some());
+    refer_to_uploads(db, &ours.map(|row| row.uri.as_str()).collect::<Vec<_>>()).await
 }
 
 /// The bytes behind an address of ours, where a record names nothing else: only we have them, so nothing is fetched.
-async fn refer_to_uploads(db: &mut PgConnection, uris: &[String]) -> sqlx::Result<()> {
+async fn refer_to_uploads(db: &mut PgConnection, uris: &[&str]) -> sqlx::Result<()> {
+    if uris.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         "insert into blob_ref (uri, cid, did, role)
          select t.uri, u.audio_cid, t.did, 'audio' from track t join upload u on u.uri = t.uri and u.did = t.did
-         where t.uri = any($1) and t.audio_cid is null and t.audio_url is not null
+         where t.uri = any($1)
          on conflict do nothing",
-        uris
+        uris as &[&str]
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-async fn insert(db: &mut PgConnection, row: &Row) -> sqlx::Result<()> {
+async fn insert(db: &mut PgConnection, rows: &[Row]) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into track (uri, did, title, artist, album, description, file_type, duration_s, audio_cid, audio_url,
                             image_cid, image_url, tags, feature_dids, created_at, sort_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-        row.uri,
-        row.did,
-        row.title,
-        row.artist,
-        row.album,
-        row.description,
-        row.file_type,
-        row.duration_s,
-        row.audio_cid,
-        row.audio_url,
-        row.image_cid,
-        row.image_url,
-        &row.tags,
-        &row.feature_dids,
-        row.created_at,
-        row.sort_at,
+         select uri, did, title, artist, album, description, file_type, duration_s, audio_cid, audio_url, image_cid,
+                image_url, tags::text[], feature_dids::text[], created_at, sort_at
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
+                     $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[],
+                     $16::timestamptz[])
+           as r (uri, did, title, artist, album, description, file_type, duration_s, audio_cid, audio_url, image_cid,
+                 image_url, tags, feature_dids, created_at, sort_at)",
+        &texts(rows, |row| &row.uri) as &[&str],
+        &texts(rows, |row| &row.did) as &[&str],
+        &texts(rows, |row| &row.title) as &[&str],
+        &texts(rows, |row| &row.artist) as &[&str],
+        &maybes(rows, |row| &row.album) as &[Option<&str>],
+        &maybes(rows, |row| &row.description) as &[Option<&str>],
+        &texts(rows, |row| &row.file_type) as &[&str],
+        &column(rows, |row| row.duration_s) as &[Option<i32>],
+        &maybes(rows, |row| &row.audio_cid) as &[Option<&str>],
+        &maybes(rows, |row| &row.audio_url) as &[Option<&str>],
+        &maybes(rows, |row| &row.image_cid) as &[Option<&str>],
+        &maybes(rows, |row| &row.image_url) as &[Option<&str>],
+        &column(rows, |row| array(&row.tags)),
+        &column(rows, |row| array(&row.feature_dids)),
+        &column(rows, |row| row.created_at),
+        &column(rows, |row| row.sort_at),
     )
     .execute(db)
     .await?;
-    Ok(())
-}
-
-/// Notes that a record names a blob, and asks for its bytes.
-pub(super) async fn refer(
-    db: &mut PgConnection,
-    uri: &str,
-    did: &str,
-    cid: &str,
-    role: &str,
-    effects: &mut Effects,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "insert into blob_ref (uri, cid, did, role) values ($1, $2, $3, $4) on conflict do nothing",
-        uri,
-        cid,
-        did,
-        role
-    )
-    .execute(db)
-    .await?;
-    effects.fetch_blob(cid);
     Ok(())
 }
 

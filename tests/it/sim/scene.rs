@@ -68,6 +68,40 @@ impl Scene {
         };
         Scene { seed, upstream, trouble }
     }
+
+    /// What goes wrong with the network itself. Where revs are not compared, nothing is lost without a word; whatever else
+    /// is lost then is plyr's.
+    pub fn faults(&self) -> sim::Faults {
+        if let Ok(list) = std::env::var("PLYR_SIM_FAULTS") {
+            return sim::Faults::parse(&list).unwrap_or_else(|why| panic!("PLYR_SIM_FAULTS: {why}"));
+        }
+        let all = sim::Faults::all();
+        if self.is_compared() {
+            all
+        } else {
+            sim::Faults { drops: 0.0, blind_sources: 0.0, restores: 0.0, ..all }
+        }
+    }
+
+    /// Whether the network loses nothing without a word.
+    pub fn loses_nothing(&self) -> bool {
+        let faults = self.faults();
+        (faults.drops, faults.blind_sources) == (0.0, 0.0)
+    }
+
+    /// Repos come in stretches of a few records, so that small ones have several.
+    pub fn has_short_stretches(&self) -> bool {
+        self.seed.is_multiple_of(3) || matches!(self.trouble, Trouble::Death("stretch-applied", _))
+    }
+
+    fn is_compared(&self) -> bool {
+        !self.seed.is_multiple_of(4)
+    }
+
+    /// `PLYR_COMPARE_EVERY`.
+    pub fn compare_every(&self) -> &'static str {
+        if self.is_compared() { "3s" } else { "1h" }
+    }
 }
 
 impl fmt::Display for Scene {

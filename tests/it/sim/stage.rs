@@ -15,6 +15,8 @@ use crate::world::postgres::{Database, Postgres};
 /// The world moves so often; between, plyr reads.
 const SLICES: u32 = 24;
 const SIGKILL: i32 = 9;
+/// Where plays say that track pages live.
+const PUBLIC_URL: &str = "http://plyr.example";
 
 /// Plays a scene to its end. `Ok` says what happened, `Err` what is wrong.
 pub async fn play(scene: Scene) -> Result<String, String> {
@@ -38,7 +40,13 @@ struct Stage {
 
 impl Stage {
     async fn set(scene: Scene) -> Stage {
-        let net = sim::Network::start(sim::Options { seed: scene.seed, ..Default::default() }).await;
+        let options = sim::Options {
+            seed: scene.seed,
+            faults: scene.faults(),
+            public_url: PUBLIC_URL.to_owned(),
+            ..sim::Options::default()
+        };
+        let net = sim::Network::start(options).await.expect("a world");
         let (db, postgres) = match scene.trouble {
             Trouble::Postgres => {
                 let (db, postgres) = Database::alone().await;
@@ -46,11 +54,18 @@ impl Stage {
             }
             _ => (Database::create().await, None),
         };
-        let mut plyr = Plyr::stopped(db, &settings(&scene, &net));
-        plyr.set("PLYR_SABOTAGE", &sabotage(match scene.trouble {
+        let mut settings = net.env();
+        settings.extend([
+            ("PLYR_PUBLIC_URL", PUBLIC_URL.to_owned()),
+            ("PLYR_UPSTREAMS", upstreams(&scene, scene.upstream, &net)),
+            ("PLYR_COMPARE_EVERY", scene.compare_every().to_owned()),
+        ]);
+        let mut plyr = Plyr::stopped(db, &settings);
+        let death = match scene.trouble {
             Trouble::Death(point, nth) => Some(format!("die:{point}:{nth}")),
             _ => None,
-        }));
+        };
+        plyr.set("PLYR_SABOTAGE", &sabotage(&scene, death));
         Stage { scene, net, plyr, postgres, dice: StdRng::seed_from_u64(scene.seed), deaths: 0 }
     }
 
@@ -74,6 +89,7 @@ impl Stage {
             Trouble::Kills(times) if slice % 6 == 3 && self.deaths < times => {
                 self.plyr.kill();
                 self.deaths += 1;
+                self.outlive().await;
                 self.plyr.start_or_end().await;
             }
             Trouble::Postgres if matches!(slice, 6 | 15) => {
@@ -88,7 +104,7 @@ impl Stage {
                 let now = if slice == 8 { to } else { self.scene.upstream };
                 self.plyr.terminate().await;
                 self.net.advance(20).await;
-                self.plyr.set("PLYR_UPSTREAMS", &upstreams(now, &self.net));
+                self.plyr.set("PLYR_UPSTREAMS", &upstreams(&self.scene, now, &self.net));
                 self.plyr.start_or_end().await;
             }
             _ => {}
@@ -99,12 +115,16 @@ impl Stage {
     /// Starts it again where it died as it was told to.
     async fn revive(&mut self) -> Result<(), String> {
         let Some(status) = self.plyr.ended() else { return Ok(()) };
-        if status.signal() != Some(SIGKILL) || !matches!(self.scene.trouble, Trouble::Death(..)) || self.deaths > 0 {
+        if status.signal() != Some(SIGKILL)
+            || !matches!(self.scene.trouble, Trouble::Death(..))
+            || self.deaths > 0
+        {
             return Err(format!("plyr ended by itself: {status}"));
         }
         self.deaths += 1;
-        self.plyr.set("PLYR_SABOTAGE", &sabotage(None));
+        self.plyr.set("PLYR_SABOTAGE", &sabotage(&self.scene, None));
         self.net.advance(10).await;
+        self.outlive().await;
         self.plyr.start_or_end().await;
         Ok(())
     }
@@ -112,7 +132,7 @@ impl Stage {
     /// Waits until the tables say what the oracle says, and looks at what must hold besides.
     async fn judge(&mut self) -> Result<String, String> {
         let truth = self.net.truth();
-        let expected = Expected::of(&truth, "fm.plyr", &self.plyr.public_url);
+        let expected = Expected::of(&truth, "fm.plyr", PUBLIC_URL);
         let waited = self.agree(&expected).await?;
         let broken = found::broken_invariants(&self.plyr.db.pool).await.map_err(|error| error.to_string())?;
         if !broken.is_empty() {
@@ -124,9 +144,15 @@ impl Stage {
         }
         let audited = self.output(&["audit", "--all"])?;
         // A rebuild and a look at everything change nothing.
-        self.agree(&expected).await.map_err(|why| format!("after a rebuild and an audit: {why}\n{audited}"))?;
-        let records: usize =
-            truth.accounts.values().filter_map(|account| account.repo.as_ref()).map(|repo| repo.records.len()).sum();
+        self.agree(&expected)
+            .await
+            .map_err(|why| format!("after a rebuild and an audit: {why}\n{audited}"))?;
+        let records: usize = truth
+            .accounts
+            .values()
+            .filter_map(|account| account.repo.as_ref())
+            .map(|repo| repo.records.len())
+            .sum();
         Ok(format!(
             "{} accounts, {records} records, {} deaths; the truth {waited:.1?} after the last word",
             truth.accounts.len(),
@@ -140,10 +166,11 @@ impl Stage {
         let patience = Duration::from_secs(super::number("PLYR_SIM_PATIENCE").unwrap_or(45));
         loop {
             self.revive().await?;
-            let differing = match found::tables(&self.plyr.db.pool, expected).await {
-                Ok((found, known)) => differences(&expected.tables(&known), &found),
-                Err(error) => vec![format!("the tables cannot be read: {error}")],
-            };
+            let differing =
+                match found::tables(&self.plyr.db.pool, expected, self.scene.loses_nothing()).await {
+                    Ok((found, known)) => differences(&expected.tables(&known), &found),
+                    Err(error) => vec![format!("the tables cannot be read: {error}")],
+                };
             if differing.is_empty() {
                 return Ok(started.elapsed());
             }
@@ -158,17 +185,29 @@ impl Stage {
         }
     }
 
+    /// Time passes: whoever held a job is known to be dead.
+    async fn outlive(&self) {
+        let sql = "update job set locked_until = now() where state = 'running'";
+        sqlx::query(sql).execute(&self.plyr.db.pool).await.ok();
+    }
+
     /// Time passes: what waits for a later hour is due.
     async fn hurry(&self) {
-        let sql = "update job set run_at = now() where state = 'queued' and run_at > now() + interval '1 second'
+        let sql =
+            "update job set run_at = now() where state = 'queued' and run_at > now() + interval '1 second'
                      and kind <> 'blob' and attempts < 8";
         sqlx::query(sql).execute(&self.plyr.db.pool).await.ok();
     }
 
     fn output(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.plyr.command(arguments).output().map_err(|error| error.to_string())?;
-        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        if output.status.success() { Ok(said.into_owned()) } else { Err(format!("{arguments:?}: {said}{errors}")) }
+        let (said, errors) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.success() {
+            Ok(said.into_owned())
+        } else {
+            Err(format!("{arguments:?}: {said}{errors}"))
+        }
     }
 
     /// Where its log is kept for who wants to know.
@@ -179,8 +218,25 @@ impl Stage {
     }
 }
 
-/// What is planted from outside, and where it shall die.
-fn sabotage(death: Option<String>) -> String {
+/// `PLYR_UPSTREAMS`.
+fn upstreams(scene: &Scene, upstream: Upstream, net: &sim::Network) -> String {
+    let mut all = match upstream {
+        Upstream::Hosts => net.host_upstreams(),
+        Upstream::Relay => net.relay_upstreams(),
+        Upstream::Jetstream1 => net.jetstream_upstreams(1),
+        Upstream::Jetstream2 => net.jetstream_upstreams(2),
+        Upstream::Both => [net.relay_upstreams(), net.jetstream_upstreams(2)].concat(),
+    };
+    if scene.trouble == Trouble::DeadFirst {
+        // Nobody listens at a port that was free a moment ago.
+        all.insert(0, format!("repos+ws://127.0.0.1:{}", crate::world::plyr::free_port()));
+    }
+    all.join(",")
+}
+
+/// `PLYR_SABOTAGE`: what is planted from outside, and where it shall die.
+fn sabotage(scene: &Scene, death: Option<String>) -> String {
     let planted = std::env::var("PLYR_SABOTAGE").ok();
-    planted.into_iter().chain(death).collect::<Vec<_>>().join(",")
+    let twist = scene.has_short_stretches().then(|| "short-stretches".to_owned());
+    planted.into_iter().chain(twist).chain(death).collect::<Vec<_>>().join(",")
 }

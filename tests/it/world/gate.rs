@@ -11,7 +11,8 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Empty, Full, combinators::BoxBody};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -128,6 +129,10 @@ impl Gate {
                 .header("content-type", "application/json")
                 .body(body)?);
         }
+        if let Act::Busy(status, seconds) = &rule.act {
+            let status = StatusCode::from_u16(*status)?;
+            return Ok(Response::builder().status(status).header("retry-after", *seconds).body(empty())?);
+        }
         if matches!(rule.act, Act::Twice) {
             let first = Request::from_parts(head.clone(), full(kept.clone()));
             self.ask(first).await?.into_body().collect().await?;
@@ -137,6 +142,11 @@ impl Gate {
         drop_hop_headers(&mut head.headers);
         let (kept, body) = keep(body, &head.headers).await?;
         self.note_answer(number, &head, &kept);
+        if let Act::Cut(bytes) = rule.act {
+            let whole = body.collect().await?.to_bytes();
+            head.headers.remove(CONTENT_LENGTH);
+            return Ok(Response::from_parts(head, full(whole.slice(..bytes.min(whole.len())))));
+        }
         // What only told the nonce to use was nothing yet: the request comes again.
         if kept.windows(NONCE.len()).any(|text| text == NONCE) {
             rule.give_back();

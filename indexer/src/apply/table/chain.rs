@@ -3,6 +3,7 @@
 use cid::Cid;
 
 use super::{Repo, RepoState};
+use crate::sabotage;
 use crate::syntax::Tid;
 
 /// Revs remembered while a repo is not whole.
@@ -32,9 +33,14 @@ pub fn follow(repo: &mut Repo, rev: &Tid, since: Option<&Tid>, prev_data: Option
     let continues = match (&repo.rev, since) {
         (None, None) => true,
         // What does not say on which tree it was built may stand on any.
-        (Some(held), Some(since)) => held == since && prev_data.is_some() && prev_data == repo.data.as_ref(),
+        (Some(held), Some(since)) => {
+            (held == since || sabotage::is_on("ignore-since"))
+                && (prev_data.is_some() && prev_data == repo.data.as_ref()
+                    || sabotage::is_on("ignore-prev-data"))
+        }
         _ => false,
     };
+    let jumps = jumps && !sabotage::is_on("ignore-jumps");
     let chain = if continues && !jumps { Chain::Follows } else { Chain::Broken };
     if chain == Chain::Broken {
         // A gap: what follows it is continuous from `since`. Another history: only from this commit on.
@@ -62,7 +68,9 @@ fn go_on(repo: &mut Repo, rev: &Tid) {
         RepoState::Synchronized => {}
         RepoState::Unknown => repo.state = RepoState::Synchronized,
         RepoState::Desynchronized | RepoState::Resyncing => {
-            repo.trail.push(rev.clone());
+            if !sabotage::is_on("no-trail") {
+                repo.trail.push(rev.clone());
+            }
             // Forgetting the oldest only asks for a later snapshot, if it is not the one that is being read.
             let oldest = usize::from(repo.resync.is_some());
             let excess = repo.trail.len().saturating_sub(TRAIL_MAX);
@@ -73,7 +81,7 @@ fn go_on(repo: &mut Repo, rev: &Tid) {
 
 /// Notes that something proved this rev.
 pub fn see(repo: &mut Repo, rev: &Tid) {
-    if repo.seen_rev.as_ref().is_none_or(|seen| seen < rev) {
+    if repo.seen_rev.as_ref().is_none_or(|seen| seen < rev) && !sabotage::is_on("no-seen-rev") {
         repo.seen_rev = Some(rev.clone());
     }
 }

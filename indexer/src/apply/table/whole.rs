@@ -8,6 +8,7 @@ use cid::Cid;
 
 use super::{Repo, RepoState, see};
 use crate::change::{Asked, RepoSnapshot};
+use crate::sabotage;
 use crate::syntax::{AtUri, Tid};
 
 /// A resync under way.
@@ -77,6 +78,9 @@ fn begin(repo: &mut Repo, stretch: &Stretch) -> Scope {
     if went_back && !authoritative {
         return Scope::Discard;
     }
+    if went_back && sabotage::is_on("no-epoch") {
+        return Scope::Discard;
+    }
     if went_back {
         // Nothing of the other history is a reason to doubt this one.
         *repo = Repo { epoch: repo.epoch + 1, state: repo.state, ..Repo::default() };
@@ -86,7 +90,8 @@ fn begin(repo: &mut Repo, stretch: &Stretch) -> Scope {
         // defend itself.
         let passed = repo.resync.as_ref().map(|resync| &resync.rev);
         let held = repo.rev.as_ref().or(repo.seen_rev.as_ref()).max(passed);
-        if held.is_some_and(|held| at < held) && !repo.trail.contains(at) {
+        let passed = repo.trail.contains(at) || sabotage::is_on("any-old-snapshot");
+        if held.is_some_and(|held| at < held) && !passed {
             return Scope::Discard;
         }
     }
@@ -109,7 +114,8 @@ fn resume(repo: &Repo, stretch: &Stretch, after: &AtUri) -> Scope {
     let went_back = asked.seen_rev.as_ref().is_some_and(|seen| *at < seen);
     // The epoch may be the one that its own first stretch began.
     let ours = repo.epoch == asked.epoch + i32::from(went_back);
-    if ours && resync.rev == **at && resync.upto == *after { Scope::Settle } else { Scope::Discard }
+    let continues = resync.rev == **at && resync.upto == *after || sabotage::is_on("stretch-gap-accepted");
+    if ours && continues { Scope::Settle } else { Scope::Discard }
 }
 
 /// Moves the repo once every record of a stretch is settled, of which we held `held` before and `lost` are gone. After the
@@ -117,12 +123,15 @@ fn resume(repo: &Repo, stretch: &Stretch, after: &AtUri) -> Scope {
 pub fn complete(repo: &mut Repo, stretch: &Stretch, held: usize, lost: usize) -> Option<(usize, usize)> {
     let before = repo.resync.take().map_or((0, 0), |resync| (resync.held, resync.lost));
     let (held, lost) = (before.0 + held, before.1 + lost);
+    if sabotage::is_on("synced-rev-too-early") {
+        repo.synced_rev = repo.synced_rev.take().max(Some(stretch.at.clone()));
+    }
     if let Some(upto) = stretch.upto {
         repo.resync = Some(Resync { rev: stretch.at.clone(), upto: upto.clone(), held, lost });
         return None;
     }
     repo.synced_rev = repo.synced_rev.take().max(Some(stretch.at.clone()));
-    if repo.state == RepoState::Resyncing {
+    if repo.state == RepoState::Resyncing || sabotage::is_on("doubt-forgotten") {
         repo.state = RepoState::Synchronized;
         repo.trail.clear();
     }

@@ -132,6 +132,7 @@ pub fn inputs(dialect: Dialect, bytes: &Bytes) -> Vec<Input> {
     };
     match event.head.what {
         What::Identity => vec![Input::Identity { did }],
+        What::Sync if crate::sabotage::is_on("jetstream-sync-ignored") => Vec::new(),
         What::Sync => vec![Input::Missed { did }],
         What::Account => {
             let status = event.account.and_then(|said| Status::read(said.active, said.status.as_deref()));
@@ -145,6 +146,12 @@ pub fn inputs(dialect: Dialect, bytes: &Bytes) -> Vec<Input> {
             }
         }
     }
+}
+
+/// Collection, record key, rev and operation of a commit's event.
+pub(super) fn touched(dialect: Dialect, bytes: &[u8]) -> Option<(String, String, String, String)> {
+    let Ok(Parsed::Event(Event { change: Some(change), .. })) = parse(dialect, bytes) else { return None };
+    Some((change.collection, change.rkey, change.rev, change.operation))
 }
 
 fn aside(
@@ -184,7 +191,7 @@ fn put(change: &Change<'_>) -> Result<Op, Refusal> {
     let outside = |problem: DagProblem| (problem.name(), problem.to_string());
     let (cid, value) = dag::encode(&dag::from_json(&json).map_err(outside)?).map_err(outside)?;
     let named = change.cid.as_deref().and_then(dag::parse_cid);
-    if named != Some(cid) {
+    if named != Some(cid) && !crate::sabotage::is_on("report-cid-not-checked") {
         let named = change.cid.as_deref().unwrap_or("none");
         return Err(("CidMismatch", format!("the record's CID is {cid}, the event says {named}")));
     }

@@ -3,6 +3,7 @@ use std::io;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::dictionary::Inflater;
 use super::*;
 use crate::change::{Input, Op};
 use crate::dag;
@@ -148,6 +149,22 @@ fn text_inside_a_record_deceives_nobody() {
     let twice = text.replace("\"seq\":5", "\"seq\":5,\"collection\":\"fm.plyr.track\"");
     assert_eq!(skim::head(Dialect::V2, twice.as_bytes()), None);
     assert!(message(Dialect::V2, twice.as_bytes()).is_err());
+}
+
+#[test]
+fn the_last_word_of_a_commit_holds() {
+    let change = |operation: &str, rkey: &str, rev: &str| {
+        let change = json!({"operation": operation, "collection": "fm.plyr.track", "rkey": rkey, "rev": rev});
+        Bytes::from(v2("commit", 7, change).to_string())
+    };
+    let touched = fold::Touched::read(Dialect::V2, &change("delete", "3l", REV)).expect("a commit");
+    assert!(touched.is_deletion);
+    assert!(touched.is_retold_by(Dialect::V2, &change("create", "3l", REV)));
+    assert!(!touched.is_retold_by(Dialect::V2, &change("create", "3m", REV)));
+    assert!(!touched.is_retold_by(Dialect::V2, &change("create", "3l", "3lr3xwyj5y22d")));
+    let looks_so = json!({"operation": "create", "collection": "fm.plyr.list", "rkey": "3l", "rev": REV});
+    assert!(!touched.is_retold_by(Dialect::V2, &Bytes::from(v2("commit", 8, looks_so).to_string())));
+    assert!(!touched.is_retold_by(Dialect::V2, &Bytes::from_static(b"3lr3xwyj5y22c 3l")));
 }
 
 #[test]

@@ -12,9 +12,12 @@ fn the_embedded_files_are_read_and_all_there() {
             "fm.plyr.feed.getLatest",
             "fm.plyr.feed.getLikes",
             "fm.plyr.feed.getTracks",
+            "fm.plyr.sync.getRepoStatus",
+            "fm.plyr.sync.getStatus",
         ]
     );
     assert_eq!(errors("fm.plyr.feed.getLikes").collect::<Vec<_>>(), ["NotFound"]);
+    assert_eq!(errors("fm.plyr.sync.getRepoStatus").collect::<Vec<_>>(), ["RepoNotFound"]);
     assert_eq!(errors("fm.plyr.feed.getLatest").count() + errors("no.such.query").count(), 0);
 }
 

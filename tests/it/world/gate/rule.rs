@@ -23,6 +23,10 @@ pub enum Act {
     HoldAnswer(Hold),
     /// The PDS never hears of it; this is answered.
     Answer(u16, Value),
+    /// The PDS never hears of it; the answer is to come again after so many seconds.
+    Busy(u16, u64),
+    /// Of the answer only so many bytes arrive, and say that they are all.
+    Cut(usize),
 }
 
 /// Stops what comes until it is released.

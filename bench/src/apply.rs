@@ -1,0 +1,116 @@
+//! Frames recorded beforehand, to every projection, index and count in Postgres.
+//!
+//! Postgres runs on the same cores, with the settings of the embedded one: durable, fsync and synchronous_commit on. What
+//! the door wrote is then copied, table by table, into empty tables with the same indexes: that is the limit it is held
+//! against.
+
+mod copy;
+mod ground;
+mod told;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use indexer::firehose::{self, Kind, Upstream};
+use sim::recording::{Plan, Recorder};
+
+use crate::report::{Line, Report, processor_time};
+use ground::{Ground, Server};
+
+const ACCOUNTS: usize = 2_000;
+const COMMITS: usize = 60_000;
+/// Applied before the clock starts, on the same tables: plans are made, pages are in memory.
+const WARM_UP: usize = 6_000;
+
+/// How long something took, by the clock and by the processors.
+#[derive(Debug, Clone, Copy)]
+struct Took {
+    wall: Duration,
+    ours: Duration,
+    postgres: Duration,
+}
+
+impl Took {
+    fn per_second(&self, count: usize) -> f64 {
+        count as f64 / self.wall.as_secs_f64()
+    }
+}
+
+/// Measures.
+pub fn run(report: &mut Report) -> anyhow::Result<()> {
+    if !report.wants("apply") {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(measure(report))
+}
+
+async fn measure(report: &mut Report) -> anyhow::Result<()> {
+    let mut recorder =
+        Recorder::new(Plan { accounts: ACCOUNTS, p256_percent: 5, delete_percent: 3, ..Plan::default() });
+    let frames = recorder.frames(WARM_UP + COMMITS);
+    let events = told::as_jetstream(&frames)?;
+    let server = Server::start(recorder.accounts()).await?;
+
+    let ground = server.ground("commits").await?;
+    let commits = apply(&server, &ground, Kind::Repos, &frames).await?;
+    let records = ground.number("select count(*) from record").await?;
+    let copied = copy::again(&server, &ground).await?;
+    add(report, "verified commits of one record each → Postgres", commits, copied, 5_000.0);
+    tell(&ground, "commits", records, commits, copied).await?;
+    ground.check().await?;
+
+    let ground = server.ground("reports").await?;
+    let reports = apply(&server, &ground, Kind::Jetstream2, &events).await?;
+    let records = ground.number("select count(*) from record").await?;
+    let copied = copy::again(&server, &ground).await?;
+    add(report, "reported records → Postgres", reports, copied, 15_000.0);
+    tell(&ground, "reports", records, reports, copied).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn apply(server: &Server, ground: &Ground, kind: Kind, messages: &[Bytes]) -> anyhow::Result<Took> {
+    let host = "127.0.0.1:1".to_owned();
+    let upstream = Upstream {
+        key: format!("{}+ws://{host}", kind.as_str()).into(),
+        kind,
+        ws_url: format!("ws://{host}").parse()?,
+        http_url: format!("http://{host}").parse()?,
+    };
+    let (first, rest) = messages.split_at(WARM_UP);
+    firehose::replay(ground.indexer.clone(), upstream.clone(), first.iter().cloned()).await?;
+    ground.run("analyze").await?;
+    let began = (Instant::now(), processor_time(), server.processor_time());
+    firehose::replay(ground.indexer.clone(), upstream, rest.iter().cloned()).await?;
+    let (wall, ours) = (began.0.elapsed(), processor_time() - began.1);
+    Ok(Took { wall, ours, postgres: server.processor_time().saturating_sub(began.2) })
+}
+
+fn add(report: &mut Report, what: &str, took: Took, copied: Took, goal: f64) {
+    let share =
+        copied.wall.as_secs_f64() / took.wall.as_secs_f64() * COMMITS as f64 / (COMMITS + WARM_UP) as f64;
+    report.add(Line {
+        what: what.into(),
+        measured: format!("{:.0}/s", took.per_second(COMMITS)),
+        against: format!("{:.0} % of COPY of the same rows", share * 100.0),
+        goal: format!("≥ {goal:.0}/s, ≥ 40 %"),
+        is_met: took.per_second(COMMITS) >= goal && share >= 0.4,
+    });
+}
+
+async fn tell(ground: &Ground, what: &str, records: i64, took: Took, copied: Took) -> anyhow::Result<()> {
+    let per = |time: Duration| time.as_secs_f64() * 1e6 / COMMITS as f64;
+    eprintln!(
+        "{what}: {records} records; {:.2} s, of processors {:.0} µs each ours and {:.0} µs each Postgres'; COPY {:.2} s, {:.0} µs each",
+        took.wall.as_secs_f64(),
+        per(took.ours),
+        per(took.postgres),
+        copied.wall.as_secs_f64(),
+        per(copied.ours + copied.postgres),
+    );
+    for (table, rows) in ground.sizes().await? {
+        eprintln!("  {table}: {rows}");
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! An unfiltered Jetstream: finding the hundredth that concerns us.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use bytes::Bytes;
+use indexer::apply::Door;
+use indexer::firehose::jetstream::{Dialect, Message, concerns_us, inputs, message};
+use indexer::record::Registry;
+use serde_json::{Value, json};
+
+use crate::report::{Line, Report, processor_time};
+
+/// Events in memory, gone through again and again.
+const EVENTS: usize = 20_000;
+const ENOUGH: Duration = Duration::from_secs(2);
+const GOAL: f64 = 300_000.0;
+
+/// Events per second on one core: every one looked at, each hundredth read whole and its CID checked.
+pub fn run(report: &mut Report) -> anyhow::Result<()> {
+    if !report.wants("filter") {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
+    let registry = Registry::new("fm.plyr", "https://music.example".parse()?);
+    let pool = sqlx::PgPool::connect_lazy("postgres://127.0.0.1/none")?;
+    let door = Door::unopened(pool, registry);
+    for (dialect, name) in [(Dialect::V2, "newer"), (Dialect::V1, "older")] {
+        let events = events(dialect);
+        let bytes = events.iter().map(Bytes::len).sum::<usize>() as f64 / EVENTS as f64;
+        let ours = EVENTS / 100;
+        let sifted = per_second(&events, |event| match message(dialect, event) {
+            Ok(Message::Event(head)) if concerns_us(&door, &head) => inputs(dialect, event).len(),
+            _ => 0,
+        });
+        anyhow::ensure!(sifted.found == ours, "{} of {ours} found", sifted.found);
+        // The least that any reader does, and what most do.
+        let scanned = per_second(&events, |event| memchr::memchr_iter(b'"', event).count() & 1);
+        let parsed = per_second(&events, |event| {
+            serde_json::from_slice::<Value>(event).map_or(1, |value| usize::from(value["none"].is_string()))
+        });
+        report.add(Line {
+            what: format!("unfiltered Jetstream, {name} dialect, 1 % ours, {bytes:.0} bytes an event"),
+            measured: format!("{:.0} events/s per core", sifted.rate),
+            against: format!(
+                "{:.1} × parsing each ({:.0}/s); {:.2} × the time of counting its quotes ({:.0}/s)",
+                sifted.rate / parsed.rate,
+                parsed.rate,
+                scanned.rate / sifted.rate,
+                scanned.rate
+            ),
+            goal: "≥ 300,000 events/s per core".into(),
+            is_met: sifted.rate >= GOAL,
+        });
+    }
+    Ok(())
+}
+
+struct Measured {
+    rate: f64,
+    found: usize,
+}
+
+fn per_second(events: &[Bytes], mut read: impl FnMut(&Bytes) -> usize) -> Measured {
+    // By processor time: others may be at work on the same cores.
+    let (began, mut rounds, mut found) = (processor_time(), 0, 0);
+    while processor_time() - began < ENOUGH {
+        found = events.iter().map(|event| black_box(read(black_box(event)))).sum();
+        rounds += 1;
+    }
+    Measured { rate: (rounds * events.len()) as f64 / (processor_time() - began).as_secs_f64(), found }
+}
+
+/// The mix of the network: likes, posts with links and pictures, follows, reposts; each hundredth a comment or a like of
+/// ours.
+fn events(dialect: Dialect) -> Vec<Bytes> {
+    let mut wire = |index: usize| {
+        let noise = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (collection, record) = record(index, noise);
+        let (cid, _) = indexer::dag::from_json(&record).and_then(|value| indexer::dag::encode(&value))?;
+        let event = sim::jetstream::Event {
+            did: format!("did:plc:{noise:024x}"),
+            time_us: 1_790_000_000_000_000 + index as i64,
+            body: sim::jetstream::Body::Commit(sim::jetstream::Commit {
+                rev: "3lr3xwyj5y22c".into(),
+                operation: sim::jetstream::Operation::Create,
+                collection: collection.into(),
+                rkey: "3lr3xwyj5y22c".into(),
+                cid: Some(cid.to_string()),
+                record: Some(record),
+                is_replacement: false,
+            }),
+        };
+        Ok(match dialect {
+            Dialect::V2 => event.modern(index as u64 + 1),
+            Dialect::V1 => event.legacy(index as u64 + 1).unwrap_or_default(),
+        })
+    };
+    let wire: Result<Vec<String>, indexer::dag::DagProblem> = (0..EVENTS).map(&mut wire).collect();
+    wire.unwrap_or_default().into_iter().map(Bytes::from).collect()
+}
+
+fn record(index: usize, noise: u64) -> (&'static str, Value) {
+    let at = "2026-10-05T10:20:30.456Z";
+    let subject = |collection: &str| {
+        json!({"cid": "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a",
+               "uri": format!("at://did:plc:{:024x}/{collection}/3lr3xwyj5y22c", noise ^ 1)})
+    };
+    let subjected = |collection: &'static str, of: &str| {
+        (collection, json!({"$type": collection, "createdAt": at, "subject": subject(of)}))
+    };
+    match index % 100 {
+        0 if index.is_multiple_of(200) => subjected("fm.plyr.like", "fm.plyr.track"),
+        0 => (
+            "fm.plyr.comment",
+            json!({"$type": "fm.plyr.comment", "createdAt": at, "subject": subject("fm.plyr.track"), "text": "this part", "timestampMs": 400}),
+        ),
+        1..=54 => subjected("app.bsky.feed.like", "app.bsky.feed.post"),
+        55..=64 => subjected("app.bsky.feed.repost", "app.bsky.feed.post"),
+        65..=79 => (
+            "app.bsky.graph.follow",
+            json!({"$type": "app.bsky.graph.follow", "createdAt": at, "subject": format!("did:plc:{:024x}", noise ^ 2)}),
+        ),
+        _ => ("app.bsky.feed.post", post(at, noise, subject("app.bsky.feed.post"))),
+    }
+}
+
+/// A reply of some length, with a link and a picture.
+fn post(at: &str, noise: u64, subject: Value) -> Value {
+    let words = "“a post says fm.plyr.track, \"collection\":\"fm.plyr.track\" and {more} of the like” 🎶 "
+        .repeat(1 + noise as usize % 3);
+    let blob = json!({"$type": "blob", "mimeType": "image/jpeg", "size": 812_345,
+                      "ref": {"$link": "bafkreiccldh766hwcnuxnf2wh6jgzepf2nlu2lvcllt63eww5p6chi4ity"}});
+    json!({
+        "$type": "app.bsky.feed.post", "createdAt": at, "langs": ["en"], "text": words,
+        "reply": {"parent": subject, "root": subject},
+        "facets": [{"features": [{"$type": "app.bsky.richtext.facet#link", "uri": "https://example.com/a/b?c=d"}],
+                    "index": {"byteStart": 3, "byteEnd": 20}}],
+        "embed": {"$type": "app.bsky.embed.images",
+                  "images": [{"alt": "a picture", "aspectRatio": {"height": 1200, "width": 900}, "image": blob}]},
+    })
+}
