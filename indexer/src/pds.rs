@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::Indexer;
 use crate::change::{Asked, Op, Proof, Status};
-use crate::identity::{DidDocument, IdentityError, KeyKind};
+use crate::identity::{DidDocument, IdentityError};
 use crate::net::NetError;
 use crate::proto::commit::rev_is_in_future;
 use crate::proto::key::PublicKey;
@@ -134,13 +134,8 @@ impl PdsError {
 
 /// The key that signs the repo of a DID document.
 pub fn signing_key(document: &DidDocument) -> Result<PublicKey, PdsError> {
-    let key = document.signing_key.as_ref().ok_or(PdsError::Document("signing key"))?;
-    let kind = match key.kind {
-        KeyKind::Multikey => "Multikey",
-        KeyKind::Secp256k1 => "EcdsaSecp256k1VerificationKey2019",
-        KeyKind::P256 => "EcdsaSecp256r1VerificationKey2019",
-    };
-    PublicKey::from_verification_method(kind, &key.multibase).map_err(|_| PdsError::Document("signing key"))
+    let key = document.signing_key.as_ref().and_then(|key| key.key.clone());
+    key.ok_or(PdsError::Document("signing key"))
 }
 
 fn endpoint(document: &DidDocument, method: &str, query: &[(&str, &str)]) -> Result<Url, PdsError> {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::proto::key::PublicKey;
 use crate::syntax::{Did, Handle};
 
 /// Handles kept of one document; the protocol uses the first.
@@ -23,13 +24,15 @@ pub struct DidDocument {
     pub signing_key: Option<VerificationKey>,
 }
 
-/// A public key as it stands in the document, not yet decoded.
+/// A public key as it stands in the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerificationKey {
     /// How [`VerificationKey::multibase`] is to be read.
     pub kind: KeyKind,
     /// `publicKeyMultibase`.
     pub multibase: String,
+    /// What that is, if it is a key: decoded once, and not for every commit.
+    pub key: Option<PublicKey>,
 }
 
 /// The forms in which documents hold keys.
@@ -89,13 +92,16 @@ fn find<'a>(list: &'a Value, did: &Did, fragment: &str) -> Option<&'a Value> {
 }
 
 fn verification_key(method: &Value) -> Option<VerificationKey> {
-    let kind = match method.get("type")?.as_str()? {
+    let name = method.get("type")?.as_str()?;
+    let kind = match name {
         "Multikey" => KeyKind::Multikey,
         "EcdsaSecp256k1VerificationKey2019" => KeyKind::Secp256k1,
         "EcdsaSecp256r1VerificationKey2019" => KeyKind::P256,
         _ => return None,
     };
-    Some(VerificationKey { kind, multibase: method.get("publicKeyMultibase")?.as_str()?.to_owned() })
+    let multibase = method.get("publicKeyMultibase")?.as_str()?.to_owned();
+    let key = PublicKey::from_verification_method(name, &multibase).ok();
+    Some(VerificationKey { kind, multibase, key })
 }
 
 fn pds_url(service: &Value) -> Option<Url> {
@@ -139,7 +145,7 @@ mod tests {
         }));
         assert_eq!(new.handles.iter().map(Handle::as_str).collect::<Vec<_>>(), ["alice.test", "second.test"]);
         assert_eq!(new.pds.expect("a PDS").as_str(), "https://pds.example:8443/");
-        let key = VerificationKey { kind: KeyKind::Multikey, multibase: "zQ3sh".into() };
+        let key = VerificationKey { kind: KeyKind::Multikey, multibase: "zQ3sh".into(), key: None };
         assert_eq!(new.signing_key, Some(key));
 
         for (name, kind) in [
@@ -152,7 +158,7 @@ mod tests {
                 "service": [{"id": format!("{}#atproto_pds", did()), "type": "AtprotoPersonalDataServer",
                              "serviceEndpoint": "http://localhost:2583"}]
             }));
-            assert_eq!(old.signing_key, Some(VerificationKey { kind, multibase: "zRKg".into() }));
+            assert_eq!(old.signing_key, Some(VerificationKey { kind, multibase: "zRKg".into(), key: None }));
             assert_eq!(old.pds.expect("a PDS").as_str(), "http://localhost:2583/");
         }
     }

@@ -120,7 +120,8 @@ impl<'a> Blocks<'a> {
         }
         let mut rest = car;
         let root = root_of(section(&mut rest)?)?;
-        let mut blocks = Vec::new();
+        // As many as a commit of one record has.
+        let mut blocks = Vec::with_capacity(16);
         while !rest.is_empty() {
             let (cid, data) =
                 section(&mut rest)?.split_first_chunk::<CID_LEN>().ok_or(CarError::UnsupportedCid)?;

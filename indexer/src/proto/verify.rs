@@ -147,14 +147,13 @@ pub fn verify_commit(
         if !is_told && is_wanted {
             inversion::find(&blocks, &commit.data, &change)?;
         }
-        let oversized =
-            change.after.and_then(|cid| blocks.get(&cid)).filter(|block| block.len() > RECORD_BYTES_MAX);
-        if let Some(block) = oversized {
+        let block = change.after.and_then(|cid| blocks.get(&cid));
+        if let Some(block) = block.filter(|block| block.len() > RECORD_BYTES_MAX) {
             return Err(CommitProblem::RecordTooLarge(block.len()));
         }
         if is_wanted {
             let op = match change.after {
-                Some(cid) => Op::Put { cid, bytes: record(&blocks, &cid, change.path)?.to_vec() },
+                Some(cid) => Op::Put { cid, bytes: record(block, &cid, change.path)?.to_vec() },
                 None => Op::Delete,
             };
             ops.push(ProvenOp { collection: change.collection, rkey: change.rkey, op });
@@ -189,7 +188,7 @@ pub fn verify_record(
     let commit = signed_commit(&blocks, did, None, key)?;
     let path = format!("{collection}/{rkey}");
     let value = match mst::lookup(&blocks, &commit.data, path.as_bytes())? {
-        Some(cid) => Some((cid, record(&blocks, &cid, &path)?.to_vec())),
+        Some(cid) => Some((cid, record(blocks.get(&cid), &cid, &path)?.to_vec())),
         None => None,
     };
     Ok(ProvenRecord { rev: commit.rev, data: commit.data, value })
@@ -210,7 +209,7 @@ pub fn verify_repo(
         let path = String::from_utf8_lossy(path);
         if path.split_once('/').is_some_and(|(collection, _)| wanted(collection)) {
             let (collection, rkey) = split_path(&path)?;
-            let bytes = record(&blocks, cid, &path)?.to_vec();
+            let bytes = record(blocks.get(cid), cid, &path)?.to_vec();
             records.push(RepoRecord { collection, rkey, cid: *cid, bytes });
         }
         Ok::<_, CommitProblem>(())
@@ -240,11 +239,11 @@ fn signed_commit(
     Ok(commit)
 }
 
-fn record<'a>(blocks: &Blocks<'a>, cid: &Cid, path: &str) -> Result<&'a [u8], CommitProblem> {
+fn record<'a>(block: Option<&'a [u8]>, cid: &Cid, path: &str) -> Result<&'a [u8], CommitProblem> {
     if !car::names_dag_cbor(cid) {
         return Err(CommitProblem::NotARecord(path.to_owned()));
     }
-    blocks.get(cid).ok_or(CommitProblem::BlockMissing(*cid))
+    block.ok_or(CommitProblem::BlockMissing(*cid))
 }
 
 pub(super) fn split_path(path: &str) -> Result<(Nsid, Rkey), CommitProblem> {

@@ -67,8 +67,8 @@ impl<'a> PartialTree<'a> {
             blocks,
             root: Link::Closed(root),
             root_layer: None,
-            nodes: Vec::new(),
-            keys: Vec::new(),
+            nodes: Vec::with_capacity(16),
+            keys: Vec::with_capacity(4096),
             was_read: vec![false; blocks.len()],
         }
     }

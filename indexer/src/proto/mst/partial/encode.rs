@@ -8,9 +8,9 @@ impl<'a> PartialTree<'a> {
     /// The root of the tree as it is now.
     pub fn root(&mut self) -> Result<BinaryCid, MstError> {
         self.trim()?;
-        let mut block = Vec::new();
-        let root = self.cid_of(self.root, &mut block);
-        Ok(root.unwrap_or_else(empty_root))
+        let mut names = Names { of: vec![None; self.nodes.len()], block: Vec::with_capacity(BLOCK_BYTES) };
+        names.give(self, self.root);
+        Ok(names.get(self.root).copied().unwrap_or_else(empty_root))
     }
 
     /// Lowers the root to the first node that has entries. One that is not at hand is taken to have some: were it not
@@ -31,56 +31,80 @@ impl<'a> PartialTree<'a> {
         }
         Ok(())
     }
+}
 
-    /// The CID of a subtree. As deep as there are layers: a subtree's is always a lower one.
-    fn cid_of(&self, link: Link<'a>, block: &mut Vec<u8>) -> Option<BinaryCid> {
+/// What a node's block takes, if it is not an uncommonly large one.
+const BLOCK_BYTES: usize = 2048;
+
+/// The CIDs of nodes.
+struct Names {
+    of: Vec<Option<BinaryCid>>,
+    /// Where blocks are encoded, one after another.
+    block: Vec<u8>,
+}
+
+impl Names {
+    fn get<'n>(&'n self, link: Link<'n>) -> Option<&'n BinaryCid> {
         match link {
             Link::None => None,
-            Link::Closed(cid) => Some(*cid),
-            Link::Open(at) => {
-                let node = &self.nodes[at];
-                Some(node.cid.copied().unwrap_or_else(|| self.named(node, block)))
-            }
+            Link::Closed(cid) => Some(cid),
+            Link::Open(at) => self.of[at].as_ref(),
         }
     }
 
-    /// Encodes a node and hashes it. `block` lends its memory.
-    fn named(&self, node: &Node<'a>, block: &mut Vec<u8>) -> BinaryCid {
-        let below: Vec<Option<BinaryCid>> = node.links.iter().map(|link| self.cid_of(*link, block)).collect();
+    /// Names a subtree, what is below before what is above. As deep as there are layers: a subtree's is always a lower one.
+    fn give<'a>(&mut self, tree: &PartialTree<'a>, link: Link<'a>) {
+        let Link::Open(at) = link else { return };
+        let node = &tree.nodes[at];
+        self.of[at] = match node.cid {
+            Some(cid) => Some(*cid),
+            None => {
+                node.links.iter().for_each(|link| self.give(tree, *link));
+                Some(self.encoded(tree, node))
+            }
+        };
+    }
+
+    /// The CID of a node with named subtrees.
+    fn encoded<'a>(&mut self, tree: &PartialTree<'a>, node: &Node<'a>) -> BinaryCid {
+        let mut block = std::mem::take(&mut self.block);
         block.clear();
         block.extend(b"\xa2\x61e");
-        head(block, 4, node.leaves.len());
+        head(&mut block, 4, node.leaves.len());
         let mut before: &[u8] = &[];
-        for (leaf, right) in node.leaves.iter().zip(below.iter().skip(1)) {
-            let key = self.key(leaf);
+        for (leaf, right) in node.leaves.iter().zip(node.links.iter().skip(1)) {
+            let key = tree.key(leaf);
             let shared = before.iter().zip(key).take_while(|(a, b)| a == b).count();
             block.extend(b"\xa4\x61k");
-            head(block, 2, key.len() - shared);
+            head(&mut block, 2, key.len() - shared);
             block.extend(&key[shared..]);
             block.extend(b"\x61p");
-            head(block, 0, shared);
+            head(&mut block, 0, shared);
             block.extend(b"\x61t");
-            link(block, right.as_ref().map(|cid| cid.as_slice()));
+            self.link(&mut block, *right);
             block.extend(b"\x61v");
-            link(block, Some(leaf.value));
+            cid(&mut block, leaf.value);
             before = key;
         }
         block.extend(b"\x61l");
-        link(block, below.first().and_then(|left| left.as_ref()).map(|cid| cid.as_slice()));
-        car::binary_cid_of(block)
+        self.link(&mut block, node.links.first().copied().unwrap_or(Link::None));
+        self.block = block;
+        car::binary_cid_of(&self.block)
+    }
+
+    fn link(&self, block: &mut Vec<u8>, link: Link<'_>) {
+        match self.get(link) {
+            None => block.push(0xf6),
+            Some(name) => cid(block, name),
+        }
     }
 }
 
-fn link(block: &mut Vec<u8>, cid: Option<&[u8]>) {
-    match cid {
-        None => block.push(0xf6),
-        Some(cid) => {
-            block.extend(b"\xd8\x2a");
-            head(block, 2, cid.len() + 1);
-            block.push(0);
-            block.extend(cid);
-        }
-    }
+fn cid(block: &mut Vec<u8>, binary: &[u8]) {
+    block.extend(b"\xd8\x2a");
+    head(block, 2, binary.len() + 1);
+    block.push(0);
+    block.extend(binary);
 }
 
 /// The head of an item, in its shortest form. Nothing here has 2^32 of anything.
