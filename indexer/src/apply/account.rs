@@ -48,7 +48,7 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
     )
     .fetch_all(&mut *tx)
     .await?;
-    if people.iter().any(|row| row.did == did.as_str() && row.did.is_empty() && row.status == Status::Deleted.as_str()) {
+    if people.iter().any(|row| row.did == did.as_str() && row.status == Status::Deleted.as_str()) {
         return Ok(());
     }
     let moved = sqlx::query_scalar!(
