@@ -229,7 +229,7 @@ impl World {
     pub(super) fn tell_belated(&mut self) {
         let all = std::mem::take(&mut self.belated);
         let (due, later): (VecDeque<_>, VecDeque<_>) =
-            all.into_iter().partition(|(due, _, _)| *due <= self.steps);
+            all.into_iter().partition(|(due, _, _)| self.is_calm || *due <= self.steps);
         self.belated = later;
         for (_, who, host) in due {
             if self.accounts[who].host != host {

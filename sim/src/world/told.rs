@@ -67,7 +67,11 @@ impl World {
         let which = rates.iter().position(|rate| self.mischief.chance(*rate))?;
         let mut body = body.clone();
         match which {
-            0 => body.blocks.truncate(1 + self.mischief.below(body.blocks.len() - 1)),
+            // Between two blocks, or in the middle of one.
+            0 => match self.mischief.below(body.blocks.len()) {
+                0 => body.cut_bytes = self.mischief.between(1, 200),
+                kept => body.blocks.truncate(kept),
+            },
             1 => body.prev_data = Some(Cid::of(b"another tree")),
             2 if !body.ops.is_empty() => {
                 let at = self.mischief.below(body.ops.len());
