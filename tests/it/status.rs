@@ -111,11 +111,12 @@ fn troubles_are_told_and_secrets_are_not() {
         })
         .await;
 
+        // The gap lies ahead, so that no comparison makes it good meanwhile.
         plyr.db
             .run(
                 "insert into source (key, connected, heard_at, event_at, gaps, gap_at, blind_since, divergences)
                  values ('jetstream2+wss://reader:swordfish@stream.example/swordfish?key=swordfish', true, now(),
-                         now() - interval '2 minutes', 3, now(), now(), 7)",
+                         now() - interval '2 minutes', 3, now() + interval '1 hour', now(), 7)",
             )
             .await;
         plyr.db

@@ -79,6 +79,11 @@ impl Voice {
         self.say([&b"\xa2ati#identitybop\x01"[..], &body].concat());
     }
 
+    /// Of what was said last.
+    pub fn last_seq(&self) -> i64 {
+        self.said.lock().expect("no panic inside").len() as i64 + 999_999
+    }
+
     fn seq(&self) -> Vec<u8> {
         // Large enough for four bytes to be its shortest form.
         let seq = self.said.lock().expect("no panic inside").len() as u32 + 1_000_000;
