@@ -11,6 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::truth::{Account, Record, Repo, Standing, Truth};
 use project::{Count, Projected};
@@ -202,8 +203,9 @@ impl Person {
         let is_ours = kind != project::Kind::BskyProfile;
         self.tracked |= is_ours;
         self.must |= is_ours && self.standing == Standing::Active;
-        let value: String = record.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let row = json!({"cid": record.cid, "value": value, "proven": true});
+        let digest = Sha256::digest(&record.bytes);
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let row = json!({"cid": record.cid, "value_sha256": digest, "proven": true});
         self.rows.push(("record", uri.clone(), row));
         let read =
             check::check(kind, collection, rkey, record).and_then(|()| reader.read(kind, did, path, record));

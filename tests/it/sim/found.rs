@@ -20,7 +20,7 @@ const QUERIES: [(&str, &str); 13] = [
     ),
     (
         "record",
-        "select uri, did, jsonb_build_object('cid', cid, 'value', encode(value, 'hex'), 'proven', proven) from record
+        "select uri, did, jsonb_build_object('cid', cid, 'value_sha256', encode(sha256(value), 'hex'), 'proven', proven) from record
          where cid is not null",
     ),
     ("record_problem", "select uri, did, '{}'::jsonb from record where cid is not null and problem is not null"),

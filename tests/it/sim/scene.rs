@@ -95,7 +95,9 @@ impl Scene {
     }
 
     fn is_compared(&self) -> bool {
-        !self.seed.is_multiple_of(4)
+        // A Jetstream tells nothing of commits to other collections: only a comparison shows the head.
+        let tells_heads = !matches!(self.upstream, Upstream::Jetstream1 | Upstream::Jetstream2);
+        !(self.seed.is_multiple_of(4) && tells_heads)
     }
 
     /// `PLYR_COMPARE_EVERY`.
