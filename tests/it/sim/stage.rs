@@ -126,7 +126,6 @@ impl Stage {
         }
         self.deaths += 1;
         self.plyr.set("PLYR_SABOTAGE", &sabotage(&self.scene, None));
-        self.net.advance(10).await;
         self.outlive().await;
         self.plyr.start_or_end().await;
         Ok(())
