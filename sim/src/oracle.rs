@@ -69,6 +69,11 @@ pub struct Known {
     pub followed: BTreeSet<String>,
     /// Of whose repos any rev was ever proven.
     pub seen: BTreeSet<String>,
+    /// Who is hidden, but not as deleted.
+    pub hidden: BTreeSet<String>,
+    /// Hosts were read each by itself: a deletion may have come before anything made the account known, and been no news
+    /// then. So it may be hidden for another reason.
+    pub unordered: bool,
     /// Nothing was lost without a word. Otherwise what people have whose repos are not followed is as old as what was seen
     /// of them.
     pub nothing_lost: bool,
@@ -131,7 +136,7 @@ impl Expected {
             if !person.must && !known.actors.contains(did) {
                 continue;
             }
-            if person.standing != Standing::Deleted || known.seen.contains(did) {
+            if self.judges_actor(did, known) {
                 put("actor", did, person.actor.clone());
             }
             if !self.judges(did, known) || person.standing == Standing::Deleted {
@@ -156,7 +161,7 @@ impl Expected {
     pub fn judges(&self, did: &str, known: &Known) -> bool {
         self.people.get(did).is_none_or(|person| match person.standing {
             Standing::Active => person.tracked || known.nothing_lost || known.followed.contains(did),
-            Standing::Deleted => true,
+            Standing::Deleted => !(known.unordered && known.hidden.contains(did)),
             _ => false,
         })
     }
@@ -165,7 +170,7 @@ impl Expected {
     /// somebody who has nothing.
     pub fn judges_actor(&self, did: &str, known: &Known) -> bool {
         let is_deleted = self.people.get(did).is_some_and(|person| person.standing == Standing::Deleted);
-        !is_deleted || known.seen.contains(did)
+        !is_deleted || known.seen.contains(did) && self.judges(did, known)
     }
 }
 

@@ -18,6 +18,8 @@ const SIGKILL: i32 = 9;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Hours that pass for jobs that wait.
 const HURRY_EVERY: Duration = Duration::from_secs(3);
+/// For how long people are missing before hosts are asked.
+const DISCOVER_AFTER: Duration = Duration::from_secs(12);
 /// Where plays say that track pages live.
 const PUBLIC_URL: &str = "http://plyr.example";
 
@@ -165,10 +167,11 @@ impl Stage {
     async fn agree(&mut self, expected: &Expected) -> Result<Duration, String> {
         let started = Instant::now();
         let (mut moved_at, mut hurried_at, mut before) = (started, started, Vec::new());
+        let mut may_discover = !self.scene.loses_nothing();
         let patience = Duration::from_secs(super::number("PLYR_SIM_PATIENCE").unwrap_or(45));
         loop {
             self.revive().await?;
-            let found = found::tables(&self.plyr.db.pool, expected, self.scene.loses_nothing()).await;
+            let found = found::tables(&self.plyr.db.pool, expected, &self.scene).await;
             // The world has its servers on these threads.
             let differing = tokio::task::block_in_place(|| match found {
                 Ok((found, known)) => differences(&expected.tables(&known), &found),
@@ -183,11 +186,26 @@ impl Stage {
                 let shown = before.iter().take(12).cloned().collect::<Vec<_>>().join("\n  ");
                 return Err(format!("{} differences, none of which goes away:\n  {shown}", before.len()));
             }
+            if moved_at.elapsed() > DISCOVER_AFTER
+                && std::mem::take(&mut may_discover)
+                && before.iter().any(|line| line.starts_with("actor ") && line.contains(": missing"))
+            {
+                self.discover().await;
+                moved_at = Instant::now();
+            }
             if hurried_at.elapsed() > HURRY_EVERY {
                 self.hurry().await;
                 hurried_at = Instant::now();
             }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Of whom every word was lost, nobody can know: then their hosts are asked whom they have, as an operator would.
+    async fn discover(&self) {
+        for host in self.net.host_upstreams() {
+            let host = host.replace("repos+ws", "http");
+            self.output(&["backfill", "--from", &host]).await.ok();
         }
     }
 
