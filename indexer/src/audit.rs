@@ -10,6 +10,7 @@ use crate::apply::batch::apply_all;
 use crate::backfill::Failure;
 use crate::change::{Input, RepoSnapshot};
 use crate::pds::{self, PdsError};
+use crate::record::BSKY_PROFILE;
 use crate::syntax::Did;
 
 /// How often a repo that differs is looked at again before that is drift: what is on its way arrives in seconds.
@@ -68,8 +69,12 @@ impl Difference {
 /// The repos to look at: so many at random, or all. Only people whom their PDS shows.
 pub async fn choose(indexer: &Indexer, sample: Option<u32>) -> sqlx::Result<Vec<Did>> {
     let dids = sqlx::query_scalar!(
-        "select r.did from repo r join actor a on a.did = r.did where a.active order by random() limit $1",
-        sample.map(i64::from)
+        "select r.did from repo r join actor a on a.did = r.did
+         where a.active and (r.state <> 'unknown'
+           or exists (select from record where record.did = r.did and collection <> $2))
+         order by random() limit $1",
+        sample.map(i64::from),
+        BSKY_PROFILE
     )
     .fetch_all(&indexer.door.pool)
     .await?;

@@ -122,6 +122,8 @@ async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome
             Err(error) => match error.status() {
                 // A host that lost its data says so too: only together with an event is it a deletion.
                 Some(Status::Deleted) if is_called_deleted => Some(Status::Deleted),
+                // Somebody else says that it is not to be seen, and it cannot be: hidden, and nothing erased.
+                Some(Status::Deleted) if pending.status != Status::Active => Some(pending.status),
                 _ if sabotage::is_on("unknown-is-gone") => Some(Status::Deleted),
                 Some(Status::Deleted) | None => return Ok(ask_again(did, pending, &error)),
                 standing => standing,

@@ -11,6 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::truth::{Account, Record, Repo, Standing, Truth};
 use project::{Count, Projected};
@@ -68,6 +69,11 @@ pub struct Known {
     pub followed: BTreeSet<String>,
     /// Of whose repos any rev was ever proven.
     pub seen: BTreeSet<String>,
+    /// Who is hidden, but not as deleted.
+    pub hidden: BTreeSet<String>,
+    /// Hosts were read each by itself: a deletion may have come before anything made the account known, and been no news
+    /// then. So it may be hidden for another reason.
+    pub unordered: bool,
     /// Nothing was lost without a word. Otherwise what people have whose repos are not followed is as old as what was seen
     /// of them.
     pub nothing_lost: bool,
@@ -130,7 +136,7 @@ impl Expected {
             if !person.must && !known.actors.contains(did) {
                 continue;
             }
-            if person.standing != Standing::Deleted || known.seen.contains(did) {
+            if self.judges_actor(did, known) {
                 put("actor", did, person.actor.clone());
             }
             if !self.judges(did, known) || person.standing == Standing::Deleted {
@@ -155,7 +161,7 @@ impl Expected {
     pub fn judges(&self, did: &str, known: &Known) -> bool {
         self.people.get(did).is_none_or(|person| match person.standing {
             Standing::Active => person.tracked || known.nothing_lost || known.followed.contains(did),
-            Standing::Deleted => true,
+            Standing::Deleted => !(known.unordered && known.hidden.contains(did)),
             _ => false,
         })
     }
@@ -164,7 +170,7 @@ impl Expected {
     /// somebody who has nothing.
     pub fn judges_actor(&self, did: &str, known: &Known) -> bool {
         let is_deleted = self.people.get(did).is_some_and(|person| person.standing == Standing::Deleted);
-        !is_deleted || known.seen.contains(did)
+        !is_deleted || known.seen.contains(did) && self.judges(did, known)
     }
 }
 
@@ -202,8 +208,9 @@ impl Person {
         let is_ours = kind != project::Kind::BskyProfile;
         self.tracked |= is_ours;
         self.must |= is_ours && self.standing == Standing::Active;
-        let value: String = record.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let row = json!({"cid": record.cid, "value": value, "proven": true});
+        let digest = Sha256::digest(&record.bytes);
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let row = json!({"cid": record.cid, "value_sha256": digest, "proven": true});
         self.rows.push(("record", uri.clone(), row));
         let read =
             check::check(kind, collection, rkey, record).and_then(|()| reader.read(kind, did, path, record));

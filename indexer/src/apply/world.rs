@@ -298,6 +298,9 @@ impl<'a> World<'a> {
         if held.status == Some(status) && held.pending.is_none() {
             return;
         }
+        // Whatever others say after it: that it was told of a deletion is what makes one of a PDS that knows it no more.
+        let of_deletion = held.pending.filter(|said| *said == Status::Deleted);
+        let status = of_deletion.unwrap_or(status);
         held.pending = Some(status);
         if sabotage::is_on("account-ignored") {
             return;

@@ -6,6 +6,8 @@ use serde_json::Value;
 use sim::oracle::{Expected, Known, Tables};
 use sqlx::{Connection, PgConnection, PgPool};
 
+use super::scene::Scene;
+
 /// (table, query of key, DID and row). Times as microseconds, and no column that depends on when something was seen.
 const QUERIES: [(&str, &str); 13] = [
     (
@@ -20,7 +22,7 @@ const QUERIES: [(&str, &str); 13] = [
     ),
     (
         "record",
-        "select uri, did, jsonb_build_object('cid', cid, 'value', encode(value, 'hex'), 'proven', proven) from record
+        "select uri, did, jsonb_build_object('cid', cid, 'value_sha256', encode(sha256(value), 'hex'), 'proven', proven) from record
          where cid is not null",
     ),
     ("record_problem", "select uri, did, '{}'::jsonb from record where cid is not null and problem is not null"),
@@ -78,13 +80,15 @@ const QUERIES: [(&str, &str); 13] = [
 ];
 
 /// Everything in one snapshot, without the rows of people that the oracle does not judge; and who is known.
-pub async fn tables(pool: &PgPool, expected: &Expected, nothing_lost: bool) -> sqlx::Result<(Tables, Known)> {
+pub async fn tables(pool: &PgPool, expected: &Expected, scene: &Scene) -> sqlx::Result<(Tables, Known)> {
     let mut db = pool.acquire().await?;
     let mut tx = db.begin_with("begin isolation level repeatable read").await?;
     let mut known = Known {
         actors: dids(&mut tx, "select did from actor").await?,
         seen: dids(&mut tx, "select did from repo where coalesce(rev, seen_rev) is not null").await?,
-        nothing_lost,
+        hidden: dids(&mut tx, "select did from actor where not active and status <> 'deleted'").await?,
+        unordered: scene.reads_hosts(),
+        nothing_lost: scene.loses_nothing(),
         ..Known::default()
     };
     let mut tables = Tables::new();

@@ -89,13 +89,20 @@ impl Scene {
         (faults.drops, faults.blind_sources) == (0.0, 0.0)
     }
 
+    /// Whether hosts are read each by itself, at least for a while.
+    pub fn reads_hosts(&self) -> bool {
+        self.upstream == Upstream::Hosts || self.trouble == Trouble::Switch(Upstream::Hosts)
+    }
+
     /// Repos come in stretches of a few records, so that small ones have several.
     pub fn has_short_stretches(&self) -> bool {
         self.seed.is_multiple_of(3) || matches!(self.trouble, Trouble::Death("stretch-applied", _))
     }
 
     fn is_compared(&self) -> bool {
-        !self.seed.is_multiple_of(4)
+        // A Jetstream tells nothing of commits to other collections: only a comparison shows the head.
+        let tells_heads = !matches!(self.upstream, Upstream::Jetstream1 | Upstream::Jetstream2);
+        !(self.seed.is_multiple_of(4) && tells_heads)
     }
 
     /// `PLYR_COMPARE_EVERY`.

@@ -15,6 +15,11 @@ use crate::world::postgres::{Database, Postgres};
 /// The world moves so often; between, plyr reads.
 const SLICES: u32 = 24;
 const SIGKILL: i32 = 9;
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Hours that pass for jobs that wait.
+const HURRY_EVERY: Duration = Duration::from_secs(3);
+/// For how long people are missing before hosts are asked.
+const DISCOVER_AFTER: Duration = Duration::from_secs(12);
 /// Where plays say that track pages live.
 const PUBLIC_URL: &str = "http://plyr.example";
 
@@ -123,7 +128,6 @@ impl Stage {
         }
         self.deaths += 1;
         self.plyr.set("PLYR_SABOTAGE", &sabotage(&self.scene, None));
-        self.net.advance(10).await;
         self.outlive().await;
         self.plyr.start_or_end().await;
         Ok(())
@@ -138,11 +142,11 @@ impl Stage {
         if !broken.is_empty() {
             return Err(broken.join("\n"));
         }
-        let rebuilt = self.output(&["rebuild"])?;
+        let rebuilt = self.output(&["rebuild"]).await?;
         if !rebuilt.contains(" 0 counts mended") {
             return Err(format!("a number was wrong: {rebuilt}"));
         }
-        let audited = self.output(&["audit", "--all"])?;
+        let audited = self.output(&["audit", "--all"]).await?;
         // A rebuild and a look at everything change nothing.
         self.agree(&expected)
             .await
@@ -162,26 +166,46 @@ impl Stage {
 
     async fn agree(&mut self, expected: &Expected) -> Result<Duration, String> {
         let started = Instant::now();
-        let (mut moved_at, mut before) = (Instant::now(), Vec::new());
+        let (mut moved_at, mut hurried_at, mut before) = (started, started, Vec::new());
+        let mut may_discover = !self.scene.loses_nothing();
         let patience = Duration::from_secs(super::number("PLYR_SIM_PATIENCE").unwrap_or(45));
         loop {
             self.revive().await?;
-            let differing =
-                match found::tables(&self.plyr.db.pool, expected, self.scene.loses_nothing()).await {
-                    Ok((found, known)) => differences(&expected.tables(&known), &found),
-                    Err(error) => vec![format!("the tables cannot be read: {error}")],
-                };
+            let found = found::tables(&self.plyr.db.pool, expected, &self.scene).await;
+            // The world has its servers on these threads.
+            let differing = tokio::task::block_in_place(|| match found {
+                Ok((found, known)) => differences(&expected.tables(&known), &found),
+                Err(error) => vec![format!("the tables cannot be read: {error}")],
+            });
             if differing.is_empty() {
                 return Ok(started.elapsed());
             }
             if differing != before {
                 (moved_at, before) = (Instant::now(), differing);
             } else if moved_at.elapsed() > patience {
-                let shown = before.iter().take(25).cloned().collect::<Vec<_>>().join("\n  ");
+                let shown = before.iter().take(12).cloned().collect::<Vec<_>>().join("\n  ");
                 return Err(format!("{} differences, none of which goes away:\n  {shown}", before.len()));
             }
-            self.hurry().await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            if moved_at.elapsed() > DISCOVER_AFTER
+                && std::mem::take(&mut may_discover)
+                && before.iter().any(|line| line.starts_with("actor ") && line.contains(": missing"))
+            {
+                self.discover().await;
+                moved_at = Instant::now();
+            }
+            if hurried_at.elapsed() > HURRY_EVERY {
+                self.hurry().await;
+                hurried_at = Instant::now();
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Of whom every word was lost, nobody can know: then their hosts are asked whom they have, as an operator would.
+    async fn discover(&self) {
+        for host in self.net.host_upstreams() {
+            let host = host.replace("repos+ws", "http");
+            self.output(&["backfill", "--from", &host]).await.ok();
         }
     }
 
@@ -199,8 +223,11 @@ impl Stage {
         sqlx::query(sql).execute(&self.plyr.db.pool).await.ok();
     }
 
-    fn output(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = self.plyr.command(arguments).output().map_err(|error| error.to_string())?;
+    async fn output(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = self.plyr.command(arguments);
+        // Not on a thread of the world's servers, which it asks.
+        let output = tokio::task::spawn_blocking(move || command.output()).await;
+        let output = output.map_err(|panic| panic.to_string())?.map_err(|error| error.to_string())?;
         let (said, errors) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if output.status.success() {
