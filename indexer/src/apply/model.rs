@@ -16,7 +16,6 @@ use crate::change::Asked;
 use crate::syntax::Tid;
 use host::{Host, Message, Snapshot, Values, cid, root, tid, uri};
 
-
 #[derive(Default)]
 struct Door {
     repo: Repo,
