@@ -17,7 +17,7 @@ web_inputs := $(shell find $(web)/src $(web)/public 2>/dev/null; find $(web) -ma
 # The steps of one goal come in order: installing, then building, then running.
 .NOTPARALLEL:
 
-.PHONY: help demo demo-reset test soak mutants check fmt build web setup setup-demo sqlx
+.PHONY: help demo demo-reset test soak fuzz mutants bench check fmt build web setup setup-demo sqlx
 
 help:
 	@printf '%s\n' \
@@ -26,7 +26,9 @@ help:
 	  'make test         every test, against a real PDS, Postgres and browser' \
 	  'make soak         what takes too long for every run: 400,000 random histories, properties with many cases, 500 worlds' \
 	  'make mutants      switch each planted bug on and see which test notices; writes MUTANTS.md' \
-  'make check        formatting, clippy and svelte-check, all warnings denied' \
+	  'make fuzz         look for bytes that break a decoder, FUZZ_SECONDS (60) for each; needs nightly Rust' \
+	  'make bench        how fast it is, beside the limits of this machine (BENCH=decode takes one)' \
+	  'make check        formatting, clippy and svelte-check, all warnings denied' \
 	  'make build        the plyr binary with its web player, in $(target)/debug' \
 	  'make web          the web player alone, in $(web)/dist' \
 	  'make setup        install what is missing (Debian packages through apt-get, Node packages through npm)' \
@@ -50,6 +52,13 @@ soak: setup-demo
 
 mutants: setup $(web_built)
 	scripts/mutants.sh
+
+# BENCH=decode takes one; the table goes to the standard output.
+bench: setup-demo
+	cargo run --release -p bench -- $(BENCH)
+
+fuzz:
+	@scripts/fuzz.sh
 
 check: setup $(web_built)
 	cargo fmt --all --check

@@ -15,3 +15,14 @@ create index problem_kind_idx on problem (kind, id);
 alter table problem
   add column attempts integer not null default 0,
   add column tried_at timestamptz; -- the last time
+
+-- A handle that cannot be looked up is shown for a while longer, and everybody is looked at again now and then: what a
+-- domain says may change without an event.
+alter table actor
+  add column handle_at timestamptz, -- when the handle was last verified; null = there is none
+  add column looked_at timestamptz; -- last look at the DID document, successful or not
+update actor set handle_at = case when handle is not null then coalesce(resolved_at, now()) end, looked_at = resolved_at;
+create index actor_looked_idx on actor (looked_at) where status <> 'deleted';
+-- An erased account's sign-ins and places in lists are found by these.
+create index oauth_flow_did_idx on oauth_flow (did);
+create index backfill_repo_did_idx on backfill_repo (did);

@@ -87,9 +87,17 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The records of ours, of those who have any that makes us follow them.
 fn records(truth: &Truth) -> usize {
+    let registry = Registry::new("fm.plyr", "https://plyr.example/".parse().expect("a URL"));
+    let ours = |path: &str| registry.get(path.split_once('/')?.0);
     let active = truth.accounts.values().filter(|account| account.standing == Standing::Active);
-    active.filter_map(|account| account.repo.as_ref()).map(|repo| repo.records.len()).sum()
+    active
+        .filter_map(|account| account.repo.as_ref())
+        .map(|repo| repo.records.keys().filter_map(|path| ours(path)).collect::<Vec<_>>())
+        .filter(|found| found.iter().any(|collection| collection.tracks))
+        .map(|found| found.len())
+        .sum()
 }
 
 async fn database() -> anyhow::Result<PgPool> {

@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use url::Url;
 
+use crate::apply::batch::apply_all;
+use crate::change::{Input, Status};
 use crate::pds;
 use crate::sabotage;
 use crate::syntax::Did;
@@ -41,6 +43,7 @@ const AT_ONCE: usize = 64;
 struct Held {
     did: Did,
     rev: String,
+    is_active: bool,
 }
 
 /// What a comparison found.
@@ -54,6 +57,8 @@ pub struct Summary {
     pub unknown: usize,
     /// Their PDS says that they are not to be seen; to be confirmed.
     pub absent: usize,
+    /// They are hidden here, and their PDS shows them; to be confirmed, too.
+    pub back: usize,
 }
 
 /// Compares when it is owed and every so often, until told to stop. Of all processes, one does it at a time.
@@ -123,6 +128,7 @@ pub async fn compare(indexer: &Indexer, patience: Duration) -> anyhow::Result<Su
             Told::Same => {}
             Told::Rev(rev) => suspects.push((did, rev)),
             Told::Absent => summary.absent += 1,
+            Told::Back => summary.back += 1,
             Told::Nothing => {
                 summary.unknown += 1;
                 due.push(did);
@@ -141,18 +147,19 @@ pub async fn compare(indexer: &Indexer, patience: Duration) -> anyhow::Result<Su
     due.extend(behind);
     job::enqueue_resyncs(pool, &due).await.context("asking for repos to be read")?;
     compared(pool, began_at).await?;
-    let Summary { compared, behind, unknown, absent } = summary;
+    let Summary { compared, behind, unknown, absent, back } = summary;
     info!(
         compared,
         behind,
         unknown,
         absent,
+        back,
         seconds = started.elapsed().as_secs(),
         "compared with the PDSes"
     );
     metrics::histogram!("plyr_compare_seconds").record(started.elapsed().as_secs_f64());
     for (found, count) in
-        [("compared", compared), ("behind", behind), ("unknown", unknown), ("absent", absent)]
+        [("compared", compared), ("behind", behind), ("unknown", unknown), ("absent", absent), ("back", back)]
     {
         metrics::counter!("plyr_compare_repos_total", "found" => found).increment(count as u64);
     }
@@ -165,19 +172,23 @@ async fn compared(pool: &PgPool, began_at: DateTime<Utc>) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// The repos that we follow and take to be whole, by the origin of their PDS as last seen. Those in another state are
-/// owed a reading already.
+/// The repos that we follow and take to be whole, by the origin of their PDS as last seen, and those of hidden people, whose
+/// return may have passed unheard. Those in another state are owed a reading already.
 async fn held(pool: &PgPool) -> sqlx::Result<HashMap<Option<String>, Vec<Held>>> {
     let rows = sqlx::query!(
-        r#"select r.did, r.rev as "rev!", a.pds as "pds?" from repo r join actor a on a.did = r.did
-           where a.active and r.state = 'synchronized' and r.rev is not null"#
+        r#"select r.did, coalesce(r.rev, '') as "rev!", a.pds as "pds?", a.active as "active!"
+           from repo r join actor a on a.did = r.did
+           where a.active and r.state = 'synchronized' and r.rev is not null
+              or not a.active and a.status <> 'deleted'"#
     )
     .fetch_all(pool)
     .await?;
     let mut held: HashMap<Option<String>, Vec<Held>> = HashMap::new();
     for row in rows {
         let Ok(did) = row.did.parse() else { continue };
-        held.entry(row.pds).or_default().push(Held { did, rev: row.rev });
+        // No list tells of the hidden.
+        let pds = row.pds.filter(|_| row.active);
+        held.entry(pds).or_default().push(Held { did, rev: row.rev, is_active: row.active });
     }
     Ok(held)
 }
@@ -188,6 +199,7 @@ enum Told {
     Same,
     Rev(String),
     Absent,
+    Back,
     Nothing,
 }
 
@@ -208,6 +220,11 @@ async fn ask(indexer: &Indexer, held: HashMap<Option<String>, Vec<Held>>) -> Vec
     let asked = stream::iter(single).map(|repo| async move {
         let told = match pds::patiently(|| pds::latest_commit(indexer, &repo.did)).await {
             Ok(_) if sabotage::is_on("compare-finds-nothing") => Told::Same,
+            Ok(_) if !repo.is_active => {
+                let news = Input::Account { did: repo.did.clone(), status: Status::Active };
+                apply_all(&indexer.door, vec![news], None).await;
+                Told::Back
+            }
             Ok(latest) if latest.rev.as_str() == repo.rev => Told::Same,
             Ok(latest) => Told::Rev(latest.rev.to_string()),
             Err(error) if error.status().is_some() => {
@@ -249,7 +266,7 @@ async fn look_up(indexer: &Indexer, pds: &Url, repos: Vec<Held>) -> (Vec<(Did, T
         }
         cursor = next;
     }
-    (told, missing.into_iter().map(|(did, rev)| Held { did, rev }).collect())
+    (told, missing.into_iter().map(|(did, rev)| Held { did, rev, is_active: true }).collect())
 }
 
 /// Of repos that stood elsewhere, those that still do once the stream had time to bring what their PDSes had then.

@@ -169,7 +169,7 @@ pub const KINDS: [&str; 7] = [MEET, ACCOUNT, RESYNC, BLOB, PROVE, INTENT, UPLOAD
 
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
 const SLOTS: [(&str, usize); 7] =
-    [(INTENT, 6), (ACCOUNT, 4), (MEET, 6), (PROVE, 4), (UPLOAD, 2), (RESYNC, 3), (BLOB, 6)];
+    [(INTENT, 6), (ACCOUNT, 16), (MEET, 6), (PROVE, 4), (UPLOAD, 2), (RESYNC, 3), (BLOB, 6)];
 
 /// How long one attempt may take. Sending a long mix to a slow PDS takes its time; it watches its own progress.
 fn patience(kind: &str) -> Duration {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::Utc;
 use rand::Rng;
 
 use crate::Indexer;
-use crate::apply::account::{self, HandleNow};
+use crate::apply::account::{self, HandleNow, Pending};
 use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;
@@ -42,15 +43,24 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
 
 /// Looks at a person's DID document and handle as they are now, and at their Bluesky profile if we never did.
 async fn meet(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
-    let document = match indexer.identity.refresh(did).await {
+    // Asked anew: what brought us here may have happened after whatever we know.
+    let document = match indexer.identity.renew(did).await {
         Ok(document) => document,
+        // A directory that talks nonsense of somebody known says nothing of them.
+        Err(error @ IdentityError::Unusable(_)) if account::doubt(&indexer.door, did).await? => {
+            tracing::warn!(%did, %error, "what was known of a person stands");
+            return Ok(Outcome::Done);
+        }
         // Nobody to meet; their records, if any, speak for themselves.
         Err(error @ (IdentityError::NotFound | IdentityError::Tombstoned | IdentityError::Unusable(_))) => {
             tracing::info!(%did, %error, "no identity");
             account::identify(&indexer.door, did, HandleNow::Is(None), None).await?;
             return Ok(Outcome::Done);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            account::doubt(&indexer.door, did).await?;
+            return Err(error.into());
+        }
     };
     let handle = indexer.identity.verified_handle(&document).await;
     let now = match &handle {
@@ -88,34 +98,51 @@ async fn fetch_profile(indexer: &Indexer, did: &Did) -> anyhow::Result<()> {
             apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
             Ok(())
         }
-        // An account that is switched off shows no profile; its status is another job's.
-        Err(error) if error.status().is_some() => Ok(()),
+        // An account that is switched off shows no profile.
+        Err(error) if error.status().is_some() => {
+            note_standing(indexer, did, &error).await;
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Asks the account's current PDS for its standing, and believes no other host. Unknown is not gone: without an answer
-/// nothing changes, and the question is asked again.
+/// nothing changes, and the question is asked again for as long as it takes.
 async fn confirm_account(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     let Some(pending) = account::pending(&indexer.door, did).await? else { return Ok(Outcome::Done) };
-    let status = match indexer.identity.refresh(did).await {
+    let is_called_deleted = [pending.status, pending.confirmed].contains(&Status::Deleted);
+    // Asked anew: an account that has just moved must not be judged by the host that it left.
+    let status = match indexer.identity.renew(did).await {
         _ if sabotage::is_on("account-believed-unconfirmed") => Some(pending.status),
         Err(IdentityError::Tombstoned) => Some(Status::Deleted),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Ok(ask_again(did, pending, &error.into())),
         Ok(document) => match pds::get_repo_status(indexer, &document).await {
             Ok(status) => status,
-            // A host that lost its data says so too: only together with the account's own event is it a deletion.
-            Err(error)
-                if error.status() == Some(Status::Deleted) && pending.status == Status::Deleted
-                    || sabotage::is_on("unknown-is-gone") =>
-            {
-                Some(Status::Deleted)
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => match error.status() {
+                // A host that lost its data says so too: only together with an event is it a deletion.
+                Some(Status::Deleted) if is_called_deleted => Some(Status::Deleted),
+                _ if sabotage::is_on("unknown-is-gone") => Some(Status::Deleted),
+                Some(Status::Deleted) | None => return Ok(ask_again(did, pending, &error)),
+                standing => standing,
+            },
         },
     };
     let settled = account::confirm(&indexer.door, did, pending, status).await?;
     Ok(if settled { Outcome::Done } else { Outcome::Later(Duration::ZERO) })
+}
+
+/// Between two questions about an account whose host does not answer.
+const ASK_AGAIN_MIN: Duration = Duration::from_secs(5);
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(600);
+
+/// The longer it has been unknown, the less often it is asked; but it never dies.
+fn ask_again(did: &Did, pending: Pending, error: &PdsError) -> Outcome {
+    let age = (Utc::now() - pending.since).to_std().unwrap_or_default();
+    let pause = (age / 4).clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX);
+    tracing::info!(%did, %error, said = pending.status.as_str(), pause_s = pause.as_secs(), "a standing is not known");
+    metrics::counter!("plyr_standings_unknown_total").increment(1);
+    Outcome::Later(pause)
 }
 
 /// Reads a repo from the account's PDS and settles every record against it. When the PDS refuses because of the account's

@@ -15,6 +15,9 @@ pub mod change;
 pub mod compare;
 pub mod dag;
 pub mod firehose;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod job;
 pub mod jobs;

@@ -117,7 +117,7 @@ pub async fn begin(pool: &PgPool, key: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Saves how a source is doing.
+/// Saves how a source is doing, and that somebody reads it.
 pub async fn save_health(pool: &PgPool, key: &str, health: &Health) -> sqlx::Result<()> {
     sqlx::query!(
         "update source set connected = $2, is_pds = $3,

@@ -13,7 +13,7 @@ impl Dice {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,7 +23,7 @@ impl Dice {
 
     /// A number from 0 up to, without, `end`; 0 when there is none.
     pub fn below(&mut self, end: usize) -> usize {
-        ((u128::from(self.next()) * end as u128) >> 64) as usize
+        ((u128::from(self.roll()) * end as u128) >> 64) as usize
     }
 
     /// A number from `start` up to, without, `end`.
@@ -34,7 +34,7 @@ impl Dice {
     /// True with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         // Always thrown, so that a probability of nothing moves nothing else.
-        let thrown = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
+        let thrown = (self.roll() >> 11) as f64 / (1u64 << 53) as f64;
         thrown < probability
     }
 
@@ -46,7 +46,7 @@ impl Dice {
 
     /// The index of a weight, as often as it weighs.
     pub fn weighed(&mut self, weights: &[f64]) -> usize {
-        let mut thrown = (self.next() >> 11) as f64 / (1u64 << 53) as f64 * weights.iter().sum::<f64>();
+        let mut thrown = (self.roll() >> 11) as f64 / (1u64 << 53) as f64 * weights.iter().sum::<f64>();
         weights
             .iter()
             .position(|weight| {
@@ -80,7 +80,7 @@ mod tests {
     fn chance_repeats_itself() {
         let throw = |seed, purpose| {
             let mut dice = Dice::new(seed, purpose);
-            [dice.next(), dice.next(), dice.below(10) as u64]
+            [dice.roll(), dice.roll(), dice.below(10) as u64]
         };
         assert_eq!(throw(7, "a"), throw(7, "a"));
         assert_ne!(throw(7, "a"), throw(7, "b"));

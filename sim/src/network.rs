@@ -1,15 +1,16 @@
 //! A world, served: PLC directory, hosts, relays, web servers of did:web accounts, all on loopback in this process.
 
 mod feed;
+mod server;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::jetstream::{self, Jetstream};
@@ -17,6 +18,7 @@ use crate::options::Options;
 use crate::serve::{self, Mishaps, Source};
 use crate::truth::Truth;
 use crate::world::{Addresses, World};
+use server::{Server, listen, start_again};
 
 /// Steps done before others may look at the world again.
 const STEPS_AT_ONCE: usize = 16;
@@ -51,66 +53,6 @@ pub struct Network {
     relays: Vec<Server>,
     webs: Vec<Server>,
     jetstreams: Arc<Vec<Jetstream>>,
-}
-
-/// One server and what it answers with.
-#[derive(Debug)]
-struct Server {
-    port: u16,
-    router: Router,
-    running: Option<(CancellationToken, JoinHandle<()>)>,
-}
-
-impl Server {
-    fn start(port: u16, listener: TcpListener, stop: CancellationToken, router: Router) -> Self {
-        let mut server = Server { port, router, running: None };
-        server.run(listener, stop);
-        server
-    }
-
-    fn run(&mut self, listener: TcpListener, stop: CancellationToken) {
-        let router = self.router.clone().layer(axum::Extension(stop.clone()));
-        let task = tokio::spawn({
-            let stop = stop.clone();
-            async move {
-                let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-                if let Err(error) = served.await {
-                    tracing::warn!(%error, "a simulated server ended");
-                }
-            }
-        });
-        self.running = Some((stop, task));
-    }
-
-    async fn stop(&mut self) {
-        if let Some((stop, task)) = self.running.take() {
-            stop.cancel();
-            task.await.ok();
-        }
-    }
-
-    fn origin(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some((stop, _)) = &self.running {
-            stop.cancel();
-        }
-    }
-}
-
-/// Listens on the next port wanted, or on any.
-async fn listen(next: &mut Option<u16>) -> anyhow::Result<(u16, TcpListener)> {
-    let wanted = next.unwrap_or(0);
-    if let Some(port) = next {
-        *port += 1;
-    }
-    let listener = TcpListener::bind(("127.0.0.1", wanted)).await;
-    let listener = listener.with_context(|| format!("cannot listen on 127.0.0.1:{wanted}"))?;
-    Ok((listener.local_addr()?.port(), listener))
 }
 
 impl Network {
@@ -303,13 +245,4 @@ impl Network {
     pub async fn start_plc(&mut self) -> anyhow::Result<()> {
         start_again(Some(&mut self.plc)).await
     }
-}
-
-async fn start_again(server: Option<&mut Server>) -> anyhow::Result<()> {
-    let server = server.context("no such server")?;
-    if server.running.is_none() {
-        let listener = TcpListener::bind(("127.0.0.1", server.port)).await?;
-        server.run(listener, CancellationToken::new());
-    }
-    Ok(())
 }

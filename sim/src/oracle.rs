@@ -66,6 +66,11 @@ pub struct Known {
     pub actors: BTreeSet<String>,
     /// Whose repos are followed: any state but `unknown`.
     pub followed: BTreeSet<String>,
+    /// Of whose repos any rev was ever proven.
+    pub seen: BTreeSet<String>,
+    /// Nothing was lost without a word. Otherwise what people have whose repos are not followed is as old as what was seen
+    /// of them.
+    pub nothing_lost: bool,
 }
 
 impl Expected {
@@ -125,8 +130,10 @@ impl Expected {
             if !person.must && !known.actors.contains(did) {
                 continue;
             }
-            put("actor", did, person.actor.clone());
-            if person.standing != Standing::Active {
+            if person.standing != Standing::Deleted || known.seen.contains(did) {
+                put("actor", did, person.actor.clone());
+            }
+            if !self.judges(did, known) || person.standing == Standing::Deleted {
                 continue;
             }
             if let Some(repo) =
@@ -145,10 +152,19 @@ impl Expected {
     }
 
     /// Whether rows of this account are judged. Those of hidden people are not; a deleted one's must be gone.
-    pub fn judges(&self, did: &str) -> bool {
-        self.people
-            .get(did)
-            .is_none_or(|person| matches!(person.standing, Standing::Active | Standing::Deleted))
+    pub fn judges(&self, did: &str, known: &Known) -> bool {
+        self.people.get(did).is_none_or(|person| match person.standing {
+            Standing::Active => person.tracked || known.nothing_lost || known.followed.contains(did),
+            Standing::Deleted => true,
+            _ => false,
+        })
+    }
+
+    /// Whether the `actor` row of this account is judged: a deleted one of whom nothing was ever seen may be taken for
+    /// somebody who has nothing.
+    pub fn judges_actor(&self, did: &str, known: &Known) -> bool {
+        let is_deleted = self.people.get(did).is_some_and(|person| person.standing == Standing::Deleted);
+        !is_deleted || known.seen.contains(did)
     }
 }
 

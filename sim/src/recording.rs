@@ -188,6 +188,7 @@ impl Writer {
             since,
             commit,
             blocks,
+            cut_bytes: 0,
             ops: vec![op],
             time: rfc3339(now_us),
         })

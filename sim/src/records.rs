@@ -118,7 +118,7 @@ pub fn any_kind(dice: &mut Dice) -> &'static Kind {
 
 /// Something that no lexicon knows of, with everything that the data model has.
 fn unknown(making: &mut Making<'_>) -> Value {
-    let number = making.dice.next();
+    let number = making.dice.roll();
     Value::map([
         ("whole", Value::Int((number >> 11) as i64 - (1 << 52))),
         ("raw", Value::Bytes(number.to_be_bytes().to_vec())),

@@ -71,10 +71,8 @@ pub(super) fn after_help() -> String {
 Example:
   A network with everything that can go wrong, in one terminal:
     plyr sim --faults all --rate 50
-  plyr on it, in another, with what the first line of the first one says under \"env\":
-    export PLYR_PLC_URL=http://127.0.0.1:4000 PLYR_HANDLE_RESOLVER_URL=http://127.0.0.1:4000
-    export PLYR_UPSTREAMS=repos+ws://127.0.0.1:4006 PLYR_PRIVATE_HOSTS=127.0.0.1:4000,…
-    plyr up --data-dir /tmp/simulated
+  plyr on it, in another: copy the line that the first one writes at its beginning, which is like
+    PLYR_PLC_URL=http://127.0.0.1:4000 PLYR_UPSTREAMS=repos+ws://127.0.0.1:4006 … plyr up --data-dir /tmp/simulated
 
 Faults, with their usual rates:
 {faults}"

@@ -310,3 +310,22 @@ fn problems_are_chosen_and_tried_again() {
     let settings = ["problems", "retry", "--plc-url", "http://127.0.0.1:2582"];
     assert_eq!(read(&settings).expect("it takes settings").config.plc_url.port(), Some(2582));
 }
+
+#[test]
+fn a_simulation_is_described_by_its_arguments() {
+    let simulated = |arguments: &[&str]| match read(&[&["sim"], arguments].concat()).expect("valid").command {
+        Command::Sim(simulation) => *simulation,
+        other => panic!("{other:?}"),
+    };
+    let usual = simulated(&[]);
+    assert_eq!((usual.options.accounts, usual.options.port, usual.rate), (2000, Some(4000), 20.0));
+    assert_eq!(usual.options.faults, sim::Faults::none());
+    let other = simulated(&["--seed", "7", "--faults", "drops=0.5,high-s", "--port", "0", "--rate", "200"]);
+    assert_eq!((other.options.seed, other.options.port, other.rate), (7, None, 200.0));
+    assert_eq!(other.options.faults.drops, 0.5);
+    assert!(error(&["sim", "--faults", "hail"]).starts_with("--faults: hail: no such fault"));
+    assert!(error(&["sim", "--rate=-1"]).starts_with("--rate"));
+    let mut help = cli::command_line();
+    let help = help.find_subcommand_mut("sim").expect("the command").render_long_help().to_string();
+    assert!(help.contains("plyr up --data-dir") && help.contains("forged-signatures"), "{help}");
+}

@@ -29,6 +29,9 @@ pub async fn simulate(simulation: Simulation) -> anyhow::Result<()> {
     }
     network.advance(history).await;
     println!("{}", ready(&network, &public_url));
+    let settings: Vec<String> =
+        network.env().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    eprintln!("plyr on it:\n  {} plyr up --data-dir /tmp/simulated", settings.join(" "));
     let mut stop = Box::pin(super::signalled());
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

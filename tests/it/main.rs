@@ -22,6 +22,7 @@ mod sim;
 mod sql;
 mod status;
 mod streams;
+mod truth;
 mod upload;
 mod whole;
 mod world;

@@ -84,7 +84,7 @@ fn rebuild_ends_in_the_same_rows() {
             "delete from plyr_like where uri <> (select min(uri) from plyr_like)",
             "update track set title = 'wrong'",
             "update subject_count set like_count = 99",
-            "insert into comment values ('at://did:plc:nobody/fm.plyr.comment/x', (select did from actor limit 1), 'at://x', 'c', 'ghost', 0, now(), null)",
+            "insert into comment select 'at://' || did || '/fm.plyr.comment/x', did, 'at://x', 'c', 'ghost', 0, now(), null from actor limit 1",
         ] {
             sqlx::query(sql).execute(&plyr.db.pool).await.expect(sql);
         }

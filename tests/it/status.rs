@@ -163,7 +163,6 @@ fn troubles_are_told_and_secrets_are_not() {
             ("gap", Some("jetstream2+wss://stream.example")),
             ("blind", Some("jetstream2+wss://stream.example")),
             ("lag", Some("jetstream2+wss://stream.example")),
-            ("backfillOwed", Some("jetstream2+wss://stream.example")),
             ("deadJobs", None),
         ] {
             let found = alarms.iter().any(|alarm| alarm["name"] == name && alarm["source"].as_str() == about);

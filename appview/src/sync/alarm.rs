@@ -68,7 +68,8 @@ fn of_source(source: &Source, now: DateTime<Utc>) -> Vec<Alarm> {
     if let Some(since) = source.blind_since {
         raise("blind", Some(since), "it brings nothing of the collections that other sources bring".into());
     }
-    if source.backfilled_at.is_none() {
+    // A Jetstream lists no repos: there is nothing that could be read.
+    if source.kind == "repos" && source.backfilled_at.is_none() {
         raise("backfillOwed", Some(source.owed_at), "its repos are yet to be read as a whole".into());
     }
     let owed_at = source.compare_owed_at;
@@ -89,6 +90,7 @@ mod tests {
     fn well() -> Source {
         Source {
             key: "repos+wss://relay.example".into(),
+            kind: "repos".into(),
             connected: true,
             heard_at: Some(at(60)),
             lag_ms: Some(200),
@@ -120,6 +122,7 @@ mod tests {
         assert_eq!(names(|source| source.gap_at = Some(at(3))), ["gap"]);
         assert_eq!(names(|source| source.blind_since = Some(at(3))), ["blind"]);
         assert_eq!(names(|source| source.backfilled_at = None), ["backfillOwed"]);
+        assert!(names(|source| (source.backfilled_at, source.kind) = (None, "jetstream2".into())).is_empty());
         assert_eq!(names(|source| source.compare_owed_at = at(44)), ["compareOwed"]);
         assert!(names(|source| source.compare_owed_at = at(46)).is_empty());
         assert_eq!(names(|source| source.compared_at = None), ["gap", "compareOwed"]);

@@ -25,7 +25,11 @@ pub enum HandleNow<'a> {
     Unknown,
 }
 
-/// Writes what a DID document and its handle say now.
+/// For so long a handle goes on being shown that cannot be looked up: a name server that is away for a weekend takes
+/// nobody's name, and a domain that is gone does not keep one for ever.
+pub const HANDLE_GRACE_DAYS: i32 = 7;
+
+/// Writes what a DID document and its handle say now. Of a deleted person nothing is kept.
 pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option<&str>) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
     sqlx::query!("insert into repo (did) values ($1) on conflict do nothing", did.as_str())
@@ -36,11 +40,24 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
         HandleNow::Is(handle) => (true, handle.map(Handle::as_str)),
         HandleNow::Unknown => (false, None),
     };
+    // In one order: two people who exchange their handles are looked at at the same time.
+    let people = sqlx::query!(
+        "select did, status from actor where did = $1 or handle = $2 order by did for update",
+        did.as_str(),
+        handle
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if people.iter().any(|row| row.did == did.as_str() && row.status == Status::Deleted.as_str()) {
+        return Ok(());
+    }
     let moved = sqlx::query_scalar!(
-        r#"insert into actor (did, handle, pds, resolved_at) values ($1, $2, $3, now())
+        r#"insert into actor (did, handle, handle_at, pds, resolved_at, looked_at)
+           values ($1, $2, case when $2::text is not null then now() end, $3, now(), now())
            on conflict (did) do update set handle = case when $4 then excluded.handle else actor.handle end,
-                                           pds = excluded.pds, resolved_at = now()
-           returning (select old.handle is distinct from $2 from actor old where old.did = $1) as "moved""#,
+                                           handle_at = case when $4 then excluded.handle_at else actor.handle_at end,
+                                           pds = excluded.pds, resolved_at = now(), looked_at = now()
+           returning (select $4 and old.handle is distinct from $2 from actor old where old.did = $1) as "moved""#,
         did.as_str(),
         handle,
         pds,
@@ -48,18 +65,60 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
     )
     .fetch_one(&mut *tx)
     .await?;
-    if let Some(handle) = handle {
-        // A handle has one holder: whoever had it before will be told by their own DID document.
-        sqlx::query!("update actor set handle = null where handle = $1 and did <> $2", handle, did.as_str())
-            .execute(&mut *tx)
-            .await?;
-    }
     let mut effects = Effects::default();
     if moved != Some(false) {
         effects.repaint(did.as_str());
     }
+    if let Some(handle) = handle {
+        // A handle has one holder: whoever had it before will be told by their own DID document.
+        let losers = sqlx::query_scalar!(
+            "update actor set handle = null, handle_at = null where handle = $1 and did <> $2 returning did",
+            handle,
+            did.as_str()
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        losers.iter().for_each(|loser| effects.repaint(loser));
+    }
+    if !known {
+        expire_handle(&mut tx, did, &mut effects).await?;
+    }
     effects.carry_out(&mut tx).await?;
-    tx.commit().await
+    tx.commit().await?;
+    // Before what is asked of them next is answered: nothing that they write after that may pass by.
+    door.expect(did);
+    Ok(())
+}
+
+/// Notes that nobody could say who this is now. What was known stands, the handle for a while. Returns whether anything was.
+pub async fn doubt(door: &Door, did: &Did) -> sqlx::Result<bool> {
+    let mut tx = door.pool.begin().await?;
+    let noted = sqlx::query!(
+        "update actor set looked_at = now() where did = $1 and resolved_at is not null",
+        did.as_str()
+    )
+    .execute(&mut *tx)
+    .await?;
+    let mut effects = Effects::default();
+    expire_handle(&mut tx, did, &mut effects).await?;
+    effects.carry_out(&mut tx).await?;
+    tx.commit().await?;
+    Ok(noted.rows_affected() > 0)
+}
+
+async fn expire_handle(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx::Result<()> {
+    let expired = sqlx::query!(
+        "update actor set handle = null, handle_at = null
+         where did = $1 and handle is not null and handle_at < now() - make_interval(days => $2)",
+        did.as_str(),
+        HANDLE_GRACE_DAYS
+    )
+    .execute(db)
+    .await?;
+    if expired.rows_affected() > 0 {
+        effects.repaint(did.as_str());
+    }
+    Ok(())
 }
 
 /// Makes a person known who came to us by themselves, whatever they have or have not written yet: their repo is followed
@@ -82,23 +141,28 @@ pub async fn welcome(door: &Door, did: &Did) -> sqlx::Result<()> {
 pub struct Pending {
     /// What it said.
     pub status: Status,
+    /// What was confirmed last.
+    pub confirmed: Status,
     /// When, to tell it from what is said later.
     pub since: DateTime<Utc>,
 }
 
 /// What waits to be confirmed of an account.
 pub async fn pending(door: &Door, did: &Did) -> sqlx::Result<Option<Pending>> {
-    let row = sqlx::query!("select pending_status, pending_since from actor where did = $1", did.as_str())
-        .fetch_optional(&door.pool)
-        .await?;
+    let row =
+        sqlx::query!("select status, pending_status, pending_since from actor where did = $1", did.as_str())
+            .fetch_optional(&door.pool)
+            .await?;
     Ok(row.and_then(|row| {
         let status = Status::from_word(&row.pending_status?)?;
-        Some(Pending { status, since: row.pending_since? })
+        let confirmed = Status::from_word(&row.status)?;
+        Some(Pending { status, confirmed, since: row.pending_since? })
     }))
 }
 
 /// Writes what the account's current PDS answered about `asked`, and moves the numbers that depend on it; none leaves the
-/// status as it is. Returns false, and changes nothing, when something else has been said meanwhile: ask again.
+/// status as it is. Returns false when something else has been said meanwhile: ask again. The answer holds all the same,
+/// else whoever goes on talking could keep it from ever being heard.
 pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Status>) -> sqlx::Result<bool> {
     let mut tx = door.pool.begin().await?;
     let repo = sqlx::query!("select state from repo where did = $1 for update", did.as_str())
@@ -108,15 +172,16 @@ pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Stat
         .fetch_optional(&mut *tx)
         .await?;
     let Some(row) = row else { return Ok(true) };
-    if row.pending_since.is_some_and(|since| since != asked.since) {
-        return Ok(false);
-    }
+    let is_settled = row.pending_since.is_none_or(|since| since == asked.since);
     let before = Status::from_word(&row.status).unwrap_or(Status::Active);
     let now = answer.unwrap_or(before);
     sqlx::query!(
-        "update actor set status = $2, pending_status = null, pending_since = null where did = $1",
+        "update actor set status = $2, pending_status = case when $3 then null else pending_status end,
+                          pending_since = case when $3 then null else pending_since end
+         where did = $1",
         did.as_str(),
-        now.as_str()
+        now.as_str(),
+        is_settled
     )
     .execute(&mut *tx)
     .await?;
@@ -138,8 +203,11 @@ pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Stat
         tracing::info!(%did, before = before.as_str(), now = now.as_str(), "account status confirmed");
     }
     effects.carry_out(&mut tx).await?;
+    if now == Status::Deleted {
+        forget(&mut tx, did).await?;
+    }
     tx.commit().await?;
-    Ok(true)
+    Ok(is_settled)
 }
 
 /// Asks for what was not fetched while the person was away.
@@ -213,8 +281,6 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
         }
     }
     sqlx::query!("delete from record where did = $1", did.as_str()).execute(&mut *db).await?;
-    sqlx::query!("delete from problem where did = $1", did.as_str()).execute(&mut *db).await?;
-    sqlx::query!("delete from upload where did = $1", did.as_str()).execute(&mut *db).await?;
     sqlx::query!(
         r#"update repo set synced_rev = greatest(rev, seen_rev, synced_rev), state = 'unknown', trail = '{}',
                            resync_rev = null, resync_upto = null, verified_at = $2
@@ -224,7 +290,7 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
     )
     .execute(&mut *db)
     .await?;
-    sqlx::query!("update actor set handle = null, pds = null where did = $1", did.as_str())
+    sqlx::query!("update actor set handle = null, handle_at = null, pds = null where did = $1", did.as_str())
         .execute(db)
         .await?;
     Ok(())
@@ -233,6 +299,41 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
 /// Between which texts all URIs of a person's records sort, and nobody else's.
 pub(super) fn uris_of(did: &Did) -> (String, String) {
     (format!("at://{did}/"), format!("at://{did}0"))
+}
+
+/// Erases what else there is of a deleted account: what was kept aside of it, what it asked us to do, by which sessions, and
+/// the names under which our API knew its things. What other people wrote about them is theirs. Bytes are the collector's.
+async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
+    let (from, to) = uris_of(did);
+    let did = did.as_str();
+    sqlx::query!("delete from subject_count where uri >= $1 and uri < $2 and like_count = 0 and comment_count = 0 and play_count = 0", from, to)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query!(
+        "delete from public_id where kind = any(array['track', 'comment']) and uri >= $1 and uri < $2",
+        from,
+        to
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!("delete from problem where did = $1", did).execute(&mut *db).await?;
+    // One that runs finds nothing left to do.
+    sqlx::query!(
+        "delete from job where state <> 'running' and (
+           kind = any(array['meet', 'account', 'resync', 'prove']) and key = $1
+           or kind = 'intent' and key >= $1 || ' ' and key < $1 || '!'
+           or kind = 'upload' and key in (select id from upload where did = $1))",
+        did
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!("delete from backfill_repo where did = $1", did).execute(&mut *db).await?;
+    sqlx::query!("delete from oauth_flow where did = $1", did).execute(&mut *db).await?;
+    // Tokens on their way to a web app go with their session.
+    sqlx::query!("delete from session where did = $1", did).execute(&mut *db).await?;
+    sqlx::query!("delete from upload where did = $1", did).execute(&mut *db).await?;
+    sqlx::query!("delete from intent where did = $1", did).execute(db).await?;
+    Ok(())
 }
 
 /// URIs of a person's projections of one kind.

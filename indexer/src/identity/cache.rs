@@ -97,6 +97,12 @@ impl Documents {
         slot.or_insert_with_if(ask, |entry| entry.is_before(not_before)).await.into_value().answer
     }
 
+    /// The answer to a question put from now on. The last document goes on standing in for `get`.
+    pub(super) async fn renew<F: Future<Output = Answer>>(&self, did: &Did, fetch: impl Fn() -> F) -> Answer {
+        self.not_before.insert(did.clone(), Instant::now()).await;
+        self.refresh(did, fetch).await
+    }
+
     pub(super) async fn invalidate(&self, did: &Did) {
         self.not_before.insert(did.clone(), Instant::now()).await;
         self.current.invalidate(did).await;

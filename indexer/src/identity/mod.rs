@@ -146,6 +146,12 @@ impl Identity {
         self.shared.documents.refresh(did, || self.fetch(did)).await
     }
 
+    /// The document as it is from this moment on, for what cannot be taken back: nothing that was asked for earlier is an
+    /// answer, whichever process was told of a change. Callers who ask at once may still share a request begun after them.
+    pub async fn renew(&self, did: &Did) -> Result<Arc<DidDocument>, IdentityError> {
+        self.shared.documents.renew(did, || self.fetch(did)).await
+    }
+
     /// Forgets the document because it is known to be old; requests on their way do not bring it back. Call it on every
     /// `#identity` event.
     pub async fn invalidate(&self, did: &Did) {

@@ -314,3 +314,56 @@ async fn handles_resolve_at_a_resolver() {
     assert_eq!(identity.verified_handle(&claimed).await.expect("answered"), Some(handle("alice.test")));
     assert_eq!(http.paths().len(), before + 1, "verification asks anew");
 }
+
+/// A decision that cannot be taken back is made by what is true now, however fresh the answer in memory.
+#[tokio::test]
+async fn what_was_asked_for_a_moment_ago_is_not_from_now_on() {
+    let plc = Plc::new().await;
+    let identity = plc.identity(|options| options.refresh_interval = Duration::from_secs(30));
+    let alice = did(ALICE);
+    assert_eq!(handle_of(&identity.refresh(&alice).await.expect("a document")), "first.test");
+    plc.says(Answer::json(document(ALICE, "second.test")));
+    assert_eq!(handle_of(&identity.refresh(&alice).await.expect("a document")), "first.test");
+    assert_eq!(handle_of(&identity.renew(&alice).await.expect("a document")), "second.test");
+    assert_eq!(handle_of(&identity.document(&alice).await.expect("a document")), "second.test");
+    assert_eq!(plc.asked(), 2);
+    // Without an answer there is none; everybody else goes on with the last one.
+    plc.says(Answer::status(503));
+    assert!(identity.renew(&alice).await.is_err_and(|error| error.is_transient()));
+    assert_eq!(handle_of(&identity.document(&alice).await.expect("the last one")), "second.test");
+}
+
+#[tokio::test]
+async fn odd_documents_and_dids_have_names() {
+    let plc = Plc::new().await;
+    let identity = plc.identity(|options| options.missing_ttl = Duration::from_millis(1));
+    let alice = did(ALICE);
+    let service = |endpoint: &str| serde_json::json!({"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": endpoint});
+    let twice = serde_json::json!({"id": ALICE, "service": [service("https://one.example"), service("https://two.example")]});
+    plc.says(Answer::json(twice.to_string()));
+    let document = identity.renew(&alice).await.expect("a document");
+    assert_eq!(document.pds.as_ref().map(Url::as_str), Some("https://one.example/"), "the first counts");
+    let deep = format!(r#"{{"id":"{ALICE}","service":{}{}}}"#, "[".repeat(20_000), "]".repeat(20_000));
+    let doubled = format!(r#"{{"id":"{ALICE}","id":"{ALICE}"}}"#);
+    let many =
+        serde_json::json!({"id": ALICE, "service": vec![service("https://x.example"); 1000]}).to_string();
+    for (odd, named) in [(deep, "recursion"), (doubled, "duplicate"), (many, "larger than 65536 bytes")] {
+        plc.says(Answer::json(odd));
+        match identity.renew(&alice).await {
+            Err(IdentityError::Unusable(why)) => assert!(why.contains(named), "{why}"),
+            other => panic!("{named}: {other:?}"),
+        }
+    }
+    for (odd, named) in [
+        ("did:web:host.example:user:alice", "did:web"),
+        ("did:web:host.example%2Fuser", "did:web"),
+        ("did:web:host.example%3A99999", "port"),
+        ("did:web:%FF", "utf-8"),
+        ("did:key:zQ3sh", "neither did:plc nor did:web"),
+    ] {
+        match identity.renew(&did(odd)).await {
+            Err(IdentityError::Unusable(why)) => assert!(why.contains(named), "{odd}: {why}"),
+            other => panic!("{odd}: {other:?}"),
+        }
+    }
+}

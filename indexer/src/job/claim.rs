@@ -111,6 +111,11 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
            union all
            select 'meet', did from actor where resolved_at is null and status <> 'deleted'
            union all
+           select 'meet', did from (
+             select did from actor where looked_at < now() - interval '1 day' and status <> 'deleted'
+             order by looked_at limit 500
+           ) as old
+           union all
            select distinct 'prove', did from record where not proven and indexed_at < now() - interval '10 minutes'
            union all
            select 'intent', did || ' ' || action from intent

@@ -131,6 +131,28 @@ pub(crate) async fn dns(records: &[(&str, &str)]) -> SocketAddr {
     address
 }
 
+/// A DNS server on 127.0.0.1 whose every name has another address at each question, in turn, and never for long.
+pub(crate) async fn fickle_dns(addresses: &'static [&'static str]) -> SocketAddr {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a loopback port");
+    let server = socket.local_addr().expect("bound");
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        let mut turn = addresses.iter().cycle();
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            let Ok(request) = Message::from_vec(&buffer[..length]) else { continue };
+            let mut reply = request.clone();
+            reply.metadata.message_type = MessageType::Response;
+            if let Some(query) = request.queries.first().filter(|query| query.query_type() == RecordType::A) {
+                let address = turn.next().expect("endless").parse().expect("an address");
+                reply.answers.push(Record::from_rdata(query.name().clone(), 0, RData::A(A(address))));
+            }
+            let reply = reply.to_vec().expect("encodes");
+            socket.send_to(&reply, from).await.expect("sent");
+        }
+    });
+    server
+}
+
 fn answer_dns(zone: &HashMap<String, Vec<String>>, request: &Message) -> Message {
     let mut reply = request.clone();
     reply.metadata.message_type = MessageType::Response;

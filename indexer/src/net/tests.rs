@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
-use super::testing::{Answer, Http, dns, net, short_limits};
+use super::testing::{Answer, Http, dns, fickle_dns, net, short_limits};
 use super::{Net, NetError, NetOptions};
 
 async fn get(net: &Net, url: &str) -> Result<String, NetError> {
@@ -221,4 +221,27 @@ async fn listed_hosts_can_be_dialled_by_hand() {
         Net::new(NetOptions { private_hosts: [named].into(), ..NetOptions::default() }).expect("a client");
     assert!(net.connect("localhost", http.port).await.is_ok());
     assert!(matches!(net.connect("127.0.0.1", http.port).await, Err(NetError::Refused(_))));
+}
+
+/// A name that is public when it is checked and private when it is connected to: what was checked is connected to.
+#[tokio::test]
+async fn a_name_that_changes_its_address_leads_nowhere_else() {
+    let inside = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = inside.local_addr().expect("bound").port();
+    // Somebody else, who does not answer at that port; then us; and so on.
+    let name_server = Some(fickle_dns(&["8.8.8.8", "127.0.0.1"]).await);
+    let limits = super::Limits { connect: Duration::from_millis(300), ..short_limits() };
+    let net = Net::new(NetOptions { name_server, limits, ..NetOptions::default() }).expect("a client");
+    for question in 0..4 {
+        let error = get(&net, &format!("https://rebind.test:{port}/")).await.expect_err("no answer");
+        let refused = matches!(error, NetError::Refused(_));
+        assert_eq!(refused, question % 2 == 1, "{question}: {error}");
+    }
+    for question in 0..4 {
+        let connected = net.connect("rebind.test", port).await;
+        let error = connected.expect_err("no answer");
+        assert_eq!(matches!(error, NetError::Refused(_)), question % 2 == 1, "{question}: {error}");
+    }
+    let came = tokio::time::timeout(Duration::from_millis(100), inside.accept()).await;
+    assert!(came.is_err(), "somebody came through");
 }

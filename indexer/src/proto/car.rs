@@ -6,10 +6,9 @@
 
 use cid::Cid;
 use cid::multihash::Multihash;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::cbor::{self, CborError};
+use super::cbor::{CborError, Reader};
 
 /// Multicodec of DAG-CBOR: commits, tree nodes and records.
 pub const DAG_CBOR: u64 = 0x71;
@@ -113,13 +112,6 @@ pub struct Blocks<'a> {
     blocks: Vec<(&'a BinaryCid, &'a [u8])>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    roots: Vec<Cid>,
-    version: u64,
-}
-
 impl<'a> Blocks<'a> {
     /// Reads a whole file. A block may come twice; bytes after the last block are an error.
     pub fn read(car: &'a [u8], limits: &CarLimits) -> Result<Self, CarError> {
@@ -185,11 +177,27 @@ pub fn binary(cid: &Cid) -> Option<BinaryCid> {
 
 /// The first root that a header names.
 pub(super) fn root_of(header: &[u8]) -> Result<Cid, CarError> {
-    let header: Header = cbor::decode(header).map_err(CarError::BadHeader)?;
-    if header.version != 1 {
+    let (root, version) = read_header(header).map_err(CarError::BadHeader)?;
+    if version != 1 {
         return Err(CarError::UnsupportedHeader("not version 1"));
     }
-    header.roots.first().copied().ok_or(CarError::UnsupportedHeader("no root"))
+    root.ok_or(CarError::UnsupportedHeader("no root"))
+}
+
+/// The first root and the version.
+fn read_header(header: &[u8]) -> Result<(Option<Cid>, u64), CborError> {
+    const SHAPE: &str = "not the fields of a CAR header";
+    let mut reader = Reader::new(header);
+    reader.literal(b"\xa2\x65roots", SHAPE)?;
+    let mut first = None;
+    for _ in 0..reader.canonical(4, SHAPE)? {
+        let root = reader.cid()?;
+        first = first.or_else(|| Cid::try_from(root).ok());
+    }
+    reader.literal(b"\x67version", SHAPE)?;
+    let version = reader.canonical(0, SHAPE)?;
+    reader.end()?;
+    Ok((first, version))
 }
 
 pub(super) fn check_block(cid: &[u8], data: &[u8]) -> Result<(), CarError> {

@@ -167,6 +167,42 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A number of 64 bits with a sign.
+    pub(super) fn integer(&mut self, what: &str) -> Result<i64, CborError> {
+        let Head { major, argument } = self.shortest_head()?;
+        let number = i64::try_from(argument).ok().filter(|_| major < 2);
+        let number = number.ok_or_else(|| CborError::Shape(what.to_owned()))?;
+        Ok(if major == 0 { number } else { !number })
+    }
+
+    /// Text.
+    pub(super) fn text(&mut self, what: &str) -> Result<&'a str, CborError> {
+        let len = self.canonical(3, what)?;
+        let text = self.take(len)?;
+        std::str::from_utf8(text).map_err(|_| CborError::NotCanonical("text that is not UTF-8"))
+    }
+
+    /// The next key of a map, after the last one.
+    pub(super) fn key(&mut self, last: &mut Option<&'a str>) -> Result<&'a str, CborError> {
+        let key = self.text("a map key that is not text")?;
+        if last.is_some_and(|last| (last.len(), last) >= (key.len(), key)) {
+            return Err(CborError::NotCanonical("map keys out of order"));
+        }
+        *last = Some(key);
+        Ok(key)
+    }
+
+    /// Passes over any item.
+    pub(super) fn skip(&mut self) -> Result<(), CborError> {
+        self.at += item_len(self.bytes.get(self.at..).unwrap_or_default())?;
+        Ok(())
+    }
+
+    /// How many bytes have been read.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// A byte string.
     pub(super) fn byte_string(&mut self) -> Result<&'a [u8], CborError> {
         let len = self.canonical(2, "not a byte string")?;
@@ -245,7 +281,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn text(&mut self, len: u64) -> Result<&'a [u8], CborError> {
+    fn text_of(&mut self, len: u64) -> Result<&'a [u8], CborError> {
         let text = self.take(len)?;
         std::str::from_utf8(text).map_err(|_| CborError::NotCanonical("text that is not UTF-8"))?;
         Ok(text)
@@ -259,7 +295,7 @@ impl<'a> Reader<'a> {
         match head.major {
             0 | 1 => {}
             2 => drop(self.take(head.argument)?),
-            3 => drop(self.text(head.argument)?),
+            3 => drop(self.text_of(head.argument)?),
             4 => return opened(false),
             5 => return opened(true),
             6 if head.argument == 42 => drop(self.link()?),
@@ -290,7 +326,7 @@ impl<'a> Reader<'a> {
         if head.major != 3 {
             return Err(CborError::NotCanonical("a map key that is not text"));
         }
-        let key = self.text(head.argument)?;
+        let key = self.text_of(head.argument)?;
         if last.is_some_and(|last| (last.len(), last) >= (key.len(), key)) {
             return Err(CborError::NotCanonical("map keys out of order"));
         }

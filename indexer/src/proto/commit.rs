@@ -4,11 +4,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cid::Cid;
-use serde::{Deserialize, Deserializer, Serialize};
 
 use super::car;
-use super::cbor::{self, CborError};
+use super::cbor::{CborError, Reader};
 use super::key::{BadSignature, PublicKey};
+use super::mst;
 use crate::sabotage;
 use crate::syntax::{Did, Tid};
 
@@ -44,51 +44,54 @@ pub enum CommitError {
     Cbor(#[from] CborError),
     /// Another version of the repository format than 3.
     #[error("a commit of version {0}")]
-    Version(i64),
+    Version(u64),
     /// A field that is not what it is named.
     #[error("a commit with a bad {0}")]
     BadField(&'static str),
-    /// The fields do not encode to the same bytes again, so the signature would be over others.
-    #[error("a commit in another than its one encoding")]
-    NotCanonical,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireCommit<'a> {
-    did: &'a str,
-    rev: &'a str,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    sig: Option<&'a serde_bytes::Bytes>,
-    data: Cid,
-    #[serde(deserialize_with = "nullable")]
-    prev: Option<Cid>,
-    version: i64,
-}
-
-/// Named, so that serde takes the field to be required: null must be written, not left out.
-fn nullable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cid>, D::Error> {
-    Option::deserialize(deserializer)
 }
 
 impl SignedCommit {
-    /// Decodes a commit block. Its one encoding is insisted on, since the signature is over the encoding without `sig`.
+    /// Decodes a commit block from its one encoding, in which every field has its place: the signature is over the same
+    /// bytes without the field `sig`.
     pub fn decode(block: &[u8]) -> Result<Self, CommitError> {
-        let mut wire: WireCommit<'_> = cbor::decode(block)?;
-        if wire.version != 3 {
-            return Err(CommitError::Version(wire.version));
+        const SHAPE: &str = "not the fields of a commit";
+        let mut reader = Reader::new(block);
+        let fields = reader.canonical(5, SHAPE)?;
+        reader.literal(b"\x63did", SHAPE)?;
+        let did = reader.text(SHAPE)?;
+        reader.literal(b"\x63rev", SHAPE)?;
+        let rev = reader.text(SHAPE)?;
+        if fields == 5 && reader.literal(b"\x64data", SHAPE).is_ok() {
+            return Err(CommitError::BadField("sig"));
         }
-        let did = wire.did.parse().map_err(|_| CommitError::BadField("did"))?;
-        let rev = wire.rev.parse().map_err(|_| CommitError::BadField("rev"))?;
-        if !car::names_dag_cbor(&wire.data) {
-            return Err(CommitError::BadField("data"));
+        let before_sig = reader.at();
+        reader.literal(b"\x63sig", SHAPE)?;
+        let signature = reader.byte_string()?.to_vec();
+        let after_sig = reader.at();
+        reader.literal(b"\x64data", SHAPE)?;
+        let data = reader.cid()?;
+        reader.literal(b"\x64prev", SHAPE)?;
+        let prev = if reader.null() { None } else { Some(reader.cid()?) };
+        reader.literal(b"\x67version", SHAPE)?;
+        let version = reader.canonical(0, SHAPE)?;
+        reader.end()?;
+        if fields != 6 {
+            return Err(CborError::Shape(SHAPE.to_owned()).into());
         }
-        if encode(&wire)? != block {
-            return Err(CommitError::NotCanonical);
+        if version != 3 {
+            return Err(CommitError::Version(version));
         }
-        let signature = wire.sig.take().ok_or(CommitError::BadField("sig"))?.to_vec();
-        let unsigned = encode(&wire)?;
-        Ok(SignedCommit { did, rev, data: wire.data, prev: wire.prev, signature, unsigned })
+        let data = car::as_dag_cbor(data).ok_or(CommitError::BadField("data"))?;
+        // A map of five, with all but the sixth.
+        let unsigned = [&[0xa5], &block[1..before_sig], &block[after_sig..]].concat();
+        Ok(SignedCommit {
+            did: did.parse().map_err(|_| CommitError::BadField("did"))?,
+            rev: rev.parse().map_err(|_| CommitError::BadField("rev"))?,
+            data: mst::decoded(data),
+            prev: prev.map(|prev| Cid::try_from(prev).unwrap_or_default()),
+            signature,
+            unsigned,
+        })
     }
 
     /// What is signed: the encoding of the commit without its signature.
@@ -105,10 +108,6 @@ impl SignedCommit {
     pub fn verify(&self, key: &PublicKey) -> Result<(), BadSignature> {
         key.verify(&self.unsigned, &self.signature)
     }
-}
-
-fn encode(wire: &WireCommit<'_>) -> Result<Vec<u8>, CommitError> {
-    serde_ipld_dagcbor::to_vec(wire).map_err(|_| CommitError::NotCanonical)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //!
 //! <https://atproto.com/specs/event-stream>, <https://atproto.com/specs/sync>
 
+mod commit;
 mod event;
 mod wire;
 
@@ -131,11 +132,15 @@ fn decode(message: &Bytes) -> Result<Frame, FrameProblem> {
     if message.len() > FRAME_BYTES_MAX {
         return Err(FrameProblem::FrameTooLarge(message.len()));
     }
+    // Nearly every frame there is. With more in its header it is read below.
+    if let Some(body) = message.strip_prefix(commit::HEADER) {
+        return commit::read(message, body).map(|event| Frame::Commit(Box::new(event)));
+    }
     let (header, body) = message.split_at(cbor::item_len(message)?);
     let header: wire::Header<'_> = cbor::decode(header)?;
     match (header.op, header.t) {
         (-1, _) => wire::error(body).map(Frame::Error),
-        (1, Some("#commit")) => wire::commit(message, body).map(|event| Frame::Commit(Box::new(event))),
+        (1, Some("#commit")) => commit::read(message, body).map(|event| Frame::Commit(Box::new(event))),
         (1, Some("#sync")) => wire::sync(message, body).map(Frame::Sync),
         (1, Some("#identity")) => wire::identity(body).map(Frame::Identity),
         (1, Some("#account")) => wire::account(body).map(Frame::Account),

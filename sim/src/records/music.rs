@@ -13,7 +13,7 @@ pub(super) fn track(making: &mut Making<'_>) -> Value {
         ("createdAt", making.created_at()),
     ]);
     // A blob would have us asked for its bytes, and we have none.
-    let number = making.dice.next();
+    let number = making.dice.roll();
     track = track.with("audioUrl", Value::text(format!("https://audio.example/{number:x}.{kind}")));
     if making.dice.chance(0.5) {
         track = track.with("duration", Value::Int(making.dice.between(1, 900) as i64));
@@ -140,7 +140,7 @@ fn view(making: &mut Making<'_>, is_alpha: bool) -> Value {
         view = view.with(origin, Value::text(origin_of(making))).with(service.0, Value::text(service.1));
     }
     if making.dice.chance(0.3) {
-        let number = making.dice.next();
+        let number = making.dice.roll();
         let uuid = format!("{:08x}-0000-4000-8000-{:012x}", number as u32, number >> 16);
         let mbid = if is_alpha && making.dice.chance(0.5) { uuid } else { format!("mbid:{uuid}") };
         view = view.with("recordingMbId", Value::text(mbid));
@@ -164,7 +164,7 @@ fn origin_of(making: &mut Making<'_>) -> String {
                 subject.uri["at://".len()..].split_once(&format!("/{TRACK}/")).unwrap_or(("did:plc:x", "x"));
             format!("{}/track/{}/{rkey}", making.public_url, did.replace('%', "%25"))
         }
-        _ => format!("https://elsewhere.example/{:x}", making.dice.next()),
+        _ => format!("https://elsewhere.example/{:x}", making.dice.roll()),
     }
 }
 

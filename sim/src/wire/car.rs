@@ -28,9 +28,10 @@ fn length(out: &mut Vec<u8>, mut len: usize) {
     out.push(len as u8);
 }
 
-/// A CAR file as a byte string of CBOR.
-pub(super) fn car_bytes<B: AsRef<[u8]>>(out: &mut Vec<u8>, root: &Cid, blocks: &[(Cid, B)]) {
-    let car = car(root, blocks);
+/// A CAR file as a byte string of CBOR, without its last bytes.
+pub(super) fn car_bytes<B: AsRef<[u8]>>(out: &mut Vec<u8>, root: &Cid, blocks: &[(Cid, B)], cut: usize) {
+    let mut car = car(root, blocks);
+    car.truncate(car.len().saturating_sub(cut));
     head(out, 2, car.len() as u64);
     out.extend(car);
 }

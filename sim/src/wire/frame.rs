@@ -75,6 +75,8 @@ pub struct CommitBody {
     pub prev_data: Option<Cid>,
     /// The commit, tree nodes, records.
     pub blocks: Vec<(Cid, Bytes)>,
+    /// Bytes that are missing at the end of the CAR file.
+    pub cut_bytes: usize,
     /// What changed.
     pub ops: Vec<Op>,
     /// When, in RFC 3339.
@@ -118,7 +120,7 @@ pub fn commit(body: &CommitBody) -> Frame {
         None => tail.push(0xf6),
     }
     text(&mut tail, "blocks");
-    car_bytes(&mut tail, &body.commit.cid, &body.blocks);
+    car_bytes(&mut tail, &body.commit.cid, &body.blocks, body.cut_bytes);
     text(&mut tail, "commit");
     link(&mut tail, &body.commit.cid);
     text(&mut tail, "rebase");

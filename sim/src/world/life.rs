@@ -201,7 +201,7 @@ impl World {
         };
         let Some(who) = self.somebody(has_past) else { return };
         let host = self.accounts[who].host;
-        let thrown = self.story.next() as usize;
+        let thrown = self.story.roll() as usize;
         let Some(home) = self.accounts[who].homes.get_mut(&host) else { return };
         let at = thrown % home.past.len();
         home.repo = home.past.get(at).cloned();
@@ -229,7 +229,7 @@ impl World {
     pub(super) fn tell_belated(&mut self) {
         let all = std::mem::take(&mut self.belated);
         let (due, later): (VecDeque<_>, VecDeque<_>) =
-            all.into_iter().partition(|(due, _, _)| *due <= self.steps);
+            all.into_iter().partition(|(due, _, _)| self.is_calm || *due <= self.steps);
         self.belated = later;
         for (_, who, host) in due {
             if self.accounts[who].host != host {

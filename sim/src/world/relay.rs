@@ -96,7 +96,7 @@ fn concerns_plyr(event: &Event) -> bool {
 impl World {
     /// Relays and Jetstreams hear what was told, of some hosts later than of others.
     pub(super) fn deliver(&mut self) {
-        let steps = if self.is_calm { u64::MAX } else { self.steps };
+        let steps = self.steps;
         let rate = if self.is_calm { 0.0 } else { self.options.faults.reordering };
         for relay in &mut self.relays {
             for host in 0..relay.expected.len() {
@@ -118,6 +118,12 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Nobody is blind any more.
+    pub(super) fn see_again(&mut self) {
+        self.relays.iter_mut().for_each(|relay| relay.blind_until = 0);
+        self.jets.iter_mut().for_each(|jet| jet.blind_until = 0);
     }
 
     /// One of the relays or Jetstreams is blind to our collections for a while.

@@ -42,7 +42,7 @@ fn the_same_seed_tells_the_same_bytes() {
 
 #[test]
 fn everything_happens_to_somebody() {
-    let mut world = world(Options { faults: Faults::all(), ..Options::default() }, 3000);
+    let mut world = world(Options { faults: Faults::all(), life: 0.2, ..Options::default() }, 3000);
     world.settle();
     let truth = world.truth();
     let mut standings = BTreeMap::new();

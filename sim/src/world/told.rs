@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Body, Event, World};
+use crate::truth::Standing;
 use crate::wire::{self, Cid, CommitBody, Frame};
 
 /// What a listener gets of an event: each frame under a number; none is one that got lost.
@@ -28,7 +29,9 @@ impl World {
     }
 
     fn is_lost(&mut self, event: &Event) -> bool {
-        let lost = !self.is_calm && self.mischief.chance(self.options.faults.drops);
+        // Without it a deletion looks like a host that has lost its data.
+        let is_deletion = matches!(event.body, Body::Account(Standing::Deleted));
+        let lost = !self.is_calm && !is_deletion && self.mischief.chance(self.options.faults.drops);
         if lost
             && matches!(event.body, Body::Identity { .. })
             && let Some(who) = self.by_did.get(&event.did)
@@ -64,7 +67,11 @@ impl World {
         let which = rates.iter().position(|rate| self.mischief.chance(*rate))?;
         let mut body = body.clone();
         match which {
-            0 => body.blocks.truncate(1 + self.mischief.below(body.blocks.len() - 1)),
+            // Between two blocks, or in the middle of one.
+            0 => match self.mischief.below(body.blocks.len()) {
+                0 => body.cut_bytes = self.mischief.between(1, 200),
+                kept => body.blocks.truncate(kept),
+            },
             1 => body.prev_data = Some(Cid::of(b"another tree")),
             2 if !body.ops.is_empty() => {
                 let at = self.mischief.below(body.ops.len());

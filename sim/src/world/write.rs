@@ -246,6 +246,7 @@ pub(super) fn write(
         prev_data: before.map(|_| old.root()),
         blocks: blocks(&commit, &tree, &ops, &leaves),
         commit,
+        cut_bytes: 0,
         ops,
         time: rfc3339(now_us),
     };

@@ -78,9 +78,15 @@ const QUERIES: [(&str, &str); 13] = [
 ];
 
 /// Everything in one snapshot, without the rows of people that the oracle does not judge; and who is known.
-pub async fn tables(pool: &PgPool, expected: &Expected) -> sqlx::Result<(Tables, Known)> {
+pub async fn tables(pool: &PgPool, expected: &Expected, nothing_lost: bool) -> sqlx::Result<(Tables, Known)> {
     let mut db = pool.acquire().await?;
     let mut tx = db.begin_with("begin isolation level repeatable read").await?;
+    let mut known = Known {
+        actors: dids(&mut tx, "select did from actor").await?,
+        seen: dids(&mut tx, "select did from repo where coalesce(rev, seen_rev) is not null").await?,
+        nothing_lost,
+        ..Known::default()
+    };
     let mut tables = Tables::new();
     for (name, sql) in QUERIES {
         let sql =
@@ -90,7 +96,13 @@ pub async fn tables(pool: &PgPool, expected: &Expected) -> sqlx::Result<(Tables,
             sqlx::query_as(sqlx::AssertSqlSafe(sql.replace("us(expires_at)", &us("expires_at"))))
                 .fetch_all(&mut *tx)
                 .await?;
-        let judged = rows.into_iter().filter(|(_, did, _)| name == "actor" || expected.judges(did));
+        if name == "repo" {
+            known.followed = rows.iter().map(|(did, ..)| did.clone()).collect();
+        }
+        let judged = rows.into_iter().filter(|(_, did, _)| match name {
+            "actor" => expected.judges_actor(did, &known),
+            _ => expected.judges(did, &known),
+        });
         tables.insert(name, judged.map(|(key, _, row)| (key, row)).collect());
     }
     let counts: Vec<(String, Value)> = sqlx::query_as(
@@ -100,8 +112,6 @@ pub async fn tables(pool: &PgPool, expected: &Expected) -> sqlx::Result<(Tables,
     .fetch_all(&mut *tx)
     .await?;
     tables.insert("subject_count", counts.into_iter().collect());
-    let known =
-        Known { actors: dids(&mut tx, "select did from actor").await?, followed: keys(&tables, "repo") };
     tx.rollback().await?;
     Ok((tables, known))
 }
@@ -109,10 +119,6 @@ pub async fn tables(pool: &PgPool, expected: &Expected) -> sqlx::Result<(Tables,
 /// A moment as microseconds since 1970.
 fn us(column: &str) -> String {
     format!("(extract(epoch from {column}) * 1000000)::bigint")
-}
-
-fn keys(tables: &Tables, name: &str) -> BTreeSet<String> {
-    tables.get(name).into_iter().flat_map(|table| table.keys().cloned()).collect()
 }
 
 async fn dids(db: &mut PgConnection, sql: &'static str) -> sqlx::Result<BTreeSet<String>> {

@@ -83,6 +83,17 @@ impl Scene {
         }
     }
 
+    /// Whether the network loses nothing without a word.
+    pub fn loses_nothing(&self) -> bool {
+        let faults = self.faults();
+        (faults.drops, faults.blind_sources) == (0.0, 0.0)
+    }
+
+    /// Repos come in stretches of a few records, so that small ones have several.
+    pub fn has_short_stretches(&self) -> bool {
+        self.seed.is_multiple_of(3) || matches!(self.trouble, Trouble::Death("stretch-applied", _))
+    }
+
     fn is_compared(&self) -> bool {
         !self.seed.is_multiple_of(4)
     }

@@ -61,13 +61,11 @@ impl Stage {
             ("PLYR_COMPARE_EVERY", scene.compare_every().to_owned()),
         ]);
         let mut plyr = Plyr::stopped(db, &settings);
-        plyr.set(
-            "PLYR_SABOTAGE",
-            &sabotage(match scene.trouble {
-                Trouble::Death(point, nth) => Some(format!("die:{point}:{nth}")),
-                _ => None,
-            }),
-        );
+        let death = match scene.trouble {
+            Trouble::Death(point, nth) => Some(format!("die:{point}:{nth}")),
+            _ => None,
+        };
+        plyr.set("PLYR_SABOTAGE", &sabotage(&scene, death));
         Stage { scene, net, plyr, postgres, dice: StdRng::seed_from_u64(scene.seed), deaths: 0 }
     }
 
@@ -124,7 +122,7 @@ impl Stage {
             return Err(format!("plyr ended by itself: {status}"));
         }
         self.deaths += 1;
-        self.plyr.set("PLYR_SABOTAGE", &sabotage(None));
+        self.plyr.set("PLYR_SABOTAGE", &sabotage(&self.scene, None));
         self.net.advance(10).await;
         self.outlive().await;
         self.plyr.start_or_end().await;
@@ -168,10 +166,11 @@ impl Stage {
         let patience = Duration::from_secs(super::number("PLYR_SIM_PATIENCE").unwrap_or(45));
         loop {
             self.revive().await?;
-            let differing = match found::tables(&self.plyr.db.pool, expected).await {
-                Ok((found, known)) => differences(&expected.tables(&known), &found),
-                Err(error) => vec![format!("the tables cannot be read: {error}")],
-            };
+            let differing =
+                match found::tables(&self.plyr.db.pool, expected, self.scene.loses_nothing()).await {
+                    Ok((found, known)) => differences(&expected.tables(&known), &found),
+                    Err(error) => vec![format!("the tables cannot be read: {error}")],
+                };
             if differing.is_empty() {
                 return Ok(started.elapsed());
             }
@@ -223,7 +222,10 @@ impl Stage {
 fn upstreams(scene: &Scene, upstream: Upstream, net: &sim::Network) -> String {
     let mut all = match upstream {
         Upstream::Hosts => net.host_upstreams(),
-        _ => net.relay_upstreams(),
+        Upstream::Relay => net.relay_upstreams(),
+        Upstream::Jetstream1 => net.jetstream_upstreams(1),
+        Upstream::Jetstream2 => net.jetstream_upstreams(2),
+        Upstream::Both => [net.relay_upstreams(), net.jetstream_upstreams(2)].concat(),
     };
     if scene.trouble == Trouble::DeadFirst {
         // Nobody listens at a port that was free a moment ago.
@@ -232,8 +234,9 @@ fn upstreams(scene: &Scene, upstream: Upstream, net: &sim::Network) -> String {
     all.join(",")
 }
 
-/// What is planted from outside, and where it shall die.
-fn sabotage(death: Option<String>) -> String {
+/// `PLYR_SABOTAGE`: what is planted from outside, and where it shall die.
+fn sabotage(scene: &Scene, death: Option<String>) -> String {
     let planted = std::env::var("PLYR_SABOTAGE").ok();
-    planted.into_iter().chain(death).collect::<Vec<_>>().join(",")
+    let twist = scene.has_short_stretches().then(|| "short-stretches".to_owned());
+    planted.into_iter().chain(twist).chain(death).collect::<Vec<_>>().join(",")
 }

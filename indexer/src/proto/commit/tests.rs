@@ -80,7 +80,7 @@ fn only_the_fields_of_version_3_make_a_commit() {
     let unsigned = Value::Map(repo().commit_fields(&rev())).encode();
     assert_eq!(error(unsigned.clone()), Some(CommitError::BadField("sig")));
     let null_signature = [repo().commit_fields(&rev()), vec![("sig", Value::Null)]].concat();
-    assert_eq!(error(Value::Map(null_signature).encode()), Some(CommitError::NotCanonical));
+    assert!(matches!(error(Value::Map(null_signature).encode()), Some(CommitError::Cbor(_))));
 }
 
 #[test]

@@ -1,14 +1,11 @@
-//! The bodies of frames as they are encoded, and their way into [`super::event`].
+//! The bodies of frames as they are encoded, and their way into [`super::event`]: all but commits, which are nearly all.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use cid::Cid;
 use serde::Deserialize;
 
-use super::event::{
-    AccountFrame, AccountStatus, Action, CommitFrame, ErrorFrame, IdentityFrame, InfoFrame, RepoOp, SyncFrame,
-};
-use super::{COMMIT_BLOCKS_BYTES_MAX, FrameProblem, OPS_MAX, SYNC_BLOCKS_BYTES_MAX};
+use super::event::{AccountFrame, AccountStatus, ErrorFrame, IdentityFrame, InfoFrame, SyncFrame};
+use super::{FrameProblem, SYNC_BLOCKS_BYTES_MAX};
 use crate::proto::cbor;
 use crate::syntax::Handle;
 
@@ -19,30 +16,6 @@ const TEXT_CHARS_MAX: usize = 300;
 pub(super) struct Header<'a> {
     pub op: i64,
     pub t: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-struct Commit<'a> {
-    seq: i64,
-    repo: &'a str,
-    commit: Cid,
-    rev: &'a str,
-    since: Option<&'a str>,
-    #[serde(borrow)]
-    blocks: &'a serde_bytes::Bytes,
-    #[serde(borrow)]
-    ops: Vec<Op<'a>>,
-    #[serde(rename = "prevData")]
-    prev_data: Option<Cid>,
-    time: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Op<'a> {
-    action: &'a str,
-    path: &'a str,
-    cid: Option<Cid>,
-    prev: Option<Cid>,
 }
 
 #[derive(Deserialize)]
@@ -82,34 +55,6 @@ struct Info<'a> {
 struct Error<'a> {
     error: &'a str,
     message: Option<&'a str>,
-}
-
-pub(super) fn commit(message: &Bytes, body: &[u8]) -> Result<CommitFrame, FrameProblem> {
-    let wire: Commit<'_> = cbor::decode(body)?;
-    if wire.ops.len() > OPS_MAX {
-        return Err(FrameProblem::TooManyOps(wire.ops.len()));
-    }
-    Ok(CommitFrame {
-        seq: seq(wire.seq)?,
-        repo: parse("repo", wire.repo)?,
-        commit: wire.commit,
-        rev: parse("rev", wire.rev)?,
-        since: wire.since.map(|since| parse("since", since)).transpose()?,
-        blocks: blocks(message, wire.blocks, COMMIT_BLOCKS_BYTES_MAX)?,
-        ops: wire.ops.into_iter().map(op).collect::<Result<_, _>>()?,
-        prev_data: wire.prev_data,
-        time: time(wire.time),
-    })
-}
-
-fn op(wire: Op<'_>) -> Result<RepoOp, FrameProblem> {
-    let action = match wire.action {
-        "create" => Action::Create,
-        "update" => Action::Update,
-        "delete" => Action::Delete,
-        _ => return Err(FrameProblem::BadField("action")),
-    };
-    Ok(RepoOp { action, path: wire.path.to_owned(), cid: wire.cid, prev: wire.prev })
 }
 
 pub(super) fn sync(message: &Bytes, body: &[u8]) -> Result<SyncFrame, FrameProblem> {
@@ -170,20 +115,20 @@ pub(super) fn shortened(text: &str) -> String {
     text.chars().take(TEXT_CHARS_MAX).collect()
 }
 
-fn seq(number: i64) -> Result<i64, FrameProblem> {
+pub(super) fn seq(number: i64) -> Result<i64, FrameProblem> {
     if number < 0 { Err(FrameProblem::BadField("seq")) } else { Ok(number) }
 }
 
-fn parse<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, FrameProblem> {
+pub(super) fn parse<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, FrameProblem> {
     text.parse().map_err(|_| FrameProblem::BadField(field))
 }
 
-fn time(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
 }
 
 /// The part of the message that `blocks` borrows from, without a copy.
-fn blocks(message: &Bytes, blocks: &[u8], max_bytes: usize) -> Result<Bytes, FrameProblem> {
+pub(super) fn blocks(message: &Bytes, blocks: &[u8], max_bytes: usize) -> Result<Bytes, FrameProblem> {
     if blocks.len() > max_bytes {
         return Err(FrameProblem::BlocksTooLarge(blocks.len()));
     }

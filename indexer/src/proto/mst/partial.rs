@@ -175,7 +175,10 @@ impl<'a> PartialTree<'a> {
             return Err(MstError::Malformed("a node in two places"));
         }
         let block = self.blocks.block(place);
-        let (mut leaves, mut links) = (Vec::new(), vec![Link::None]);
+        // An entry takes 49 bytes and more.
+        let most = block.len() / 49;
+        let (mut leaves, mut links) = (Vec::with_capacity(most), Vec::with_capacity(most + 1));
+        links.push(Link::None);
         let keys = &mut self.keys;
         let mut last = keys.len()..keys.len();
         let (left, own) = node::read(block, |entry| {
