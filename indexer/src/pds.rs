@@ -134,13 +134,18 @@ impl PdsError {
 
 /// The key that signs the repo of a DID document.
 pub fn signing_key(document: &DidDocument) -> Result<PublicKey, PdsError> {
+    if let Some(key) = document.decoded_key.get() {
+        return Ok(key.clone());
+    }
     let key = document.signing_key.as_ref().ok_or(PdsError::Document("signing key"))?;
     let kind = match key.kind {
         KeyKind::Multikey => "Multikey",
         KeyKind::Secp256k1 => "EcdsaSecp256k1VerificationKey2019",
         KeyKind::P256 => "EcdsaSecp256r1VerificationKey2019",
     };
-    PublicKey::from_verification_method(kind, &key.multibase).map_err(|_| PdsError::Document("signing key"))
+    let key = PublicKey::from_verification_method(kind, &key.multibase)
+        .map_err(|_| PdsError::Document("signing key"))?;
+    Ok(document.decoded_key.get_or_init(|| key).clone())
 }
 
 fn endpoint(document: &DidDocument, method: &str, query: &[(&str, &str)]) -> Result<Url, PdsError> {
