@@ -2,7 +2,7 @@
 //!
 //! Every source speaks [`Input`]; many inputs share one transaction. Its order, which every transaction keeps so that no
 //! two wait for each other: repos are locked (by DID), records decided on by the [`table`] and written (by URI),
-//! projections replaced, numbers moved, jobs enqueued, one notification sent, the source's cursor saved.
+//! projections replaced, jobs enqueued, one notification sent, numbers moved, the source's cursor saved.
 //!
 //! A projection is deleted by its URI and inserted anew: create, update, replay and rebuild are the same code.
 

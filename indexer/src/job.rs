@@ -75,10 +75,11 @@ pub async fn enqueue_each(
         r#"insert into job (kind, key, run_at)
            select kind, key, now() + make_interval(secs => pause)
            from unnest($1::text[], $2::text[], $3::float8[]) as j (kind, key, pause)
-           where not exists (select from job waiting
-                             where waiting.kind = j.kind and waiting.key = j.key collate "C" and waiting.state = 'queued'
-                               and waiting.run_at <= now() + make_interval(secs => pause)
-                               and waiting.run_at > now() + interval '2 seconds')
+           left join lateral (select waiting.run_at from job waiting
+                              where waiting.kind = j.kind and waiting.key = j.key collate "C"
+                                and waiting.state = 'queued' offset 0) as waiting on true
+           where waiting.run_at is null or waiting.run_at > now() + make_interval(secs => pause)
+              or waiting.run_at < now() + interval '2 seconds'
            order by kind collate "C", key collate "C"
            on conflict (kind, key) where state = 'queued' do update set run_at = excluded.run_at
            where job.run_at > excluded.run_at"#,

@@ -104,8 +104,12 @@ impl Tid {
     /// Microseconds since 1970-01-01 UTC.
     pub fn timestamp_us(&self) -> i64 {
         let bits = self.0.bytes().fold(0u64, |bits, byte| {
-            let digit = TID_ALPHABET.iter().position(|&c| c == byte).unwrap_or(0);
-            (bits << 5) | digit as u64
+            let digit = match byte {
+                b'2'..=b'7' => byte - b'2',
+                b'a'..=b'z' => byte - b'a' + 6,
+                _ => 0,
+            };
+            (bits << 5) | u64::from(digit)
         });
         (bits >> 10) as i64 & ((1 << 53) - 1)
     }

@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 
-
 use scene::Scene;
 
 /// Those of every test run: each kind of upstream with each kind of trouble, over the network's usual malice.

@@ -97,10 +97,14 @@ impl Effects {
 
     /// Carries all out. To be called last before commit.
     pub async fn carry_out(mut self, db: &mut PgConnection) -> sqlx::Result<()> {
-        move_counts(db, &self.counts).await?;
-        if self.quiet {
-            return Ok(());
+        if !self.quiet {
+            self.tell(db).await?;
         }
+        // Many people like one thing, and whoever moves its number keeps others from it until the end: so it is moved last.
+        move_counts(db, &self.counts).await
+    }
+
+    async fn tell(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
         job::enqueue_each(db, &self.jobs).await?;
         job::enqueue_missing(db, &self.hints).await?;
         if !self.repainted.is_empty() {

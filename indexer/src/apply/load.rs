@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::Door;
@@ -18,8 +19,8 @@ use crate::syntax::{AtUri, Did, Tid};
 #[derive(Default)]
 struct Wanted {
     uris: BTreeSet<String>,
-    after: Vec<String>,
-    upto: Vec<String>,
+    /// After this one, up to that one.
+    ranges: Vec<(String, String)>,
 }
 
 impl<'a> World<'a> {
@@ -84,8 +85,8 @@ impl<'a> World<'a> {
                 }
                 Input::Snapshot(RepoSnapshot { did, after, upto, .. }) => {
                     let (start, end) = uris_of(did);
-                    wanted.after.push(after.as_ref().map_or(start, AtUri::to_string));
-                    wanted.upto.push(upto.as_ref().map_or(end, AtUri::to_string));
+                    let start = after.as_ref().map_or(start, AtUri::to_string);
+                    wanted.ranges.push((start, upto.as_ref().map_or(end, AtUri::to_string)));
                 }
                 _ => {}
             }
@@ -137,35 +138,58 @@ impl<'a> World<'a> {
     }
 
     async fn read_rows(&mut self, db: &mut PgConnection, wanted: Wanted) -> sqlx::Result<()> {
-        let Wanted { uris, after, upto } = wanted;
-        if uris.is_empty() && after.is_empty() {
-            return Ok(());
+        let Wanted { uris, ranges } = wanted;
+        if !uris.is_empty() {
+            let rows = sqlx::query_as!(
+                Stored,
+                r#"select uri, epoch, rev, proven, reported_by, cid, first_seen_at, indexed_at,
+                          value is not null as "lives!"
+                   from record where uri = any($1)"#,
+                &uris.into_iter().collect::<Vec<_>>()
+            )
+            .fetch_all(&mut *db)
+            .await?;
+            rows.into_iter().for_each(|row| self.note(row));
         }
-        let rows = sqlx::query!(
-            r#"select uri as "uri!", epoch as "epoch!", rev as "rev!", proven as "proven!", reported_by, cid,
-                      first_seen_at as "first_seen_at!", indexed_at as "indexed_at!", value is not null as "lives!"
-               from record where uri = any($1)
-               union all
-               select uri, epoch, rev, proven, reported_by, cid, first_seen_at, indexed_at, value is not null
-               from unnest($2::text[], $3::text[]) as stretch (after, upto)
-               join record on uri > stretch.after collate "C" and uri <= stretch.upto collate "C""#,
-            &uris.into_iter().collect::<Vec<_>>(),
-            &after,
-            &upto
-        )
-        .fetch_all(db)
-        .await?;
-        for row in rows {
-            let (Ok(uri), Ok(rev)) = (row.uri.parse::<AtUri>(), row.rev.parse()) else { continue };
-            let cid = row.cid.and_then(|cid| cid.parse().ok());
-            let found = Found { first_seen_at: row.first_seen_at, lives: row.lives };
-            self.found.insert(uri.clone(), found);
-            let reported_by = row.reported_by.map(Arc::from);
-            let (epoch, proven, indexed_at) = (row.epoch, row.proven, row.indexed_at);
-            self.rows.insert(uri, Row { epoch, rev, proven, reported_by, cid, indexed_at });
+        // One by one, so that no plan can be made of them that walks the whole table.
+        for (after, upto) in ranges {
+            let rows = sqlx::query_as!(
+                Stored,
+                r#"select uri, epoch, rev, proven, reported_by, cid, first_seen_at, indexed_at,
+                          value is not null as "lives!"
+                   from record where uri > $1 and uri <= $2"#,
+                after,
+                upto
+            )
+            .fetch_all(&mut *db)
+            .await?;
+            rows.into_iter().for_each(|row| self.note(row));
         }
         Ok(())
     }
+
+    fn note(&mut self, row: Stored) {
+        let (Ok(uri), Ok(rev)) = (row.uri.parse::<AtUri>(), row.rev.parse()) else { return };
+        let cid = row.cid.and_then(|cid| cid.parse().ok());
+        let found = Found { first_seen_at: row.first_seen_at, lives: row.lives };
+        self.found.insert(uri.clone(), found);
+        let reported_by = row.reported_by.map(Arc::from);
+        let (epoch, proven, indexed_at) = (row.epoch, row.proven, row.indexed_at);
+        self.rows.insert(uri, Row { epoch, rev, proven, reported_by, cid, indexed_at });
+    }
+}
+
+/// A row of `record`, without what nothing is decided by.
+struct Stored {
+    uri: String,
+    epoch: i32,
+    rev: String,
+    proven: bool,
+    reported_by: Option<String>,
+    cid: Option<String>,
+    first_seen_at: DateTime<Utc>,
+    indexed_at: DateTime<Utc>,
+    lives: bool,
 }
 
 /// Whose it is, as far as that is known.

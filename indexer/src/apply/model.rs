@@ -2,6 +2,8 @@
 //! mirrors that lag; answers that arrive late; a host restored from a backup). Once every check that was asked for has
 //! been answered, what the table holds must be what the host holds.
 
+mod host;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -11,102 +13,8 @@ use rand::{Rng, SeedableRng};
 
 use super::table::*;
 use crate::change::Asked;
-use crate::syntax::{AtUri, Tid};
-
-type Values = BTreeMap<u8, Cid>;
-
-fn tid(clock: i64) -> Tid {
-    Tid::from_timestamp_us(clock, 0)
-}
-
-fn cid(of: &str) -> Cid {
-    let digest = <sha2::Sha256 as sha2::Digest>::digest(of);
-    Cid::new_v1(0x71, cid::multihash::Multihash::wrap(0x12, &digest).expect("32 bytes fit"))
-}
-
-/// The host: the one truth.
-#[derive(Clone)]
-struct Host {
-    rev: i64,
-    since: i64,
-    clock: i64,
-    values: Values,
-    snapshots: Vec<(i64, Values)>,
-}
-
-#[derive(Clone)]
-enum Message {
-    Live { rev: i64, since: i64, prev: Cid, data: Cid, ops: Vec<(u8, Option<Cid>)> },
-    Report { rev: i64, key: u8, cid: Option<Cid> },
-    Proof { key: u8, at: i64, cid: Option<Cid>, asked: Asked },
-    Snapshot(Snapshot),
-    Announced { rev: i64, data: Cid },
-    Missed,
-}
-
-/// A whole repo, and where it is cut into stretches.
-#[derive(Clone)]
-struct Snapshot {
-    at: i64,
-    values: Values,
-    cuts: Vec<u8>,
-    authoritative: bool,
-    asked: Asked,
-}
-
-impl Snapshot {
-    fn stretches(&self) -> usize {
-        self.cuts.len() + 1
-    }
-
-    /// After which key a stretch begins, and with which it ends.
-    fn range(&self, index: usize) -> (Option<u8>, Option<u8>) {
-        (index.checked_sub(1).map(|before| self.cuts[before]), self.cuts.get(index).copied())
-    }
-}
-
-fn uri(key: u8) -> AtUri {
-    format!("at://did:web:one.test/fm.plyr.track/{key}").parse().expect("a URI")
-}
-
-fn root(values: &Values) -> Cid {
-    cid(&format!("{values:?}"))
-}
-
-impl Host {
-    fn new() -> Self {
-        let values = Values::new();
-        Host { rev: 1, since: 0, clock: 1, snapshots: vec![(1, values.clone())], values }
-    }
-
-    fn write(&mut self, rng: &mut StdRng) -> Message {
-        self.clock += rng.random_range(1..4);
-        self.since = std::mem::replace(&mut self.rev, self.clock);
-        let prev = root(&self.values);
-        let mut ops: Vec<(u8, Option<Cid>)> = Vec::new();
-        for _ in 0..rng.random_range(1..3) {
-            let key = rng.random_range(0..5);
-            if ops.iter().any(|(other, _)| *other == key) {
-                continue;
-            }
-            if self.values.contains_key(&key) && rng.random_bool(0.4) {
-                self.values.remove(&key);
-                ops.push((key, None));
-            } else {
-                let value = cid(&format!("{key}@{}", self.rev));
-                self.values.insert(key, value);
-                ops.push((key, Some(value)));
-            }
-        }
-        self.snapshots.push((self.rev, self.values.clone()));
-        Message::Live { rev: self.rev, since: self.since, prev, data: root(&self.values), ops }
-    }
-
-    fn restore(&mut self, rng: &mut StdRng) {
-        let (rev, values) = self.snapshots[rng.random_range(0..self.snapshots.len())].clone();
-        (self.rev, self.values) = (rev, values);
-    }
-}
+use crate::syntax::Tid;
+use host::{Host, Message, Snapshot, Values, cid, root, tid, uri};
 
 #[derive(Default)]
 struct Door {

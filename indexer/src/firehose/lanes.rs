@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -32,6 +32,12 @@ const SHARDS: usize = 4;
 const BATCH_MAX: usize = 2048;
 /// A transaction takes no more once its events have so many bytes.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// While more than this is in flight, in units of [`UNIT_BYTES`], a transaction waits for others to join it: whoever comes
+/// now waits for all before it in any case, and together they wait less.
+const CROWD_UNITS: usize = IN_FLIGHT_UNITS / 8;
+/// For so long at most, and not for longer than this without any that joins.
+const CROWD_WAITS: Duration = Duration::from_millis(300);
+const CROWD_PAUSE: Duration = Duration::from_millis(10);
 /// What may be in flight, in units of [`UNIT_BYTES`].
 const IN_FLIGHT_UNITS: usize = 64 * 1024;
 const UNIT_BYTES: usize = 1024;
@@ -188,6 +194,18 @@ impl Shared {
         &self.shards[hasher.finish() as usize % self.shards.len()]
     }
 
+    /// The next event for a transaction that has been gathered since then.
+    async fn next(&self, ready: &mut mpsc::Receiver<Verified>, since: Instant) -> Option<Verified> {
+        if let Ok(next) = ready.try_recv() {
+            return Some(next);
+        }
+        let in_flight = IN_FLIGHT_UNITS - self.room.available_permits();
+        if in_flight < CROWD_UNITS || since.elapsed() > CROWD_WAITS {
+            return None;
+        }
+        tokio::time::timeout(CROWD_PAUSE, ready.recv()).await.ok().flatten()
+    }
+
     fn cursor(&self, seq: i64) -> Cursor {
         Cursor { source: self.source.clone(), seq }
     }
@@ -252,11 +270,11 @@ async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes
 async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = ready.recv().await {
-        let mut units = first.room.num_permits();
+        let (since, mut units) = (Instant::now(), first.room.num_permits());
         batch.push(first);
         while batch.len() < BATCH_MAX
             && units * UNIT_BYTES < BATCH_BYTES_MAX
-            && let Ok(next) = ready.try_recv()
+            && let Some(next) = shared.next(&mut ready, since).await
         {
             units += next.room.num_permits();
             batch.push(next);
@@ -268,7 +286,7 @@ async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
         let mark = lock(&shared.watermark).mark_with(&places);
         let cursor = shared.cursor(mark.unwrap_or(source::NO_CURSOR));
         metrics::histogram!("plyr_batch_inputs").record(inputs.len() as f64);
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         if sabotage::is_on("cursor-before-data") {
             apply_all(&shared.indexer.door, Vec::new(), Some(&cursor)).await;
         }
