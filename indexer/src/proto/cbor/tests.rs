@@ -1,4 +1,5 @@
 use super::*;
+use cid::Cid;
 use ipld_core::ipld::Ipld;
 use proptest::prelude::*;
 
