@@ -54,7 +54,11 @@ impl World<'_> {
             };
             if let Some(collection) = self.door.registry.get(uri.collection()) {
                 let of_kind = projections.entry(collection.kind).or_default();
-                of_kind.gone.extend(found.filter(|found| found.lives).map(|_| uri.to_string()));
+                // A repo read as a whole mends what we hold of it, whatever its rows say of themselves.
+                let is_read = || self.repos.get(&uri.did()).is_some_and(|held| held.read);
+                if found.is_some_and(|found| found.lives) || is_read() {
+                    of_kind.gone.push(uri.to_string());
+                }
                 of_kind.rows.extend(row);
             }
             if found.is_some() { &mut known } else { &mut new }.push(&uri, write, problem);
