@@ -168,3 +168,22 @@ pub async fn broken_invariants(pool: &PgPool) -> sqlx::Result<Vec<String>> {
     }
     Ok(broken)
 }
+
+/// What there is of the first person that a list of differences names, for whoever looks for the reason.
+pub async fn held(pool: &PgPool, differences: &[String]) -> String {
+    let did = differences.iter().find_map(|line| {
+        let from = line.find("did:")?;
+        let end = line[from..]
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == ':'))
+            .unwrap_or(line.len() - from);
+        Some(line[from..from + end].to_owned())
+    });
+    let rows = sqlx::query_scalar(
+        "select row_to_json(a)::text from actor a where did = $1
+         union all select row_to_json(r)::text from repo r where did = $1
+         union all select row_to_json(j)::text from job j where key like $1 || '%'
+         union all select (to_jsonb(p) - 'bytes')::text from problem p where did = $1",
+    );
+    let rows: sqlx::Result<Vec<String>> = rows.bind(did.unwrap_or_default()).fetch_all(pool).await;
+    rows.map_or_else(|error| error.to_string(), |rows| rows.join("\n  "))
+}

@@ -184,11 +184,17 @@ impl Stage {
                 (moved_at, before) = (Instant::now(), differing);
             } else if moved_at.elapsed() > patience {
                 let shown = before.iter().take(12).cloned().collect::<Vec<_>>().join("\n  ");
-                return Err(format!("{} differences, none of which goes away:\n  {shown}", before.len()));
+                let held = found::held(&self.plyr.db.pool, &before).await;
+                return Err(format!(
+                    "{} differences, none of which goes away:\n  {shown}\nheld of the first person:\n  {held}",
+                    before.len()
+                ));
             }
             if moved_at.elapsed() > DISCOVER_AFTER
                 && std::mem::take(&mut may_discover)
-                && before.iter().any(|line| line.starts_with("actor ") && line.contains(": missing"))
+                && before.iter().any(|line| {
+                    (line.starts_with("actor ") || line.starts_with("repo ")) && line.contains(": missing")
+                })
             {
                 self.discover().await;
                 moved_at = Instant::now();
