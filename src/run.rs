@@ -142,7 +142,7 @@ async fn indexer(config: &Config, database: &Database) -> anyhow::Result<Indexer
     let net = Net::new(options)?;
     let identity = Identity::new(net.clone(), config.identity_options());
     let door = Door::open(database.pool.clone(), registry(config)).await?;
-    Ok(Indexer { door: Arc::new(door), identity, net })
+    Ok(Indexer::new(Arc::new(door), identity, net))
 }
 
 fn options(config: &Config) -> appview::Options {

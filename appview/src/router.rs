@@ -164,7 +164,7 @@ mod tests {
         let net = Net::new(NetOptions::default()).expect("a client");
         let plc = "https://plc.example".parse().expect("a URL");
         let identity = Identity::new(net.clone(), IdentityOptions::new(plc));
-        let indexer = Indexer { door: Door::unopened(pool, registry).into(), identity, net };
+        let indexer = Indexer::new(Door::unopened(pool, registry).into(), identity, net);
         Sessions::new(indexer, &options.public_url, &options.namespace, &SecretKey::random())
     }
 

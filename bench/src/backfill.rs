@@ -117,5 +117,5 @@ async fn indexer(network: &sim::Network, pool: PgPool) -> anyhow::Result<Indexer
     let net = Net::new(NetOptions { private_hosts, ..NetOptions::default() })?;
     let identity = Identity::new(net.clone(), IdentityOptions::new(plc_url));
     let registry = Registry::new("fm.plyr", "https://plyr.example".parse()?);
-    Ok(Indexer { door: Arc::new(Door::open(pool, registry).await?), identity, net })
+    Ok(Indexer::new(Arc::new(Door::open(pool, registry).await?), identity, net))
 }

@@ -18,22 +18,24 @@ use url::Url;
 
 use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
-use crate::pds;
+use crate::identity::IdentityError;
+use crate::pds::{self, PdsError};
 use crate::sabotage;
 use crate::syntax::Did;
 use crate::{Indexer, job, jobs};
 
 /// How often it is looked whether a comparison is owed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// The least time between two comparisons.
+/// The least time between two comparisons; it grows as long as they fail.
 const PAUSE_MIN: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// How long the stream may take to bring what a PDS has already.
 const STREAM_PATIENCE: Duration = Duration::from_secs(10);
 /// From so many repos at one PDS on, its list is read; below, it is asked for each.
 const MANY: usize = 50;
 /// A page of the list is worth this many questions.
 const WORTH_OF_A_PAGE: usize = 20;
-/// So many repos that cannot be asked for, and at least half of all, are no news of them but of us.
+/// So many repos that cannot be asked for, at no less than half of all hosts, are no news of them but of us.
 const ALONE_MIN: usize = 20;
 /// Questions under way; each host has its own limit besides.
 const AT_ONCE: usize = 64;
@@ -65,7 +67,8 @@ pub struct Summary {
 pub async fn run(indexer: Indexer, every: Option<Duration>, stop: CancellationToken) -> anyhow::Result<()> {
     let lock = PgAdvisoryLock::new("plyr compare");
     // Who wants it more often than that wants it as often.
-    let pause = every.map_or(PAUSE_MIN, |every| every.min(PAUSE_MIN));
+    let pause_min = every.map_or(PAUSE_MIN, |every| every.min(PAUSE_MIN));
+    let mut pause = pause_min;
     loop {
         tokio::select! {
             _ = tokio::time::sleep(LOOK_EVERY) => {}
@@ -80,12 +83,16 @@ pub async fn run(indexer: Indexer, every: Option<Duration>, stop: CancellationTo
             }
         }
         let done = tokio::select! {
-            done = in_turn(&indexer, &lock, pause.min(STREAM_PATIENCE)) => done,
+            done = in_turn(&indexer, &lock, pause_min.min(STREAM_PATIENCE)) => done,
             _ = stop.cancelled() => return Ok(()),
         };
-        if let Err(error) = done {
-            warn!(error = format!("{error:#}"), "the comparison failed");
-        }
+        pause = match done {
+            Ok(()) => pause_min,
+            Err(error) => {
+                warn!(error = format!("{error:#}"), "the comparison failed");
+                (pause * 2).min(PAUSE_MAX)
+            }
+        };
         tokio::select! {
             _ = tokio::time::sleep(pause) => {}
             _ = stop.cancelled() => return Ok(()),
@@ -123,7 +130,11 @@ pub async fn compare(indexer: &Indexer, patience: Duration) -> anyhow::Result<Su
     let mut summary = Summary { compared: held.values().map(Vec::len).sum(), ..Summary::default() };
     let mut suspects = Vec::new();
     let mut due = Vec::new();
-    for (did, told) in ask(indexer, held).await {
+    let mut hosts: HashMap<String, bool> = HashMap::new();
+    for (pds, did, told) in ask(indexer, held).await {
+        if let Some(pds) = pds {
+            *hosts.entry(pds).or_default() |= !matches!(told, Told::Nothing);
+        }
         match told {
             Told::Same => {}
             Told::Rev(rev) => suspects.push((did, rev)),
@@ -135,16 +146,17 @@ pub async fn compare(indexer: &Indexer, patience: Duration) -> anyhow::Result<Su
             }
         }
     }
-    // It is not they who are away then.
-    anyhow::ensure!(
-        summary.unknown < ALONE_MIN || summary.unknown * 2 < summary.compared,
-        "{} of {} repos cannot be asked for",
-        summary.unknown,
-        summary.compared
-    );
     let behind = still_elsewhere(indexer, suspects, patience).await?;
     summary.behind = behind.len();
-    due.extend(behind);
+    job::enqueue_resyncs(pool, &behind).await.context("asking for repos to be read")?;
+    // It is not they who are away then. Hosts are counted, for one of them may have any number of repos.
+    let silent = hosts.values().filter(|has_answered| !**has_answered).count();
+    anyhow::ensure!(
+        summary.unknown < ALONE_MIN || silent * 2 < hosts.len(),
+        "{silent} of {} hosts with {} repos cannot be asked",
+        hosts.len(),
+        summary.unknown
+    );
     job::enqueue_resyncs(pool, &due).await.context("asking for repos to be read")?;
     compared(pool, began_at).await?;
     let Summary { compared, behind, unknown, absent, back } = summary;
@@ -203,21 +215,24 @@ enum Told {
     Nothing,
 }
 
-async fn ask(indexer: &Indexer, held: HashMap<Option<String>, Vec<Held>>) -> Vec<(Did, Told)> {
+/// Asks for all of them. Each answer with the PDS as last seen, where that is known.
+async fn ask(
+    indexer: &Indexer,
+    held: HashMap<Option<String>, Vec<Held>>,
+) -> Vec<(Option<String>, Did, Told)> {
     let mut told = Vec::new();
     let mut single = Vec::new();
-    for (pds, repos) in held {
-        let pds = pds.and_then(|pds| pds.parse::<Url>().ok());
-        match pds {
-            Some(pds) if repos.len() >= MANY => {
-                let (found, rest) = look_up(indexer, &pds, repos).await;
-                told.extend(found);
-                single.extend(rest);
-            }
-            _ => single.extend(repos),
+    for (pds, mut repos) in held {
+        if let Some(url) = pds.as_ref().and_then(|pds| pds.parse::<Url>().ok())
+            && repos.len() >= MANY
+        {
+            let (found, rest) = look_up(indexer, &url, repos).await;
+            told.extend(found.into_iter().map(|(did, found)| (pds.clone(), did, found)));
+            repos = rest;
         }
+        single.extend(repos.into_iter().map(|repo| (pds.clone(), repo)));
     }
-    let asked = stream::iter(single).map(|repo| async move {
+    let asked = stream::iter(single).map(|(pds, repo)| async move {
         let told = match pds::patiently(|| pds::latest_commit(indexer, &repo.did)).await {
             Ok(_) if sabotage::is_on("compare-finds-nothing") => Told::Same,
             Ok(_) if !repo.is_active => {
@@ -231,12 +246,14 @@ async fn ask(indexer: &Indexer, held: HashMap<Option<String>, Vec<Held>>) -> Vec
                 jobs::note_standing(indexer, &repo.did, &error).await;
                 Told::Absent
             }
+            // Nobody's repo: there is nothing to read.
+            Err(PdsError::Identity(IdentityError::NotFound)) => Told::Absent,
             Err(error) => {
                 tracing::debug!(did = %repo.did, %error, "cannot compare");
                 Told::Nothing
             }
         };
-        (repo.did, told)
+        (pds, repo.did, told)
     });
     told.extend(asked.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
     told

@@ -69,17 +69,17 @@ pub async fn enqueue_each(
     let (kinds, keys): (Vec<String>, Vec<String>) =
         jobs.keys().map(|(kind, key)| ((*kind).into(), key.clone())).unzip();
     let pauses: Vec<f64> = jobs.values().map(Duration::as_secs_f64).collect();
-    // One that is due no later stays as it is. If it is due soon it is locked all the same: where somebody takes it up just
+    // By the clock: this transaction may have waited since it began. One that is due no later stays as it is. If it is due soon it is locked all the same: where somebody takes it up just
     // now, the wish is a new one.
     sqlx::query!(
         r#"insert into job (kind, key, run_at)
-           select kind, key, now() + make_interval(secs => pause)
+           select kind, key, clock_timestamp() + make_interval(secs => pause)
            from unnest($1::text[], $2::text[], $3::float8[]) as j (kind, key, pause)
            left join lateral (select waiting.run_at from job waiting
                               where waiting.kind = j.kind and waiting.key = j.key collate "C"
                                 and waiting.state = 'queued' offset 0) as waiting on true
-           where waiting.run_at is null or waiting.run_at > now() + make_interval(secs => pause)
-              or waiting.run_at < now() + interval '2 seconds'
+           where waiting.run_at is null or waiting.run_at > clock_timestamp() + make_interval(secs => pause)
+              or waiting.run_at < clock_timestamp() + interval '2 seconds'
            order by kind collate "C", key collate "C"
            on conflict (kind, key) where state = 'queued' do update set run_at = excluded.run_at
            where job.run_at > excluded.run_at"#,
@@ -169,7 +169,7 @@ pub const KINDS: [&str; 7] = [MEET, ACCOUNT, RESYNC, BLOB, PROVE, INTENT, UPLOAD
 
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
 const SLOTS: [(&str, usize); 7] =
-    [(INTENT, 6), (ACCOUNT, 16), (MEET, 6), (PROVE, 4), (UPLOAD, 2), (RESYNC, 3), (BLOB, 6)];
+    [(INTENT, 6), (ACCOUNT, 16), (MEET, 6), (PROVE, 4), (UPLOAD, 2), (RESYNC, 8), (BLOB, 6)];
 
 /// How long one attempt may take. Sending a long mix to a slow PDS takes its time; it watches its own progress.
 fn patience(kind: &str) -> Duration {

@@ -1,7 +1,7 @@
 //! The jobs of the write side: meeting people, confirming their standing, reading repos anew.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::Utc;
@@ -51,8 +51,12 @@ async fn meet(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
             tracing::warn!(%did, %error, "what was known of a person stands");
             return Ok(Outcome::Done);
         }
+        Err(IdentityError::Tombstoned) => {
+            note_standing(indexer, did, &IdentityError::Tombstoned.into()).await;
+            return Ok(Outcome::Done);
+        }
         // Nobody to meet; their records, if any, speak for themselves.
-        Err(error @ (IdentityError::NotFound | IdentityError::Tombstoned | IdentityError::Unusable(_))) => {
+        Err(error @ (IdentityError::NotFound | IdentityError::Unusable(_))) => {
             tracing::info!(%did, %error, "no identity");
             account::identify(&indexer.door, did, HandleNow::Is(None), None).await?;
             return Ok(Outcome::Done);
@@ -103,6 +107,8 @@ async fn fetch_profile(indexer: &Indexer, did: &Did) -> anyhow::Result<()> {
             note_standing(indexer, did, &error).await;
             Ok(())
         }
+        // Some hosts say so without a proof, and there is none who has one.
+        Err(error) if error.name() == "RecordNotFound" => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -171,18 +177,36 @@ async fn read_and_apply(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
 
 /// A PDS that refuses because of the account's standing says something of it, to be confirmed.
 pub async fn note_standing(indexer: &Indexer, did: &Did, error: &PdsError) {
-    // That a host knows no such repo says less than the account's own event would: it may have lost its data.
-    if let Some(status) = error.status().filter(|status| *status != Status::Deleted) {
-        apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
-    }
+    let status = match (error, error.status()) {
+        // That a host knows no such repo says less than the account's own event would: it may have lost its data. So the
+        // account is hidden, and nothing erased.
+        (PdsError::Net(_), Some(Status::Deleted)) => Status::Deactivated,
+        (_, Some(status)) => status,
+        (_, None) => return,
+    };
+    apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
 }
 
+/// A reading that took longer than this is not repeated before others had so many times that long.
+const QUICK: Duration = Duration::from_secs(2);
+const OTHERS: u32 = 3;
+
 async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
-    match read_repo(indexer, did).await {
+    // Anybody can have their own repo read again, at any time, by breaking its chain.
+    if let Some(rest) = indexer.slow.left(did) {
+        return Ok(Outcome::Later(rest));
+    }
+    let started = Instant::now();
+    let hurried = Indexer { net: indexer.net.hurried(), ..indexer.clone() };
+    let read = read_repo(&hurried, did).await;
+    if started.elapsed() > QUICK && !matches!(&read, Err(error) if error.retry_after().is_some()) {
+        indexer.slow.begin(did, started.elapsed() * OTHERS);
+    }
+    match read {
         Ok(()) => Ok(Outcome::Done),
         // Its standing is another job's, and once that is active again the repo is read.
         Err(error) if error.status().is_some() => Ok(Outcome::Done),
-        Err(PdsError::Identity(IdentityError::NotFound | IdentityError::Tombstoned)) => Ok(Outcome::Done),
+        Err(PdsError::Identity(IdentityError::NotFound)) => Ok(Outcome::Done),
         Err(error) => later(error),
     }
 }
@@ -222,7 +246,12 @@ async fn prove(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
             }
             // Its standing is another job's; a return brings the whole repo.
             Err(error) if error.status().is_some() => break,
-            Err(error) => return later(error),
+            Err(error) if error.is_transient() => return later(error),
+            // Some hosts prove no absence. What the whole repo holds they must.
+            Err(error) => {
+                tracing::info!(%did, %uri, %error, "no proof of a record; reading the whole repo");
+                return resync(indexer, did).await;
+            }
         }
     }
     Ok(Outcome::Done)

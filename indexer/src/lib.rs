@@ -27,6 +27,7 @@ pub mod pds;
 pub mod problem;
 pub mod proto;
 pub mod record;
+mod rests;
 pub mod sabotage;
 pub mod source;
 pub mod syntax;
@@ -45,4 +46,15 @@ pub struct Indexer {
     pub identity: identity::Identity,
     /// The guarded way out to the network.
     pub net: net::Net,
+    /// Whose identity nobody could tell a moment ago.
+    hopeless: rests::Rests,
+    /// Whose repos took so long to read that others come first.
+    slow: rests::Rests,
+}
+
+impl Indexer {
+    /// Puts the parts together.
+    pub fn new(door: Arc<apply::Door>, identity: identity::Identity, net: net::Net) -> Self {
+        Indexer { door, identity, net, hopeless: rests::Rests::default(), slow: rests::Rests::default() }
+    }
 }

@@ -119,9 +119,13 @@ impl PdsError {
         .to_owned()
     }
 
-    /// The standing of the account, where the PDS refused because of it.
+    /// The standing of the account, where the PDS refused because of it, or there is no such account any more.
     pub fn status(&self) -> Option<Status> {
-        let PdsError::Net(error) = self else { return None };
+        let error = match self {
+            PdsError::Net(error) => error,
+            PdsError::Identity(IdentityError::Tombstoned) => return Some(Status::Deleted),
+            _ => return None,
+        };
         match error.status()?.error.as_deref()? {
             "RepoNotFound" => Some(Status::Deleted),
             "RepoTakendown" => Some(Status::Takendown),

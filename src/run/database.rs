@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool};
 
 use crate::config::Config;
 use crate::postgres;
@@ -38,7 +38,14 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(Duration::from_secs(10))
+            // The driver does not see a transaction whose `begin` was abandoned, as when a caller went away: the next
+            // to have the connection would be within it, and what they wrote lost.
+            .after_release(|connection, _| {
+                Box::pin(async move { connection.execute("rollback").await.map(|_| true) })
+            })
             .connect_with(connect.clone().application_name("plyr").options([
+                // Nearly always there is none to roll back, which is worth a warning to Postgres.
+                ("client_min_messages", "error"),
                 // A lock is held for a transaction; whoever waits longer tries again, whoever dawdles is cut off.
                 ("lock_timeout", "30s"),
                 ("idle_in_transaction_session_timeout", "60s"),

@@ -108,7 +108,7 @@ impl Server {
         }
         let registry = Registry::new("fm.plyr", "https://plyr.example".parse()?);
         let door = Arc::new(Door::open(pool.clone(), registry).await?);
-        Ok(Ground { pool, indexer: Indexer { door, identity, net } })
+        Ok(Ground { pool, indexer: Indexer::new(door, identity, net) })
     }
 
     /// Processor time that Postgres has used so far, all its processes, living and dead.

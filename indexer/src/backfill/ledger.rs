@@ -1,5 +1,7 @@
 //! What a backfill has to do and has done, in the database.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,8 +15,11 @@ use crate::syntax::Did;
 /// How often somebody else's backfill of the same repos is looked after.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// Pages of one list. The network's largest relay has fewer.
+const PAGES_MAX: usize = 1_000_000;
+
 /// How far a host's list is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Listing {
     /// Not begun.
     New,
@@ -52,6 +57,8 @@ pub(super) struct Ledger {
     pub key: String,
     pub listing: Listing,
     pub progress: Progress,
+    /// Fingerprints of the places in the list that this process has come to.
+    passed: HashSet<u64>,
     /// The lock belongs to this connection.
     _turn: PgAdvisoryLockGuard<PoolConnection<Postgres>>,
 }
@@ -104,7 +111,14 @@ impl Ledger {
             tx.commit().await?;
         }
         progress.is_listed = listing == Listing::Done;
-        Ok(Ledger { pool: pool.clone(), key, listing, progress, _turn: turn })
+        let passed = HashSet::new();
+        Ok(Ledger { pool: pool.clone(), key, listing, progress, passed, _turn: turn })
+    }
+
+    /// Whether the list goes on at a place where it has not been yet. One that leads back would never end.
+    pub fn leads_on(&mut self, place: &Listing) -> bool {
+        let fingerprint = BuildHasherDefault::<DefaultHasher>::default().hash_one(place);
+        self.passed.len() < PAGES_MAX && self.passed.insert(fingerprint)
     }
 
     /// Notes these repos as the whole list, unless that was done before.

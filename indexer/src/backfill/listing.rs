@@ -54,13 +54,11 @@ async fn by_collection(
         return Ok(());
     };
     let following = collections(indexer).into_iter().find(|name| *name > collection);
-    let next = match (next, following) {
-        // A cursor that leads to itself would never end.
-        (Some(next), _) if Some(&next) != cursor.as_ref() => {
-            Listing::Collections { collection, cursor: Some(next) }
-        }
-        (_, Some(following)) => Listing::Collections { collection: following, cursor: None },
-        (_, None) => Listing::Done,
+    let next = next.map(|next| Listing::Collections { collection, cursor: Some(next) });
+    let next = match (next.filter(|next| ledger.leads_on(next)), following) {
+        (Some(next), _) => next,
+        (None, Some(following)) => Listing::Collections { collection: following, cursor: None },
+        (None, None) => Listing::Done,
     };
     Ok(ledger.page(&dids, true, 0, next).await?)
 }
@@ -82,10 +80,8 @@ async fn all_repos(
     let total = repos.len();
     let wanted: Vec<Did> =
         repos.into_iter().filter(|repo| repo.active && !is_held(repo)).map(|repo| repo.did).collect();
-    let next = match next {
-        Some(next) if Some(&next) != cursor.as_ref() => Listing::Repos { cursor: Some(next) },
-        _ => Listing::Done,
-    };
+    let next = next.map(|next| Listing::Repos { cursor: Some(next) });
+    let next = next.filter(|next| ledger.leads_on(next)).unwrap_or(Listing::Done);
     Ok(ledger.page(&wanted, false, (total - wanted.len()) as u64, next).await?)
 }
 

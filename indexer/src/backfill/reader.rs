@@ -31,6 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const APPLIERS: usize = 2;
 /// Records of one transaction: what is waiting is put together up to this.
 const BATCH_RECORDS: usize = 1000;
+/// Pages of a list that are read before what is under way is looked after.
+const PAGES_AT_ONCE: usize = 50;
 /// Attempts at one page of a list.
 const PAGE_ATTEMPTS: u32 = 5;
 
@@ -49,7 +51,9 @@ pub(super) async fn read_all(
     let mut under_way: HashSet<String> = HashSet::new();
     let mut done_at = Instant::now();
     loop {
-        while under_way.len() < UNDER_WAY {
+        let mut pages = 0;
+        while under_way.len() < UNDER_WAY && pages < PAGES_AT_ONCE {
+            pages += 1;
             let free = UNDER_WAY - under_way.len();
             let mine: Vec<String> = under_way.iter().cloned().collect();
             let next = ledger.next(free, &mine).await?;
@@ -69,7 +73,7 @@ pub(super) async fn read_all(
             patiently_list(indexer, host, &mut ledger).await?;
             report(&ledger.progress);
         }
-        if tasks.is_empty() {
+        if tasks.is_empty() && (ledger.progress.is_listed || host.is_none()) {
             // Everything left waits for its time.
             let Some(due) = ledger.due().await? else { break };
             tokio::time::sleep(due.max(Duration::from_millis(50))).await;

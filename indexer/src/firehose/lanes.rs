@@ -43,6 +43,8 @@ const IN_FLIGHT_UNITS: usize = 64 * 1024;
 const UNIT_BYTES: usize = 1024;
 /// What one lane may hold: an account whose key cannot be had must not take everybody's room.
 const LANE_BYTES_MAX: usize = 4 << 20;
+/// Records that one commit may change.
+const COMMIT_OPS_MAX: usize = 200;
 /// How often a cursor that moved without transactions (events of no concern) is saved.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -80,6 +82,8 @@ struct Shared {
     source: source::Key,
     queues: Mutex<HashMap<Did, VecDeque<Event>>>,
     watermark: Mutex<Watermark>,
+    /// Held while the cursor is saved beside a transaction.
+    saving: tokio::sync::Mutex<()>,
     room: Arc<Semaphore>,
     shards: Vec<mpsc::Sender<Verified>>,
 }
@@ -96,6 +100,7 @@ impl Lanes {
             source,
             queues: Mutex::default(),
             watermark: Mutex::default(),
+            saving: tokio::sync::Mutex::default(),
             room: Arc::new(Semaphore::new(IN_FLIGHT_UNITS)),
             shards,
         });
@@ -136,9 +141,7 @@ impl Lanes {
 
     /// An event that concerns nothing here.
     pub fn pass(&self, seq: i64) {
-        let mut watermark = lock(&self.shared.watermark);
-        let place = watermark.begin(seq);
-        watermark.finish([place]);
+        lock(&self.shared.watermark).pass(seq);
     }
 
     /// An event that could not be read is kept aside in its turn.
@@ -161,9 +164,11 @@ impl Lanes {
         self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32).await.ok();
     }
 
-    /// Forgets how far the source was, once everything in flight is applied: its sequence numbers begin anew.
+    /// Forgets how far the source was, once everything in flight is applied: its sequence numbers begin anew. A cursor that
+    /// is being saved meanwhile is saved before this returns, and none of the old ones after it.
     pub async fn forget(&self) {
         if let Ok(_all) = self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32).await {
+            let _saved = self.shared.saving.lock().await;
             *lock(&self.shared.watermark) = Watermark::default();
         }
     }
@@ -211,6 +216,7 @@ impl Shared {
     }
 
     async fn save(&self) {
+        let _turn = self.saving.lock().await;
         let mark = lock(&self.watermark).mark();
         if let Some(seq) = mark {
             apply_all(&self.indexer.door, Vec::new(), Some(&self.cursor(seq))).await;
@@ -258,12 +264,20 @@ async fn lane(shared: Arc<Shared>, did: Did) {
 /// Whether the same commit says something else of the same record later: see [`Touched`].
 async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes) -> bool {
     let Some(touched) = Touched::read(dialect, message) else { return false };
-    if touched.is_deletion {
+    let mut following = following(shared, did);
+    // Whatever follows already would have come after the rest of its commit.
+    if touched.is_deletion && following.is_empty() {
         tokio::time::sleep(DELETION_WAITS).await;
+        following = self::following(shared, did);
     }
+    following.iter().any(|message| touched.is_retold_by(dialect, message))
+}
+
+/// What waits in a lane, as far as it may be of one commit.
+fn following(shared: &Shared, did: &Did) -> Vec<Bytes> {
     let queues = lock(&shared.queues);
-    let mut waiting = queues.get(did).into_iter().flatten();
-    waiting.any(|event| touched.is_retold_by(dialect, &event.message))
+    let waiting = queues.get(did).into_iter().flatten();
+    waiting.take(COMMIT_OPS_MAX).map(|event| event.message.clone()).collect()
 }
 
 /// Applies what is ready, in the order in which it became ready.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chrono::Utc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::repos::unproven;
 use crate::Indexer;
@@ -16,9 +16,10 @@ use crate::proto::verify::{self, CommitProblem, ProvenCommit};
 use crate::sabotage;
 use crate::syntax::{AtUri, Did, Tid};
 
-/// Attempts to learn an account's key before its event is kept aside. A directory that is down for longer must not hold up
-/// the stream for everybody: the repo is read as a whole later.
-const IDENTITY_ATTEMPTS: u32 = 5;
+/// For so long it is tried to learn an account's key before its event is kept aside, and not again for the account's next
+/// ones. A directory that is down for longer must not hold up the stream for everybody: the repo is read as a whole later.
+const KEY_PATIENCE: Duration = Duration::from_secs(10);
+const HOPELESS: Duration = Duration::from_secs(60);
 
 /// A host name has at most 253 characters; a longer DID could not be indexed.
 const DID_MAX_BYTES: usize = 512;
@@ -89,18 +90,34 @@ async fn prove(indexer: &Indexer, did: &Did, rev: &Tid, frame: &Frame) -> Result
     }
 }
 
-/// The account's key; waits for a directory that does not answer, but not for ever.
+/// The account's key; waits for a directory that does not answer, but not for ever: nothing after this event can be
+/// forgotten before it.
 async fn key(indexer: &Indexer, did: &Did, fresh: bool) -> Result<PublicKey, PdsError> {
+    let patience = if indexer.hopeless.left(did).is_some() { Duration::ZERO } else { KEY_PATIENCE };
+    let key = key_within(indexer, did, fresh, patience).await;
+    if matches!(&key, Err(PdsError::Identity(IdentityError::Unreachable(_)))) {
+        indexer.hopeless.begin(did, HOPELESS);
+    }
+    key
+}
+
+async fn key_within(
+    indexer: &Indexer,
+    did: &Did,
+    fresh: bool,
+    patience: Duration,
+) -> Result<PublicKey, PdsError> {
+    let started = Instant::now();
     let mut attempt = 0;
     loop {
         let document =
             if fresh { indexer.identity.refresh(did).await } else { indexer.identity.document(did).await };
         match document {
             Ok(document) => return signing_key(&document),
-            Err(error @ IdentityError::Unreachable(_)) if attempt < IDENTITY_ATTEMPTS => {
+            Err(error @ IdentityError::Unreachable(_)) if started.elapsed() < patience => {
                 tracing::warn!(%did, %error, "cannot look up a signing key; trying again");
                 attempt += 1;
-                tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
+                tokio::time::sleep(Duration::from_millis(250 << attempt.min(4))).await;
             }
             Err(error) => return Err(error.into()),
         }

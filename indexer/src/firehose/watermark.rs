@@ -10,13 +10,29 @@ pub(super) struct Watermark {
     first: u64,
     events: VecDeque<(i64, bool)>,
     mark: Option<i64>,
+    /// The event received last was of no concern, and has the last place.
+    is_passing: bool,
 }
 
 impl Watermark {
     /// An event was received. Returns its place in line.
     pub fn begin(&mut self, seq: i64) -> u64 {
+        self.is_passing = false;
         self.events.push_back((seq, false));
         self.first + self.events.len() as u64 - 1
+    }
+
+    /// An event was received that is finished already. However many come one after another, while something before them
+    /// is not, they share a place: nearly all of a network's events are of no concern.
+    pub fn pass(&mut self, seq: i64) {
+        match self.events.back_mut() {
+            None => self.mark = self.mark.max(Some(seq)),
+            Some(last) if self.is_passing => last.0 = last.0.max(seq),
+            Some(_) => {
+                self.events.push_back((seq, true));
+                self.is_passing = true;
+            }
+        }
     }
 
     /// Events are finished for good.
@@ -82,6 +98,27 @@ mod tests {
             line.finish(done.iter().map(|index| places[*index]));
             let prefix = (0..40).take_while(|index| done.contains(index)).last();
             prop_assert_eq!(line.mark(), prefix.map(|index| index as i64 * 3));
+        }
+
+        /// Events of no concern between them are finished when they come, and take no more than a place between two.
+        #[test]
+        fn what_is_of_no_concern_takes_little(
+            concern in prop::collection::vec(any::<bool>(), 40),
+            order in Just((0..40usize).collect::<Vec<_>>()).prop_shuffle(),
+            upto in 0..40usize,
+        ) {
+            let mut line = Watermark::default();
+            let places: Vec<Option<u64>> = (0..40)
+                .map(|seq| if concern[seq] { Some(line.begin(seq as i64)) } else { line.pass(seq as i64); None })
+                .collect();
+            let done = &order[..upto];
+            let is_done = |seq: &usize| !concern[*seq] || done.contains(seq);
+            let finished: Vec<u64> = done.iter().filter_map(|seq| places[*seq]).collect();
+            let prefix = (0..40).take_while(is_done).last().map(|seq| seq as i64);
+            prop_assert_eq!(line.mark_with(&finished), prefix);
+            line.finish(finished);
+            prop_assert_eq!(line.mark(), prefix);
+            prop_assert!(line.events.len() <= 2 * concern.iter().filter(|is| **is).count());
         }
     }
 }

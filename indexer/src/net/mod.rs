@@ -91,6 +91,7 @@ impl Default for Limits {
 #[derive(Debug, Clone)]
 pub struct Net {
     shared: Arc<Shared>,
+    is_hurried: bool,
 }
 
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl Net {
         let spool_dir = options.spool_dir.unwrap_or_else(std::env::temp_dir);
         let tls = Arc::new(tls);
         let shared = Shared { guarded, exempt, exempt_authorities, resolver, tls, limits, turns, spool_dir };
-        Ok(Net { shared: Arc::new(shared) })
+        Ok(Net { shared: Arc::new(shared), is_hurried: false })
     }
 
     /// Where answers are put down that are too large for memory.
@@ -250,7 +251,13 @@ impl Net {
     /// Sends the request and follows redirects, each through the guard. Answers with where they led, too.
     async fn follow(&self, url: &Url, deadline: Instant) -> Result<(Response, Url), NetError> {
         let mut url = url.clone();
+        let mut was_guarded = false;
         for _ in 0..=MAX_REDIRECTS {
+            // Nobody out there is to lead us to what the operator has within.
+            if was_guarded && self.is_exempt(&url) {
+                return Err(NetError::refused(format!("{}: led there from outside", short(&url))));
+            }
+            was_guarded |= !self.is_exempt(&url);
             let client = &self.clients_for(&url)?.get;
             if let Some(rest) = self.rest_of(&url) {
                 return Err(NetError::Resting(rest));

@@ -16,6 +16,9 @@ pub const REST_MAX: Duration = Duration::from_secs(10 * 60);
 const REST_DEFAULT: Duration = Duration::from_secs(5);
 /// A rest up to this long is waited for in the queue; a longer one is told, so that nobody waits behind it.
 const REST_WAITED: Duration = Duration::from_secs(10);
+/// Whoever is wanted elsewhere waits no longer for a place at one host, and comes again after the other.
+const QUEUE_WAITED: Duration = Duration::from_secs(2);
+const QUEUE_REST: Duration = Duration::from_secs(5);
 /// A host that could not be reached so often in a row is taken to be away for a while, which grows.
 const FAILURES_MAX: u32 = 3;
 const AWAY_MIN: Duration = Duration::from_secs(4);
@@ -141,7 +144,11 @@ impl Net {
         // First the host's, so that whoever waits for a slow host keeps no place from others.
         let queue = turns.with_host(&host, |host| host.turns.clone());
         let closed = |_| NetError::Timeout;
-        let own = queue.acquire_owned().await.map_err(closed)?;
+        let wait = if self.is_hurried { QUEUE_WAITED } else { Duration::MAX };
+        let own = match tokio::time::timeout(wait, queue.acquire_owned()).await {
+            Ok(own) => own.map_err(closed)?,
+            Err(_) => return Err(NetError::Resting(QUEUE_REST)),
+        };
         loop {
             if turns.is_away(&host) {
                 return Err(NetError::Io(format!("{host} could not be reached a moment ago").into()));
@@ -154,6 +161,12 @@ impl Net {
         }
         let all = turns.all.clone().acquire_owned().await.map_err(closed)?;
         Ok(Turn { _host: own, _all: all })
+    }
+
+    /// The same way out, for whoever is wanted elsewhere: who does not get their turn at a host soon, because others have
+    /// it, is sent away with [`NetError::Resting`].
+    pub fn hurried(&self) -> Net {
+        Net { is_hurried: true, ..self.clone() }
     }
 
     /// How long a host wants to be left alone from now on; none = it may be asked.
@@ -221,6 +234,18 @@ mod tests {
         // Any answer ends it.
         net.shared.turns.answered(&Authority::of(&gone).expect("a host"));
         net.turn(&gone).await.expect("a turn");
+    }
+
+    #[tokio::test]
+    async fn who_is_in_a_hurry_does_not_queue_for_long() {
+        let slow = Http::serve(|_, _| Answer::Hang).await;
+        let net = crowded(&[&slow], Crowd { per_host: 1, at_once: 3 });
+        let only = net.turn(&slow.url("/")).await.expect("a turn");
+        let before = Instant::now();
+        let sent_away = net.hurried().turn(&slow.url("/")).await;
+        assert!(matches!(sent_away, Err(NetError::Resting(_))) && before.elapsed() >= QUEUE_WAITED);
+        drop(only);
+        net.hurried().turn(&slow.url("/")).await.expect("a turn");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::Utc;
 use cid::Cid;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::{PdsError, asked, endpoint, signing_key};
@@ -42,6 +42,8 @@ pub struct WholeRepo {
     records: Records,
     after: Option<AtUri>,
     is_begun: bool,
+    /// Its place among the large ones, which its index takes until the end.
+    _large: Option<SemaphorePermit<'static>>,
 }
 
 impl WholeRepo {
@@ -108,6 +110,7 @@ async fn read_from(indexer: &Indexer, did: &Did, document: &DidDocument) -> Resu
         let (_, body) = indexer.net.get_stream(&url, limits.total_bytes).await?;
         (asked, take_in(indexer, body, limits).await?)
     };
+    let (file, _large) = file;
     let head = prove(indexer, did, document, &file).await?;
     if rev_is_in_future(&head.rev, Utc::now()) {
         return Err(PdsError::FutureRev(head.rev));
@@ -118,10 +121,14 @@ async fn read_from(indexer: &Indexer, did: &Did, document: &DidDocument) -> Resu
         file.records(&head.data, |collection| registry.get(collection).is_some())
     })?;
     let ProvenHead { rev, data, .. } = head;
-    Ok(WholeRepo { did: did.clone(), rev, data, asked, records, after: None, is_begun: false })
+    Ok(WholeRepo { did: did.clone(), rev, data, asked, records, after: None, is_begun: false, _large })
 }
 
-async fn take_in(indexer: &Indexer, mut body: Body, limits: Limits) -> Result<RepoFile, PdsError> {
+async fn take_in(
+    indexer: &Indexer,
+    mut body: Body,
+    limits: Limits,
+) -> Result<(RepoFile, Option<SemaphorePermit<'static>>), PdsError> {
     let mut intake = Intake::new(indexer.net.spool_dir(), limits);
     let (mut size_bytes, mut large) = (0, None);
     let (mut span_began, mut span_bytes) = (Instant::now(), 0);
@@ -141,7 +148,7 @@ async fn take_in(indexer: &Indexer, mut body: Body, limits: Limits) -> Result<Re
             span_began = Instant::now();
         }
     }
-    Ok(intake.finish()?)
+    Ok((intake.finish()?, large))
 }
 
 /// With the key looked up anew if the known one does not fit.
