@@ -24,6 +24,26 @@ pub(super) fn schema_version() -> i64 {
     indexer::MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
+/// The connections that everything shares.
+async fn pool(connect: &PgConnectOptions) -> sqlx::Result<PgPool> {
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(Duration::from_secs(10))
+        // The driver does not see a transaction whose `begin` was abandoned, as when a caller went away: the next to have
+        // the connection would be within it, and what they wrote lost.
+        .after_release(|connection, _| {
+            Box::pin(async move { connection.execute("rollback").await.map(|_| true) })
+        })
+        .connect_with(connect.clone().application_name("plyr").options([
+            // Nearly always there is none to roll back, which is worth a warning to Postgres.
+            ("client_min_messages", "error"),
+            // A lock is held for a transaction; whoever waits longer tries again, whoever dawdles is cut off.
+            ("lock_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]))
+        .await
+}
+
 impl Database {
     /// Opens it. With a Postgres of our own, the data directory becomes the one it can use.
     pub async fn open(mut config: Config) -> anyhow::Result<(Config, Self)> {
@@ -35,23 +55,11 @@ impl Database {
                 (server.connect_options(), Some(server))
             }
         };
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(Duration::from_secs(10))
-            // The driver does not see a transaction whose `begin` was abandoned, as when a caller went away: the next
-            // to have the connection would be within it, and what they wrote lost.
-            .after_release(|connection, _| {
-                Box::pin(async move { connection.execute("rollback").await.map(|_| true) })
-            })
-            .connect_with(connect.clone().application_name("plyr").options([
-                // Nearly always there is none to roll back, which is worth a warning to Postgres.
-                ("client_min_messages", "error"),
-                // A lock is held for a transaction; whoever waits longer tries again, whoever dawdles is cut off.
-                ("lock_timeout", "30s"),
-                ("idle_in_transaction_session_timeout", "60s"),
-            ]))
-            .await
-            .context(if server.is_some() { "the embedded Postgres" } else { "DATABASE_URL" })?;
+        let pool = pool(&connect).await.context(if server.is_some() {
+            "the embedded Postgres"
+        } else {
+            "DATABASE_URL"
+        })?;
         Ok((config, Database { pool, connect, server }))
     }
 
@@ -86,5 +94,35 @@ impl Database {
         if let Some(server) = self.server {
             server.stop().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_gets_a_connection_within_somebody_else_s_transaction() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))
+            .expect("mode");
+        let options = postgres::Options { durable: false, ..postgres::Options::new(dir.path()) };
+        let server = postgres::start(&options).await.expect("started");
+        let pool = pool(&server.connect_options()).await.expect("a pool");
+        // As a `begin` whose caller went away before it was answered.
+        let mut abandoned = pool.acquire().await.expect("a connection");
+        abandoned.execute("begin; create table lost (id integer)").await.expect("begun");
+        drop(abandoned);
+        pool.execute("create table kept (id integer)").await.expect("created");
+        pool.close().await;
+        let pool = self::pool(&server.connect_options()).await.expect("a pool");
+        let tables: Vec<String> =
+            sqlx::query_scalar("select relname::text from pg_class where relname in ('lost', 'kept')")
+                .fetch_all(&pool)
+                .await
+                .expect("an answer");
+        assert_eq!(tables, ["kept"]);
+        pool.close().await;
+        server.stop().await;
     }
 }

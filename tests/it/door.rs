@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
 use indexer::apply::{Door, apply};
-use indexer::change::{Asked, Commit, Cursor, Input, Op, Proof, RepoSnapshot, Report};
+use indexer::change::{Asked, Commit, Cursor, Input, Op, Problem, Proof, RepoSnapshot, Report};
 use indexer::record::Registry;
 use indexer::syntax::{AtUri, Did, Tid};
 use indexer::{dag, job, source};
@@ -310,5 +310,32 @@ fn a_proof_out_of_date_is_asked_for_again() {
         room.say(proof(5, now)).await;
         assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
         assert_eq!(room.stands().await, stands("synchronized", false, "1 2"));
+    });
+}
+
+/// An account that sends nonsense all day fills nobody's disk: of it there is so much, and the rest is counted.
+#[test]
+fn of_one_account_only_so_much_is_kept_aside() {
+    run(async {
+        let room = Room::new().await;
+        let nonsense = |seq: i64, size_bytes: usize| {
+            Input::Problem(Problem {
+                kind: "BadSignature",
+                seq: Some(seq),
+                did: Some(room.did.clone()),
+                detail: format!("number {seq}"),
+                bytes: vec![7; size_bytes].into(),
+                ..Problem::default()
+            })
+        };
+        for seq in 0..9 {
+            room.say_from("relay", nonsense(seq, 4_000_000)).await;
+        }
+        assert_eq!(room.db.number("select count(*) from problem").await, 9);
+        assert_eq!(room.db.number("select sum(octet_length(bytes))::bigint from problem").await, 20_000_000);
+        let many: Vec<Input> = (10..11_000).map(|seq| nonsense(seq, 0)).collect();
+        apply(&room.door, &many, None).await.expect("it is applied");
+        assert_eq!(room.db.number("select count(*) from problem").await, 10_000);
+        assert_eq!(room.db.number("select count(bytes) from problem").await, 1000 - 4);
     });
 }

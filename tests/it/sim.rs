@@ -2,7 +2,7 @@
 //! end is what the oracle says.
 //!
 //! `PLYR_SIM_SEEDS` names other seeds (`1-500`, `7,9`), `PLYR_SIM_AT_ONCE` how many run side by side, and `PLYR_SABOTAGE`
-//! a planted bug.
+//! a planted bug. With `PLYR_SIM_FIRST=1` the first that ends wrong ends all.
 
 mod found;
 mod scene;
@@ -30,6 +30,9 @@ fn every_world_ends_in_the_truth() {
             match ended {
                 Ok(()) => right += 1,
                 Err(why) => wrong.push((seed, why)),
+            }
+            if !wrong.is_empty() && number("PLYR_SIM_FIRST") == Some(1) {
+                break;
             }
         }
         println!("{right} of {} worlds ended in the truth after {:?}", seeds.len(), started.elapsed());

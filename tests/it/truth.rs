@@ -147,3 +147,54 @@ fn an_account_that_moved_is_not_judged_by_the_host_it_left() {
         assert!(plyr.track(&track.0).await.is_some());
     });
 }
+
+/// A host that knows somebody no more may have lost its data, and their own event may have been lost: they are hidden, and
+/// nothing is erased, so that they are back as soon as it knows them again.
+#[test]
+fn whom_their_host_knows_no_more_is_hidden_and_not_erased() {
+    run(async {
+        let net = Network::start(&[]);
+        let (directory, host) = (Stand::before(&net.plc).await, Stand::before(&net.direct).await);
+        let artist = Account::create(&net, "artist").await;
+        let mut there = document(&net.plc, &artist.did).await;
+        there["service"][0]["serviceEndpoint"] = json!(host.url());
+        directory.says(&artist.did, 200, there);
+        let hosts = format!("localhost:{0},127.0.0.1:{0},{1}", net.pds_port, host.authority());
+        let (url, every) = (directory.url(), "1s");
+        let settings =
+            [("PLYR_PLC_URL", &*url), ("PLYR_PRIVATE_HOSTS", &hosts), ("PLYR_COMPARE_EVERY", every)];
+        let plyr = Plyr::up_with(&net, &settings).await;
+        let track = artist.create_track("known no more").await;
+        plyr.await_counts(&track.0, Some([0, 0, 0])).await;
+
+        let unknown = json!({"error": "RepoNotFound", "message": "Could not find repo"});
+        for question in ["getRepoStatus", "getLatestCommit", "getRepo?", "sync.getRecord"] {
+            host.says(question, 400, unknown.clone());
+        }
+        plyr.await_counts(&track.0, None).await;
+        assert_eq!(standing(&plyr, &artist.did).await.0, "deactivated");
+        assert_eq!(plyr.db.number("select count(*) from record where cid is not null").await, 1);
+        host.clear();
+        plyr.await_counts(&track.0, Some([0, 0, 0])).await;
+
+        // Some hosts prove no absence: then the whole repo tells what is only said to be there.
+        host.says(
+            "sync.getRecord",
+            400,
+            json!({"error": "RecordNotFound", "message": "Could not find record"}),
+        );
+        plyr.db
+            .run(
+                "insert into record (uri, did, collection, rkey, epoch, rev, proven, reported_by, cid, value)
+                 select uri || 'x', did, collection, rkey || 'x', epoch, rev, false, 'somebody', cid, value from record
+                 where collection = 'fm.plyr.track'",
+            )
+            .await;
+        plyr.db.run("insert into job (kind, key) select 'prove', did from repo").await;
+        eventually("the false report to be gone", || async {
+            same(plyr.db.number("select count(*) from record where cid is not null and not proven").await, 0)
+        })
+        .await;
+        assert_eq!(plyr.db.number("select count(*) from record where cid is not null").await, 1);
+    });
+}

@@ -15,6 +15,8 @@ fn lies_are_refuted_and_counted() {
         let net = Network::start(&[]);
         let jetstream = jetstream().await;
         let (artist, fan) = (Account::create(&net, "artist").await, Account::create(&net, "fan").await);
+        // The fan's repo is read as soon as the forgery is seen, and a report that comes after that is old news.
+        let other = Account::create(&net, "other").await;
         let track = artist.create_track("lied about").await;
         let quiet = fan.create_record("fm.plyr.comment", pds::comment(&track, "before the lies", 1)).await;
         let _bridge = Bridge::lying(&net, &[&jetstream], lie);
@@ -25,7 +27,7 @@ fn lies_are_refuted_and_counted() {
         .await;
         await_proven(&plyr).await;
         let forged = fan.create_record("fm.plyr.comment", pds::comment(&track, "forge this", 2)).await;
-        let altered = fan.create_record("fm.plyr.comment", pds::comment(&track, "alter this", 3)).await;
+        let altered = other.create_record("fm.plyr.comment", pds::comment(&track, "alter this", 3)).await;
         let like = artist.like(&track).await;
         eventually("the lies to be believed or kept aside", || async {
             let kinds = plyr.db.texts("select distinct kind from problem where length(bytes) > 0").await;
