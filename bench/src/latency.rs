@@ -30,6 +30,8 @@ const SECONDS: usize = 20;
 const GOAL: Duration = Duration::from_millis(100);
 /// How long the warm-up, and then the last of the stream, may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// For what the warm-up left to do.
+const REST: Duration = Duration::from_secs(3);
 /// Bare commits and bare queries.
 const BARE: usize = 400;
 
@@ -67,6 +69,7 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     stream.flush().await?;
     plyr.applied(WARM_UP as i64, PATIENCE).await?;
     plyr.pool.execute("analyze").await?;
+    tokio::time::sleep(REST).await;
     let bare = bare(&plyr, &signs).await?;
 
     let board = Arc::new(Board::default());
@@ -93,8 +96,8 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
         what: format!("upstream frame → visible through XRPC, at {RATE} commits/s for {seconds} s"),
         measured: visible.to_string(),
         against: format!(
-            "{:.1} × a bare commit in Postgres ({commit}) and a bare query ({query}), by p99; looked at every {:.1} ms",
-            visible.p99.as_secs_f64() / (commit.p99 + query.p99).as_secs_f64(),
+            "by p50 {:.1} × a bare commit in Postgres ({commit}) and a bare query ({query}) one after the other; looked at every {:.1} ms",
+            visible.p50.as_secs_f64() / (commit.p50 + query.p50).as_secs_f64(),
             ms(round.p50),
         ),
         goal: format!("p99 ≤ {} ms", GOAL.as_millis()),
