@@ -1,8 +1,9 @@
 //! What the binary occupies while five million events pass by, and while Postgres does not answer.
 //!
 //! Of a hundred events one is ours, a signed commit that continues its chain; the others are those of people whom nobody
-//! knows, each under another name. Then Postgres is stopped where it stands, and the stream brings nothing but ours, as
-//! fast as the socket takes it.
+//! knows, each under another name. Then Postgres is stopped where it stands, and the stream goes on as fast as the socket
+//! takes it: at first as before, so that little of ours must wait among much that passes by, and then with nothing but
+//! ours, until it has to wait itself.
 
 mod others;
 mod watch;
@@ -29,8 +30,10 @@ const OURS: usize = 100;
 const ACCOUNTS: usize = 2_000;
 /// More of ours than may be in flight, and than fit into the buffers of a socket.
 const PUSHED: usize = 60_000;
-const STALL: Duration = Duration::from_secs(20);
-/// Of the stall, the time in which nothing may be taken any more.
+const STALL: Duration = Duration::from_secs(30);
+/// Of the stall, how long the stream goes on as before.
+const MIXED: Duration = Duration::from_secs(10);
+/// And the time in its end in which nothing may be taken any more.
 const STILL: Duration = Duration::from_secs(10);
 const LIMIT_MIB: f64 = 256.0;
 /// What the last quarter of the events may occupy more than the second.
@@ -106,10 +109,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let stalled = server.stall()?;
     go_on.send(()).ok();
     let stall = stand_still(&plyr, &told, stalled).await?;
-    let (commits, all) = (events / OURS + PUSHED, events + PUSHED);
     let _stream = telling.await??;
-    plyr.applied(all as i64, PATIENCE).await?;
-    plyr.check(commits).await?;
+    plyr.applied(told.events() as i64, PATIENCE).await?;
+    plyr.check(events / OURS + PUSHED).await?;
     let after = plyr.memory()?;
     report.add(Line {
         what: format!("memory while Postgres stands still for {} s and the stream pushes", STALL.as_secs()),
@@ -165,15 +167,26 @@ async fn tell(
     told: Arc<Told>,
     goes_on: oneshot::Receiver<()>,
 ) -> anyhow::Result<Stream> {
-    let mut ours = ours.into_iter();
-    for seq in 1..=events {
+    let (mut ours, mut seq) = (ours.into_iter(), 0);
+    let mut mixed = |seq: usize, ours: &mut std::vec::IntoIter<Frame>| {
         let own = if seq.is_multiple_of(OURS) { ours.next() } else { None };
-        let frame = own.map_or_else(|| others.next(seq as i64), |own| own.at(seq as i64));
+        own.map_or_else(|| others.next(seq as i64), |own| own.at(seq as i64))
+    };
+    while seq < events {
+        seq += 1;
+        let frame = mixed(seq, &mut ours);
         push(&mut stream, frame, seq, &told).await?;
     }
     stream.flush().await?;
     goes_on.await?;
-    for (own, seq) in pushed.into_iter().zip(events + 1..) {
+    let (began, mut pushed) = (Instant::now(), pushed.into_iter());
+    while began.elapsed() < MIXED {
+        seq += 1;
+        let frame = mixed(seq, &mut pushed);
+        push(&mut stream, frame, seq, &told).await?;
+    }
+    for own in pushed {
+        seq += 1;
         push(&mut stream, own.at(seq as i64), seq, &told).await?;
     }
     stream.flush().await?;
