@@ -42,7 +42,7 @@ impl Signs {
             ("fm.plyr.like", Some(uri)) => {
                 let likers = self.likers.entry(uri.clone()).or_default();
                 let is_first = likers.insert(commit.repo.to_string());
-                is_first.then(|| Sign { uri, count: Some(("likeCount", likers.len() as i64)) })
+                is_first.then_some(Sign { uri, count: Some(("likeCount", likers.len() as i64)) })
             }
             ("fm.plyr.comment", Some(uri)) => {
                 let comments = self.comments.entry(uri.clone()).or_default();
