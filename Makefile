@@ -53,9 +53,10 @@ soak: setup-demo
 mutants: setup $(web_built)
 	scripts/mutants.sh
 
-# BENCH=decode takes one; the table goes to the standard output.
-bench: setup-demo
-	cargo run --release -p bench -- $(BENCH)
+# BENCH=decode takes one; the table goes to the standard output. Some of them run the binary that lies beside theirs.
+bench: setup-demo $(web_built)
+	cargo build --release -p plyr -p bench
+	$(target)/release/bench $(BENCH)
 
 fuzz:
 	@scripts/fuzz.sh

@@ -5,7 +5,6 @@
 //! against.
 
 mod copy;
-mod ground;
 mod told;
 
 use std::time::{Duration, Instant};
@@ -14,8 +13,9 @@ use bytes::Bytes;
 use indexer::firehose::{self, Kind, Upstream};
 use sim::recording::{Plan, Recorder};
 
+use crate::ground::Ground;
 use crate::report::{Line, Report, processor_time};
-use ground::{Ground, Server};
+use crate::server::Server;
 
 const ACCOUNTS: usize = 2_000;
 const COMMITS: usize = 60_000;

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use indexer::Indexer;
 use indexer::apply::Door;
 use indexer::backfill::{self, Since};
@@ -13,11 +12,12 @@ use indexer::identity::{Identity, IdentityOptions};
 use indexer::net::{Net, NetOptions};
 use indexer::record::Registry;
 use sim::truth::{Standing, Truth};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgPool};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use url::Url;
 
 use crate::report::{Line, Report, processor_time};
+use crate::server::Server;
 
 const REPOS: usize = 1_500;
 const RECORDS: usize = 20_000;
@@ -51,7 +51,10 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     network.settle().await;
     let truth = network.truth();
-    let pool = database().await?;
+    let server = Server::start(&[]).await?;
+    let pool =
+        PgPoolOptions::new().max_connections(24).connect_with(server.database(DATABASE).await?).await?;
+    indexer::MIGRATIONS.run(&pool).await?;
     let indexer = indexer(&network, pool.clone()).await?;
     let relay: Url = network.relay_upstreams()[0].replace("repos+ws", "http").parse()?;
 
@@ -84,6 +87,7 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
         goal: format!("≤ {} s", GOAL.as_secs()),
         is_met: took <= GOAL,
     });
+    server.stop().await;
     Ok(())
 }
 
@@ -98,17 +102,6 @@ fn records(truth: &Truth) -> usize {
         .filter(|found| found.iter().any(|collection| collection.tracks))
         .map(|found| found.len())
         .sum()
-}
-
-async fn database() -> anyhow::Result<PgPool> {
-    let url = std::env::var("DATABASE_URL").context("DATABASE_URL: a Postgres to make a database in")?;
-    let options: PgConnectOptions = url.parse()?;
-    let mut admin = options.connect().await?;
-    admin.execute(AssertSqlSafe(format!("drop database if exists {DATABASE} with (force)"))).await?;
-    admin.execute(AssertSqlSafe(format!("create database {DATABASE}"))).await?;
-    let pool = PgPoolOptions::new().max_connections(24).connect_with(options.database(DATABASE)).await?;
-    indexer::MIGRATIONS.run(&pool).await?;
-    Ok(pool)
 }
 
 async fn indexer(network: &sim::Network, pool: PgPool) -> anyhow::Result<Indexer> {

@@ -2,9 +2,17 @@
 
 mod apply;
 mod backfill;
+mod caller;
 mod decode;
+mod directory;
 mod filter;
+mod ground;
+mod host;
+mod latency;
+mod memory;
+mod process;
 mod report;
+mod server;
 
 use report::Report;
 
@@ -15,6 +23,8 @@ fn main() -> anyhow::Result<()> {
     filter::run(&mut report)?;
     apply::run(&mut report)?;
     backfill::run(&mut report)?;
+    latency::run(&mut report)?;
+    memory::run(&mut report)?;
     report.print();
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
+
 /// One line: what was measured, how much, and what it is held against.
 #[derive(Debug, Clone)]
 pub struct Line {
@@ -53,15 +55,28 @@ impl Report {
     }
 }
 
+/// A number that the environment names for a shorter or longer run, e.g. `BENCH_SECONDS`.
+pub fn wanted(name: &str, usual: usize) -> anyhow::Result<usize> {
+    match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name}: {text:?} is no number")),
+        Err(_) => Ok(usual),
+    }
+}
+
 fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or("an unknown processor", |(_, name)| name).to_owned()
 }
 
-/// Seconds of processor time that this process has used so far, all threads, kernel included.
+/// Processor time that this process has used so far, all threads, kernel included.
 pub fn processor_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    processor_time_of("self")
+}
+
+/// The same of another process, by its id.
+pub fn processor_time_of(process: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // After the name in parentheses: fields 14 and 15 are user and system time, in ticks of 10 ms.
     // Some of them are negative: they keep their places.
     let fields: Vec<i64> = stat

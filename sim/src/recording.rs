@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::clock::{START_US, rfc3339};
 use crate::dice::{Dice, digest, hash};
 use crate::records::{KINDS, Kind, Making, Subject};
-use crate::wire::{self, Cid, Commit, CommitBody, KeyForm, Leaf, Op, Signer, Tree, base32, tid};
+use crate::wire::{self, Cid, Commit, CommitBody, Frame, KeyForm, Leaf, Op, Signer, Tree, base32, tid};
 
 /// What to record.
 #[derive(Debug, Clone)]
@@ -109,10 +109,16 @@ impl Recorder {
 
     /// The next frames, in the order of their sequence numbers.
     pub fn frames(&mut self, count: usize) -> Vec<Bytes> {
+        let first = self.done as i64 + 1;
+        self.commits(count).iter().zip(first..).map(|(frame, seq)| frame.at(seq)).collect()
+    }
+
+    /// The same without numbers, for a stream that gives them its own.
+    pub fn commits(&mut self, count: usize) -> Vec<Frame> {
         let (from, upto) = (self.done, self.done + count);
         self.done = upto;
         let (plan, tracks, threads) = (&self.plan, &self.tracks, self.shards.len());
-        let made: Vec<Vec<(usize, Bytes)>> = thread::scope(|scope| {
+        let made: Vec<Vec<(usize, Frame)>> = thread::scope(|scope| {
             let work = self.shards.iter_mut().enumerate().map(|(shard, writers)| {
                 scope.spawn(move || {
                     let own = (from..upto).map(|turn| (turn, whose(plan, turn)));
@@ -126,11 +132,9 @@ impl Recorder {
             let work: Vec<_> = work.collect();
             work.into_iter().map(|thread| thread.join().expect("a thread that does not panic")).collect()
         });
-        let mut frames = vec![Bytes::new(); count];
-        for (turn, frame) in made.into_iter().flatten() {
-            frames[turn - from] = frame;
-        }
-        frames
+        let mut made: Vec<(usize, Frame)> = made.into_iter().flatten().collect();
+        made.sort_unstable_by_key(|(turn, _)| *turn);
+        made.into_iter().map(|(_, frame)| frame).collect()
     }
 }
 
@@ -156,7 +160,7 @@ fn leaf(kind: &Kind, dice: &mut Dice, now_us: i64, tracks: &[Subject]) -> std::s
 }
 
 impl Writer {
-    fn write(&mut self, plan: &Plan, tracks: &[Subject], account: usize, turn: usize) -> Bytes {
+    fn write(&mut self, plan: &Plan, tracks: &[Subject], account: usize, turn: usize) -> Frame {
         let now_us = START_US + turn as i64 * STEP_US;
         let mut dice = Dice::new(plan.seed ^ turn as u64, "turn");
         let (prev_data, before) = (self.tree.root(), self.tree.clone());
@@ -192,7 +196,6 @@ impl Writer {
             ops: vec![op],
             time: rfc3339(now_us),
         })
-        .at(turn as i64 + 1)
     }
 
     fn op(&self, action: &'static str, path: String, cid: Option<Cid>, before: &Tree) -> Op {

@@ -7,8 +7,9 @@ use futures_util::TryStreamExt;
 use sqlx::postgres::PgPoolCopyExt;
 
 use super::Took;
-use super::ground::{Ground, Server};
+use crate::ground::Ground;
 use crate::report::processor_time;
+use crate::server::Server;
 
 /// Copies all that one database holds into another, and says how long the way in took.
 pub async fn again(server: &Server, from: &Ground) -> anyhow::Result<Took> {

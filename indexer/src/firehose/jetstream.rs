@@ -20,6 +20,7 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::Reader;
+use super::repos::alone;
 use super::socket;
 use super::told::Told;
 use crate::apply::Door;
@@ -81,12 +82,12 @@ impl Session {
             let (socket::Message::Text(bytes) | socket::Message::Binary(bytes)) = &message;
             match (&message, &mut inflater) {
                 (socket::Message::Binary(_), Some(inflater)) => match inflater.inflate(bytes) {
-                    Ok(plain) => take(reader, &mut place, plain, None).await?,
+                    Ok(plain) => take(reader, &mut place, plain).await?,
                     Err(error) => {
-                        unreadable(reader, "BadCompression", None, error.to_string(), bytes.clone()).await?;
+                        unreadable(reader, "BadCompression", None, error.to_string(), alone(bytes)).await?;
                     }
                 },
-                _ => take(reader, &mut place, bytes, Some(bytes)).await?,
+                _ => take(reader, &mut place, bytes).await?,
             }
         }
         Ok(())
@@ -101,7 +102,7 @@ pub(super) async fn replay(
 ) -> anyhow::Result<()> {
     let mut place = Place { dialect, saved: None, event_at: None, is_first: true };
     for bytes in messages {
-        take(reader, &mut place, &bytes, Some(&bytes)).await?;
+        take(reader, &mut place, &bytes).await?;
     }
     Ok(())
 }
@@ -114,9 +115,9 @@ struct Place {
     is_first: bool,
 }
 
-/// Takes one message, or waits until there is room for it. `whole` is the same as `bytes`, where that is not borrowed.
-async fn take(reader: &Reader, place: &mut Place, bytes: &[u8], whole: Option<&Bytes>) -> anyhow::Result<()> {
-    let whole = || whole.cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes));
+/// Takes one message, or waits until there is room for it.
+async fn take(reader: &Reader, place: &mut Place, bytes: &[u8]) -> anyhow::Result<()> {
+    let whole = || alone(bytes);
     let head = match message(place.dialect, bytes) {
         Ok(Message::Event(head)) => head,
         Ok(Message::Unknown(seq)) => {

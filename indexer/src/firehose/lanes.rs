@@ -39,7 +39,7 @@ const CROWD_UNITS: usize = IN_FLIGHT_UNITS / 8;
 const CROWD_WAITS: Duration = Duration::from_millis(300);
 const CROWD_PAUSE: Duration = Duration::from_millis(10);
 /// What may be in flight, in units of [`UNIT_BYTES`].
-const IN_FLIGHT_UNITS: usize = 64 * 1024;
+const IN_FLIGHT_UNITS: usize = 40 * 1024;
 const UNIT_BYTES: usize = 1024;
 /// What one lane may hold: an account whose key cannot be had must not take everybody's room.
 const LANE_BYTES_MAX: usize = 4 << 20;

@@ -53,7 +53,8 @@ pub(super) async fn receive(reader: &Reader, place: &mut Place, message: Bytes) 
             reader.health.count("unreadable");
             let detail = error.problem.to_string();
             let (kind, seq, did) = (error.problem.name(), error.seq, error.did);
-            reader.lanes.unreadable(Problem { kind, seq, did, uri: None, detail, bytes: message }).await;
+            let bytes = alone(&message);
+            reader.lanes.unreadable(Problem { kind, seq, did, uri: None, detail, bytes }).await;
         }
     }
     Ok(())
@@ -143,10 +144,18 @@ async fn take(reader: &Reader, frame: Frame, message: Bytes) -> anyhow::Result<(
                 // From now on, and not only once it is applied: the next commit may be here before that.
                 indexer.door.expect(&did);
             }
+            let message = alone(&message);
+            let frame = Frame::decode(&message).map_err(|error| error.problem)?;
             reader.lanes.dispatch(seq, did, Told::Frame(frame), message).await;
             Ok(())
         }
     }
+}
+
+/// The same bytes in memory of their own. What waits must not keep all that came beside it: a message is a slice of the
+/// socket's buffer, where a hundred of others lie around each of ours.
+pub(super) fn alone(message: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(message)
 }
 
 /// The first collection that a commit touches and that makes a repo tracked.

@@ -98,7 +98,7 @@ async fn subscribe_events(
     };
     let start = match begin_v2(&shared, &query) {
         Ok(start) => start,
-        Err(refused) => return refused,
+        Err((error, message)) => return refusal(StatusCode::BAD_REQUEST, error, &message),
     };
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade.protocols([SUBPROTOCOL]),
@@ -108,14 +108,14 @@ async fn subscribe_events(
     upgrade.on_upgrade(move |socket| subscriber.run(socket, start))
 }
 
-fn begin_v2(shared: &Shared, query: &Query) -> Result<Start, Response> {
+/// Where it begins, or the error name and message of the refusal.
+fn begin_v2(shared: &Shared, query: &Query) -> Result<Start, (&'static str, String)> {
     let log = shared.log();
     let next = *shared.next.borrow();
     let live = Start { seq: next, notice: None };
     let Some(text) = one(query, "cursor") else { return Ok(live) };
     let Ok(cursor) = text.parse::<u64>() else {
-        let message = format!("subscribe: invalid cursor: {text:?}");
-        return Err(refusal(StatusCode::BAD_REQUEST, "InvalidRequest", &message));
+        return Err(("InvalidRequest", format!("subscribe: invalid cursor: {text:?}")));
     };
     if cursor >= TIMES_FROM {
         let first = log.entries.iter().find(|entry| entry.event.time_us as u64 >= cursor);
@@ -131,8 +131,7 @@ fn begin_v2(shared: &Shared, query: &Query) -> Result<Start, Response> {
         return Ok(Start { notice, ..live });
     }
     if cursor < log.floor {
-        let message = format!("cursor {cursor} is below the lookback floor {}", log.floor);
-        return Err(refusal(StatusCode::BAD_REQUEST, "CursorTooOld", &message));
+        return Err(("CursorTooOld", format!("cursor {cursor} is below the lookback floor {}", log.floor)));
     }
     Ok(Start { seq: cursor, notice: None })
 }
