@@ -21,8 +21,11 @@ use crate::proto::verify::{verify_commit, verify_sync};
 use crate::record::Registry;
 use crate::syntax::{AtUri, Did};
 
+/// Takes any bytes, and must come to an end without a panic.
+pub type Target = fn(&[u8]);
+
 /// Every target: its name, as the corpora are named, and its function.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("frame", frame),
     ("car", car),
     ("node", node),

@@ -12,7 +12,10 @@ const AT: &str = "2026-01-02T03:04:05.678Z";
 const TRACK: &str = "at://did:plc:artist/fm.plyr.track/3jzfcijpj2z2a";
 
 /// Whose, standing, records by path.
-fn world(people: &[(&str, Standing, &[(&str, Value)])]) -> Truth {
+/// A DID, how it stands, and its records.
+type Somebody<'a> = (&'a str, Standing, &'a [(&'a str, Value)]);
+
+fn world(people: &[Somebody<'_>]) -> Truth {
     let accounts = people.iter().map(|(name, standing, records)| {
         let did = format!("did:plc:{name}");
         let record = |(path, json): &(&str, Value)| {

@@ -148,7 +148,7 @@ fn nothing_is_left_and_nothing_comes_back() {
             .fetch_all(&plyr.db.pool)
             .await
             .expect("rows");
-            assert_eq!(left, [friends.0.clone()]);
+            assert_eq!(left, std::slice::from_ref(&friends.0));
             let (handle, pds): (Option<String>, Option<String>) =
                 sqlx::query_as("select handle, pds from actor where did = $1")
                     .bind(&leaver.did)
