@@ -45,9 +45,8 @@ demo-reset:
 test: setup $(web_built)
 	cargo test --workspace
 
-soak: setup-demo
-	PLYR_MODEL_HISTORIES=400000 cargo test -p indexer --lib every_history_ends_in_the_truth -- --nocapture
-	PROPTEST_CASES=1000 cargo test -p indexer --lib
+soak: setup $(web_built)
+	PLYR_MODEL_HISTORIES=400000 PLYR_LARGE_REPO=1000000 PROPTEST_CASES=1000 cargo test --workspace --lib
 	PLYR_SIM_SEEDS=1-500 cargo test --test it sim:: -- --nocapture
 
 mutants: setup $(web_built)

@@ -204,11 +204,12 @@ mod commits {
         let mut repo = whole(5);
         assert_eq!(commit(&mut repo, Some(5), 6), Chain::Follows);
         assert_eq!(repo, whole(6));
-        for (since, prev) in [(Some(tid(4)), "6"), (Some(tid(6)), "5"), (None, "6")] {
+        // The last passed over a commit after which the tree was the same again.
+        for (since, prev) in [(Some(tid(4)), "6"), (Some(tid(6)), "5"), (None, "6"), (Some(tid(7)), "6")] {
             let mut repo = whole(6);
-            let chain = follow(&mut repo, &tid(7), since.as_ref(), Some(&cid(prev)), &cid("7"));
+            let chain = follow(&mut repo, &tid(8), since.as_ref(), Some(&cid(prev)), &cid("8"));
             assert_eq!((chain, repo.state), (Chain::Broken, RepoState::Desynchronized), "{since:?} {prev}");
-            assert_eq!(repo.rev, Some(tid(7)));
+            assert_eq!(repo.rev, Some(tid(8)));
         }
     }
 
