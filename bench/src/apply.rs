@@ -13,6 +13,7 @@ use bytes::Bytes;
 use indexer::firehose::{self, Kind, Upstream};
 use sim::recording::{Plan, Recorder};
 
+use crate::decode;
 use crate::ground::Ground;
 use crate::report::{Line, Report, processor_time};
 use crate::server::Server;
@@ -49,6 +50,7 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let mut recorder =
         Recorder::new(Plan { accounts: ACCOUNTS, p256_percent: 5, delete_percent: 3, ..Plan::default() });
     let frames = recorder.frames(WARM_UP + COMMITS);
+    let bare_us = decode::bare_us(&recorder, &frames)?;
     let events = told::as_jetstream(&frames)?;
     let server = Server::start(recorder.accounts()).await?;
 
@@ -56,7 +58,8 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let commits = apply(&server, &ground, Kind::Repos, &frames).await?;
     let records = ground.number("select count(*) from record").await?;
     let copied = copy::again(&server, &ground).await?;
-    add(report, "verified commits of one record each → Postgres", commits, copied, 5_000.0);
+    let bare = Duration::from_secs_f64(bare_us * COMMITS as f64 / 1e6);
+    add(report, "verified commits of one record each → Postgres", commits, copied, Some(bare), 5_000.0);
     tell(&ground, "commits", records, commits, copied).await?;
     ground.check().await?;
 
@@ -64,7 +67,7 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let reports = apply(&server, &ground, Kind::Jetstream2, &events).await?;
     let records = ground.number("select count(*) from record").await?;
     let copied = copy::again(&server, &ground).await?;
-    add(report, "reported records → Postgres", reports, copied, 15_000.0);
+    add(report, "reported records → Postgres", reports, copied, None, 15_000.0);
     tell(&ground, "reports", records, reports, copied).await?;
     server.stop().await;
     Ok(())
@@ -87,15 +90,25 @@ async fn apply(server: &Server, ground: &Ground, kind: Kind, messages: &[Bytes])
     Ok(Took { wall, ours, postgres: server.processor_time().saturating_sub(began.2) })
 }
 
-fn add(report: &mut Report, what: &str, took: Took, copied: Took, goal: f64) {
-    let share =
-        copied.wall.as_secs_f64() / took.wall.as_secs_f64() * COMMITS as f64 / (COMMITS + WARM_UP) as f64;
+/// Held against COPY and, where signatures are checked, against COPY and `bare`: the time that one core spends on hashes and
+/// signatures alone, which here is spread over all.
+fn add(report: &mut Report, what: &str, took: Took, copied: Took, bare: Option<Duration>, goal: f64) {
+    let copy_s = copied.wall.as_secs_f64() * COMMITS as f64 / (COMMITS + WARM_UP) as f64;
+    let share = |limit_s: f64| limit_s / took.wall.as_secs_f64();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let limit = share(copy_s + bare.unwrap_or_default().as_secs_f64() / cores);
+    let beside =
+        bare.map(|_| format!(", {:.0} % of COPY and the bare check of their signatures", limit * 100.0));
     report.add(Line {
         what: what.into(),
         measured: format!("{:.0}/s", took.per_second(COMMITS)),
-        against: format!("{:.0} % of COPY of the same rows", share * 100.0),
+        against: format!(
+            "{:.0} % of COPY of the same rows{}",
+            share(copy_s) * 100.0,
+            beside.unwrap_or_default()
+        ),
         goal: format!("≥ {goal:.0}/s, ≥ 40 %"),
-        is_met: took.per_second(COMMITS) >= goal && share >= 0.4,
+        is_met: took.per_second(COMMITS) >= goal && limit >= 0.4,
     });
 }
 

@@ -313,6 +313,26 @@ fn a_proof_out_of_date_is_asked_for_again() {
     });
 }
 
+/// What a host said before it was set back says nothing of what it is now, however new its rev.
+#[test]
+fn a_proof_from_before_a_restore_is_asked_for_again() {
+    run(async {
+        let room = Room::new().await;
+        room.say(room.commit(None, 1, vec![(room.uri(1), room.put("1"))])).await;
+        room.say(room.commit(Some(1), 6, vec![(room.uri(2), room.put("2"))])).await;
+        let before = room.asked().await;
+        for stretch in room.stretches(3, &[1], &[]).await {
+            room.say(stretch).await;
+        }
+        assert_eq!(room.stands().await, stands("synchronized", false, "1"));
+        room.db.run("delete from job").await;
+        room.say(Input::Proof(Proof { uri: room.uri(1), rev: room.rev(6), op: Op::Delete, asked: before }))
+            .await;
+        assert_eq!(room.stands().await, stands("synchronized", false, "1"));
+        assert_eq!(room.jobs(job::PROVE).await, [room.did.as_str()]);
+    });
+}
+
 /// An account that sends nonsense all day fills nobody's disk: of it there is so much, and the rest is counted.
 #[test]
 fn of_one_account_only_so_much_is_kept_aside() {
