@@ -91,7 +91,7 @@ async fn mirror(indexer: &Indexer, store: &BlobStore, key: &str) -> anyhow::Resu
                 metrics::counter!("plyr_blobs_total", "outcome" => "unfit").increment(1);
                 let detail = format!("{key}: {unfit}");
                 let problem = Problem { kind: "UnfitBlob", did: Some(did), detail, ..Problem::default() };
-                apply_all(&indexer.door, vec![Input::Problem(problem)], None).await;
+                apply_all(&indexer.door, vec![Input::Problem(problem)]).await;
             }
             Err(error) => last_error = Some(error),
         }

@@ -132,6 +132,8 @@ async fn rehearse(door: &Door, inputs: &[Input], source: Option<&Arc<str>>) -> s
 /// Every statement finds its rows by keys that come in arrays: one plan fits all lengths, and making it anew each time costs
 /// more than it could save.
 const BEGIN: &str = "begin; set local plan_cache_mode = force_generic_plan; set local jit = off";
+/// The same for those who would notice that a crash has taken something back.
+const BEGIN_UNWAITING: &str = "begin; set local plan_cache_mode = force_generic_plan; set local jit = off; set local synchronous_commit = off";
 
 async fn transact(
     door: &Door,
@@ -140,7 +142,8 @@ async fn transact(
     cursor: Option<&Cursor>,
     commit: bool,
 ) -> sqlx::Result<()> {
-    let mut tx = door.pool.begin_with(BEGIN).await?;
+    let waits = cursor.is_none_or(|cursor| cursor.memory.is_none());
+    let mut tx = door.pool.begin_with(if waits { BEGIN } else { BEGIN_UNWAITING }).await?;
     let dids = write(door, &mut tx, inputs, source).await?;
     if let Some(cursor) = cursor {
         // Whatever is behind is saved before long, even when nothing more comes.

@@ -94,7 +94,7 @@ pub fn audit(indexer: &Indexer, dids: Vec<Did>) -> impl Stream<Item = (Did, anyh
 /// Doubts these repos: each is read anew by a job, whatever its row says of itself.
 pub async fn repair(indexer: &Indexer, dids: &[Did]) {
     let doubts = dids.iter().map(|did| Input::Missed { did: did.clone() }).collect();
-    apply_all(&indexer.door, doubts, None).await;
+    apply_all(&indexer.door, doubts).await;
 }
 
 async fn one(indexer: &Indexer, did: &Did) -> anyhow::Result<Finding> {

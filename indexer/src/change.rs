@@ -6,6 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use cid::Cid;
 
+use crate::memory::Memory;
 use crate::syntax::{AtUri, Did, Tid};
 
 /// What happened to one record.
@@ -261,4 +262,6 @@ pub struct Cursor {
     pub source: Arc<str>,
     /// Highest sequence number with nothing unfinished before it.
     pub seq: i64,
+    /// By what a crash of the database would be noticed. Without, a transaction waits until it is on disk.
+    pub memory: Option<Memory>,
 }

@@ -237,7 +237,7 @@ async fn ask(
             Ok(_) if sabotage::is_on("compare-finds-nothing") => Told::Same,
             Ok(_) if !repo.is_active => {
                 let news = Input::Account { did: repo.did.clone(), status: Status::Active };
-                apply_all(&indexer.door, vec![news], None).await;
+                apply_all(&indexer.door, vec![news]).await;
                 Told::Back
             }
             Ok(latest) if latest.rev.as_str() == repo.rev => Told::Same,

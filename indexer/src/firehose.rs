@@ -30,10 +30,12 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use rand::Rng;
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use url::Url;
 
+use crate::memory::{Forgotten, Memory};
 use crate::{Indexer, source};
 pub(crate) use again::read as again;
 use health::Health;
@@ -98,18 +100,54 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
         .then(|| tokio::spawn(backlog::keep_backfilled(indexer.clone(), upstream.clone(), stop.clone())));
     let health = Arc::new(Health::new(&upstream.key));
     let watch = tokio::spawn(health.clone().keep(indexer.door.pool.clone()));
-    let lanes = Lanes::start(indexer.clone(), upstream.key.clone());
-    let reader = Reader { indexer, upstream, lanes, health };
-    let ended = read(&reader, &stop).await;
+    let (reader, memory, ended) = loop {
+        let memory = tokio::select! {
+            memory = begin(&indexer.door.pool) => memory,
+            _ = stop.cancelled() => {
+                watch.abort();
+                return Ok(());
+            }
+        };
+        let lanes = Lanes::start(indexer.clone(), upstream.key.clone(), memory.clone());
+        let (indexer, upstream, health) = (indexer.clone(), upstream.clone(), health.clone());
+        let reader = Reader { indexer, upstream, lanes, health };
+        match read(&reader, &stop).await {
+            Ok(End::Forgotten) => {
+                tracing::error!(
+                    source = &*reader.upstream.key,
+                    "{Forgotten}; reading again from the saved cursor"
+                );
+                metrics::counter!("plyr_source_forgotten_total", "source" => reader.upstream.key.to_string())
+                    .increment(1);
+                reader.health.disconnected();
+                reader.lanes.abandon().await;
+            }
+            ended => break (reader, memory, ended.map(drop)),
+        }
+    };
     watch.abort();
     reader.health.disconnected();
     reader.lanes.finish().await;
+    memory.end(&reader.indexer.door.pool).await.ok();
     // Said last: where it is not said, the end was no orderly one, and some of what was seen may be lost.
     reader.health.save(&reader.indexer.door.pool).await;
     if let Some(backfill) = backfill {
         backfill.await.context("backfill")?;
     }
     ended
+}
+
+/// Tries until the database is there.
+async fn begin(pool: &PgPool) -> Memory {
+    loop {
+        match Memory::begin(pool).await {
+            Ok(memory) => return memory,
+            Err(error) => {
+                warn!(%error, "the database is away; trying again");
+                tokio::time::sleep(PAUSE_MIN).await;
+            }
+        }
+    }
 }
 
 /// Takes messages that were recorded, as if this upstream sent them just now without compression, and returns when all of
@@ -120,7 +158,8 @@ pub async fn replay(
     messages: impl IntoIterator<Item = Bytes>,
 ) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(&upstream.key));
-    let lanes = Lanes::start(indexer.clone(), upstream.key.clone());
+    let memory = Memory::begin(&indexer.door.pool).await?;
+    let lanes = Lanes::start(indexer.clone(), upstream.key.clone(), memory);
     let reader = Reader { indexer, upstream, lanes, health };
     reader.open().await?;
     match reader.upstream.kind {
@@ -145,7 +184,15 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// After a refusal that another attempt will not change.
 const PAUSE_REFUSED: Duration = Duration::from_secs(600);
 
-async fn read(reader: &Reader, stop: &CancellationToken) -> anyhow::Result<()> {
+/// Why an upstream is read no further.
+enum End {
+    /// Told to stop.
+    Stopped,
+    /// The database has forgotten what it was told last.
+    Forgotten,
+}
+
+async fn read(reader: &Reader, stop: &CancellationToken) -> anyhow::Result<End> {
     let key = &reader.upstream.key;
     let mut jetstream = jetstream::Session::default();
     let mut pause = PAUSE_MIN;
@@ -161,6 +208,7 @@ async fn read(reader: &Reader, stop: &CancellationToken) -> anyhow::Result<()> {
         let ended = tokio::select! {
             ended = consume => ended,
             _ = reader.lanes.broken.cancelled() => anyhow::bail!("a part of the indexer panicked; see the log"),
+            _ = reader.lanes.forgotten.cancelled() => return Ok(End::Forgotten),
             _ = stop.cancelled() => break,
         };
         reader.health.disconnected();
@@ -181,10 +229,11 @@ async fn read(reader: &Reader, stop: &CancellationToken) -> anyhow::Result<()> {
         pause = (pause * 2).min(PAUSE_MAX);
         tokio::select! {
             _ = tokio::time::sleep(wait) => {}
+            _ = reader.lanes.forgotten.cancelled() => return Ok(End::Forgotten),
             _ = stop.cancelled() => break,
         }
     }
-    Ok(())
+    Ok(End::Stopped)
 }
 
 impl Reader {

@@ -99,7 +99,7 @@ async fn fetch_profile(indexer: &Indexer, did: &Did) -> anyhow::Result<()> {
     }
     match pds::get_record(indexer, did, &collection, &rkey).await {
         Ok(proof) => {
-            apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
+            apply_all(&indexer.door, vec![Input::Proof(proof)]).await;
             Ok(())
         }
         // An account that is switched off shows no profile.
@@ -169,7 +169,7 @@ async fn read_and_apply(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
     let mut repo = pds::open_repo(indexer, did).await?;
     let mut refused = 0;
     while let Some(stretch) = repo.stretch()? {
-        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)], None).await;
+        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)]).await;
         sabotage::point("stretch-applied");
     }
     if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(()) }
@@ -184,7 +184,7 @@ pub async fn note_standing(indexer: &Indexer, did: &Did, error: &PdsError) {
         (_, Some(status)) => status,
         (_, None) => return,
     };
-    apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }], None).await;
+    apply_all(&indexer.door, vec![Input::Account { did: did.clone(), status }]).await;
 }
 
 /// A reading that took longer than this is not repeated before others had so many times that long.
@@ -242,7 +242,7 @@ async fn prove(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
         let uri: AtUri = uri.parse()?;
         match pds::get_record(indexer, did, &uri.collection().parse()?, &uri.rkey().parse()?).await {
             Ok(proof) => {
-                apply_all(&indexer.door, vec![Input::Proof(proof)], None).await;
+                apply_all(&indexer.door, vec![Input::Proof(proof)]).await;
             }
             // Its standing is another job's; a return brings the whole repo.
             Err(error) if error.status().is_some() => break,

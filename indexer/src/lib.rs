@@ -22,6 +22,7 @@ pub mod identity;
 pub mod job;
 pub mod jobs;
 pub mod lexicon;
+pub mod memory;
 pub mod net;
 pub mod pds;
 pub mod problem;

@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use crate::change::Cursor;
+use crate::memory::{Forgotten, Memory};
+use crate::sabotage;
 
 /// What is stored of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,29 +56,37 @@ pub async fn open(pool: &PgPool, key: &str) -> sqlx::Result<Source> {
 }
 
 /// Saves how far a source's stream is accounted for. Never moves back: parallel transactions finish in any order. One that
-/// may be `late` leaves it to those after it while another is about to save, rather than wait for its end.
+/// may be `late` leaves it to those after it while another is about to save, rather than wait for its end. Fails with
+/// [`Forgotten`] where the cursor's memory is gone.
 pub async fn advance(db: &mut PgConnection, cursor: &Cursor, late: bool) -> sqlx::Result<()> {
+    let memory = cursor.memory.as_ref().map(Memory::id).filter(|_| !sabotage::is_on("crash-unnoticed"));
     if late {
-        let free = sqlx::query_scalar!(
-            r#"select true as "free!" from source where key = $1 for no key update skip locked"#,
-            &*cursor.source
+        let row = sqlx::query!(
+            r#"select $2::text is null or exists (select from memory where id = $2) as "remembers!",
+                      exists (select from (select from source where key = $1 for no key update skip locked) as s) as "free!""#,
+            &*cursor.source,
+            memory
         )
-        .fetch_optional(&mut *db)
+        .fetch_one(&mut *db)
         .await?;
-        if free.is_none() {
+        if !row.remembers {
+            return Err(Forgotten.into());
+        }
+        if !row.free {
             return Ok(());
         }
     }
-    sqlx::query!(
+    let saved = sqlx::query!(
         "update source set cursor = greatest(cursor, nullif($2::bigint, 0)), connected_at = coalesce(connected_at, now()),
                            updated_at = now()
-         where key = $1",
+         where key = $1 and ($3::text is null or exists (select from memory where id = $3))",
         &*cursor.source,
-        cursor.seq
+        cursor.seq,
+        memory
     )
     .execute(db)
     .await?;
-    Ok(())
+    if memory.is_some() && saved.rows_affected() == 0 { Err(Forgotten.into()) } else { Ok(()) }
 }
 
 /// Counts reports that a proof has refuted, by the source that made them.

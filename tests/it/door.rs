@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
+use indexer::apply::batch::apply_from;
 use indexer::apply::{Door, apply};
 use indexer::change::{Asked, Commit, Cursor, Input, Op, Problem, Proof, RepoSnapshot, Report};
+use indexer::memory::Memory;
 use indexer::record::Registry;
 use indexer::syntax::{AtUri, Did, Tid};
 use indexer::{dag, job, source};
@@ -116,7 +118,7 @@ impl Room {
     }
 
     async fn say_from(&self, source: &str, input: Input) {
-        let cursor = Cursor { source: source.into(), seq: 1 };
+        let cursor = Cursor { source: source.into(), seq: 1, memory: None };
         apply(&self.door, &[input], Some(&cursor)).await.expect("it is applied");
     }
 
@@ -357,5 +359,41 @@ fn of_one_account_only_so_much_is_kept_aside() {
         apply(&room.door, &many, None).await.expect("it is applied");
         assert_eq!(room.db.number("select count(*) from problem").await, 10_000);
         assert_eq!(room.db.number("select count(bytes) from problem").await, 1000 - 4);
+    });
+}
+
+/// What is not waited for may be lost with a crash; but never without a word.
+#[test]
+fn who_does_not_wait_for_the_disk_hears_of_a_crash() {
+    run(async {
+        let (db, postgres) = Database::alone().await;
+        indexer::MIGRATIONS.run(&db.pool).await.expect("the migrations run");
+        source::open(&db.pool, "relay").await.expect("a source");
+        let url = "https://music.example".parse().expect("a URL");
+        let door = Door::open(db.pool.clone(), Registry::new("fm.plyr", url)).await.expect("a door");
+        let cursor =
+            |memory: &Memory, seq| Cursor { source: "relay".into(), seq, memory: Some(memory.clone()) };
+        let problem = |seq| {
+            vec![Input::Problem(Problem { kind: "FrameMalformed", seq: Some(seq), ..Problem::default() })]
+        };
+        let saved = || db.number("select coalesce(max(cursor), 0) from source");
+
+        let memory = Memory::begin(&db.pool).await.expect("a memory");
+        for seq in 1..=3 {
+            apply_from(&door, problem(seq), Some(&cursor(&memory, seq))).await.expect("nothing happened");
+        }
+        assert_eq!(saved().await, 3);
+        postgres.crash().await;
+        let left = saved().await;
+        assert_eq!(db.number("select count(*) from problem").await, left, "data and cursor agree");
+        for inputs in [problem(4), Vec::new()] {
+            let said = apply_from(&door, inputs, Some(&cursor(&memory, 4))).await;
+            assert!(said.is_err(), "it goes on with a hole behind it");
+        }
+        assert_eq!((saved().await, db.number("select count(*) from problem").await), (left, left));
+
+        let memory = Memory::begin(&db.pool).await.expect("a memory");
+        apply_from(&door, problem(left + 1), Some(&cursor(&memory, left + 1))).await.expect("it goes on");
+        assert_eq!(saved().await, left + 1);
     });
 }

@@ -101,7 +101,7 @@ async fn carry_out(publisher: &Publisher, intent: &Intent, is_job: bool) -> anyh
         Verdict::Done(end) => end,
         Verdict::Undecided { unanswered } => {
             if !inputs.is_empty() {
-                apply_all(&publisher.indexer.door, inputs, None).await;
+                apply_all(&publisher.indexer.door, inputs).await;
             }
             lease::release(pool, intent, unanswered, is_job).await?;
             metrics::counter!("plyr_intents_total", "outcome" => "undecided").increment(1);

@@ -11,12 +11,24 @@ use tracing::warn;
 
 use super::{Door, rehearse, transact};
 use crate::change::{Cursor, Input, Op, Problem};
+use crate::memory::Forgotten;
 use crate::sabotage;
 use crate::syntax::AtUri;
 
-/// Applies inputs in order and then saves the cursor. Returns only when all is applied or kept aside, and how many were
+/// Applies inputs in order. Returns only when all is applied or kept aside, and how many were
 /// kept aside; dropping the future leaves whole transactions behind.
-pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>) -> usize {
+pub async fn apply_all(door: &Door, inputs: Vec<Input>) -> usize {
+    // Without a memory nothing is found forgotten.
+    apply_from(door, inputs, None).await.unwrap_or_default()
+}
+
+/// The same, and the source's cursor is saved with the last of it. Fails where the database has crashed since the cursor's
+/// memory began: then nothing is known of what was applied after the saved cursor.
+pub async fn apply_from(
+    door: &Door,
+    inputs: Vec<Input>,
+    cursor: Option<&Cursor>,
+) -> Result<usize, Forgotten> {
     let (mut parts, mut refused) = (vec![inputs], 0);
     let source = cursor.map(|cursor| &cursor.source);
     while let Some(part) = parts.pop() {
@@ -24,6 +36,7 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
         let cursor = cursor.filter(|_| parts.is_empty());
         match patiently(|| transact(door, &part, source, cursor, true)).await {
             Ok(()) => {}
+            Err(error) if Forgotten::is(&error) => return Err(Forgotten),
             Err(_) if sabotage::is_on("refused-batch-dropped") => {}
             Err(error) if part.len() > 1 => {
                 warn!(%error, inputs = part.len(), "a batch was refused; halving it");
@@ -36,13 +49,16 @@ pub async fn apply_all(door: &Door, inputs: Vec<Input>, cursor: Option<&Cursor>)
                 let rest = without_poison(door, part, source, &error).await;
                 refused += rest.iter().filter(|input| matches!(input, Input::Problem(_))).count();
                 if let Err(error) = patiently(|| transact(door, &rest, source, cursor, true)).await {
+                    if Forgotten::is(&error) {
+                        return Err(Forgotten);
+                    }
                     // Its own note is refused: the log is the last place left.
                     tracing::error!(%error, ?rest, "cannot keep aside what the database refused");
                 }
             }
         }
     }
-    refused
+    Ok(refused)
 }
 
 /// Finds the records for which the database refuses an input. Returns the input without them, and a problem for each.
@@ -135,6 +151,7 @@ fn is_transient(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => {
             !error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
         }
+        _ if Forgotten::is(error) => false,
         sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => false,
         _ => true,
     }

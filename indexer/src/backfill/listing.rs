@@ -99,7 +99,7 @@ async fn note_standings(indexer: &Indexer, repos: &[ListedRepo]) -> sqlx::Result
             news.push(Input::Account { did: repo.did.clone(), status });
         }
     }
-    apply_all(&indexer.door, news, None).await;
+    apply_all(&indexer.door, news).await;
     Ok(())
 }
 

@@ -173,9 +173,9 @@ async fn try_read(
         door.send((first, told)).await.ok();
         return if hears.await.unwrap_or(false) { Ok(true) } else { Err(PdsError::Refused(1)) };
     }
-    let mut refused = apply_all(&indexer.door, vec![Input::Snapshot(first)], None).await;
+    let mut refused = apply_all(&indexer.door, vec![Input::Snapshot(first)]).await;
     while let Some(stretch) = repo.stretch()? {
-        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)], None).await;
+        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)]).await;
     }
     if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(true) }
 }
@@ -230,7 +230,7 @@ async fn apply_small(indexer: Indexer, waiting: Arc<Mutex<mpsc::Receiver<Small>>
         if inputs.is_empty() {
             return;
         }
-        let refused = match apply_all(&indexer.door, inputs, None).await {
+        let refused = match apply_all(&indexer.door, inputs).await {
             0 => HashSet::new(),
             _ => refused(&indexer, told.iter().map(|(did, _)| did.clone()).collect()).await,
         };

@@ -20,8 +20,9 @@ use super::told::Told;
 use super::verify;
 use super::watermark::Watermark;
 use crate::Indexer;
-use crate::apply::batch::apply_all;
+use crate::apply::batch::apply_from;
 use crate::change::{Cursor, Input, Problem};
+use crate::memory::{Forgotten, Memory};
 use crate::sabotage;
 use crate::source;
 use crate::syntax::Did;
@@ -75,11 +76,15 @@ pub(super) struct Lanes {
     saver: tokio::task::AbortHandle,
     /// Cancelled when a shard ends, which it does only by a panic: nothing of its DIDs would ever be applied again.
     pub broken: CancellationToken,
+    /// Cancelled when the database has forgotten what it was told last: all is to be read again from the saved cursor.
+    pub forgotten: CancellationToken,
 }
 
 struct Shared {
     indexer: Indexer,
     source: source::Key,
+    memory: Memory,
+    forgotten: CancellationToken,
     queues: Mutex<HashMap<Did, VecDeque<Event>>>,
     watermark: Mutex<Watermark>,
     /// Held while the cursor is saved beside a transaction.
@@ -93,11 +98,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Lanes {
-    pub fn start(indexer: Indexer, source: source::Key) -> Self {
+    pub fn start(indexer: Indexer, source: source::Key, memory: Memory) -> Self {
         let (shards, receivers): (Vec<_>, Vec<_>) = (0..SHARDS).map(|_| mpsc::channel(BATCH_MAX)).unzip();
         let shared = Arc::new(Shared {
             indexer,
             source,
+            memory,
+            forgotten: CancellationToken::new(),
             queues: Mutex::default(),
             watermark: Mutex::default(),
             saving: tokio::sync::Mutex::default(),
@@ -114,7 +121,8 @@ impl Lanes {
             });
         }
         let saver = tasks.spawn(save_now_and_then(shared.clone()));
-        Lanes { shared, tasks, saver, broken }
+        let forgotten = shared.forgotten.clone();
+        Lanes { shared, tasks, saver, broken, forgotten }
     }
 
     /// Puts an event into its lane; waits while too much is in flight.
@@ -173,6 +181,11 @@ impl Lanes {
         }
     }
 
+    /// Ends without a word: what is in flight is read again.
+    pub async fn abandon(mut self) {
+        self.tasks.shutdown().await;
+    }
+
     /// Waits until everything in flight is applied and the cursor saved.
     pub async fn finish(mut self) {
         let all = self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32);
@@ -212,14 +225,22 @@ impl Shared {
     }
 
     fn cursor(&self, seq: i64) -> Cursor {
-        Cursor { source: self.source.clone(), seq }
+        Cursor { source: self.source.clone(), seq, memory: Some(self.memory.clone()) }
+    }
+
+    /// Never returns where the database has forgotten something: nothing more is to be counted as finished.
+    async fn apply(&self, inputs: Vec<Input>, cursor: &Cursor) {
+        if let Err(Forgotten) = apply_from(&self.indexer.door, inputs, Some(cursor)).await {
+            self.forgotten.cancel();
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn save(&self) {
         let _turn = self.saving.lock().await;
         let mark = lock(&self.watermark).mark();
         if let Some(seq) = mark {
-            apply_all(&self.indexer.door, Vec::new(), Some(&self.cursor(seq))).await;
+            self.apply(Vec::new(), &self.cursor(seq)).await;
             sabotage::point("cursor-saved");
         }
     }
@@ -302,9 +323,9 @@ async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
         metrics::histogram!("plyr_batch_inputs").record(inputs.len() as f64);
         let started = Instant::now();
         if sabotage::is_on("cursor-before-data") {
-            apply_all(&shared.indexer.door, Vec::new(), Some(&cursor)).await;
+            shared.apply(Vec::new(), &cursor).await;
         }
-        apply_all(&shared.indexer.door, inputs, Some(&cursor)).await;
+        shared.apply(inputs, &cursor).await;
         metrics::histogram!("plyr_apply_seconds").record(started.elapsed().as_secs_f64());
         lock(&shared.watermark).finish(places);
         // Dropping the events makes room for others.

@@ -22,7 +22,7 @@ pub enum Trouble {
     Death(&'static str, u64),
     /// SIGKILL from outside, at moments of no meaning.
     Kills(u32),
-    /// Its Postgres is stopped and started.
+    /// Its Postgres is stopped and started, and crashes.
     Postgres,
     /// It is told to read from elsewhere, and told again.
     Switch(Upstream),

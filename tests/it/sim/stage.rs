@@ -105,6 +105,10 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 postgres.start().await;
             }
+            Trouble::Postgres if matches!(slice, 9 | 12 | 20) => {
+                let Some(postgres) = &self.postgres else { return Ok(()) };
+                postgres.crash().await;
+            }
             Trouble::Switch(to) if matches!(slice, 8 | 16) => {
                 let now = if slice == 8 { to } else { self.scene.upstream };
                 self.plyr.terminate().await;

@@ -9,6 +9,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, PgPool};
 use tokio::sync::OnceCell;
 
+use super::eventually;
+
 struct Cluster {
     options: PgConnectOptions,
     _server: plyr::postgres::Server,
@@ -43,13 +45,22 @@ impl Database {
         Database { url: options.to_url_lossy().to_string(), pool }
     }
 
-    /// The database of a cluster that one test has to itself and may stop and start.
+    /// The database of a cluster that one test has to itself and may stop, start and crash. What was committed and waited
+    /// for is there after a crash, and of the rest as little as possible.
     pub async fn alone() -> (Database, Postgres) {
         let dir = data_dir().keep();
         let options = plyr::postgres::Options { durable: false, ..plyr::postgres::Options::new(&dir) };
         let server = plyr::postgres::start(&options).await.expect("Postgres starts");
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(server.connect_options());
         let database = Database { url: server.url(), pool };
+        for sql in [
+            "alter database plyr set synchronous_commit = on",
+            "alter system set wal_writer_delay = '10s'",
+            "select pg_reload_conf()",
+        ] {
+            let mut admin = server.connect_options().connect().await.expect("the cluster answers");
+            admin.execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
         (database, Postgres { server: Some(server), options, _undertaker: bury_with_us(&dir) })
     }
 
@@ -84,6 +95,20 @@ impl Postgres {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
+    }
+
+    /// A process of it dies, and it recovers as from a crash.
+    pub async fn crash(&self) {
+        let options = self.server.as_ref().expect("it runs").connect_options();
+        let mut victim = options.connect().await.expect("the cluster answers");
+        let pid: i32 =
+            sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut victim).await.expect("its number");
+        // SAFETY: kill has no memory preconditions; the process serves the connection that was just opened.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
+        eventually("Postgres to be there again", || async {
+            options.connect().await.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
     }
 
     pub async fn start(&mut self) {

@@ -79,7 +79,7 @@ async fn settle(indexer: &Indexer, row: Row, whole: &mut Whole) -> sqlx::Result<
     if let Some(source) = row.source.filter(|_| !bytes.is_empty())
         && let Some(inputs) = firehose::again(indexer, &source, &bytes).await
     {
-        let cursor = Cursor { source: source.into(), seq: NO_CURSOR };
+        let cursor = Cursor { source: source.into(), seq: NO_CURSOR, memory: None };
         return take(indexer, inputs, &cursor, whole).await;
     }
     match did {
