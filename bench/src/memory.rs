@@ -38,6 +38,8 @@ const STILL: Duration = Duration::from_secs(10);
 const LIMIT_MIB: f64 = 256.0;
 /// What the last quarter of the events may occupy more than the second: what may be in flight at any moment.
 const GROWTH_MIB: f64 = 40.0;
+/// And the end of the stall more than the moment in which nothing was taken any more.
+const GROWTH: f64 = 1.1;
 const PATIENCE: Duration = Duration::from_secs(600);
 const FLUSH_EVERY: usize = 64;
 
