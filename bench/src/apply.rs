@@ -1,8 +1,8 @@
 //! Frames recorded beforehand, to every projection, index and count in Postgres.
 //!
-//! Postgres runs on the same cores, with the settings of the embedded one: durable, fsync and synchronous_commit on. What
-//! the door wrote is then copied, table by table, into empty tables with the same indexes: that is the limit it is held
-//! against.
+//! Postgres runs on the same cores, with the settings of the embedded one: durable, with fsync. (What a stream brings does
+//! not wait for it, here as everywhere.) What the door wrote is then copied, table by table, into empty tables with the same
+//! indexes: that is the limit it is held against.
 
 mod copy;
 mod told;
