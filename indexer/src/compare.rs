@@ -35,7 +35,7 @@ const STREAM_PATIENCE: Duration = Duration::from_secs(10);
 const MANY: usize = 50;
 /// A page of the list is worth this many questions.
 const WORTH_OF_A_PAGE: usize = 20;
-/// So many repos that cannot be asked for, at no less than half of all hosts, are no news of them but of us.
+/// So many repos that cannot be asked for, and half of all repos and of all hosts, are no news of them but of us.
 const ALONE_MIN: usize = 20;
 /// Questions under way; each host has its own limit besides.
 const AT_ONCE: usize = 64;
@@ -149,10 +149,10 @@ pub async fn compare(indexer: &Indexer, patience: Duration) -> anyhow::Result<Su
     let behind = still_elsewhere(indexer, suspects, patience).await?;
     summary.behind = behind.len();
     job::enqueue_resyncs(pool, &behind).await.context("asking for repos to be read")?;
-    // It is not they who are away then. Hosts are counted, for one of them may have any number of repos.
+    // It is not they who are away then. Hosts are counted too, for one of them may have any number of repos.
     let silent = hosts.values().filter(|has_answered| !**has_answered).count();
     anyhow::ensure!(
-        summary.unknown < ALONE_MIN || silent * 2 < hosts.len(),
+        summary.unknown < ALONE_MIN || summary.unknown * 2 < summary.compared || silent * 2 < hosts.len(),
         "{silent} of {} hosts with {} repos cannot be asked",
         hosts.len(),
         summary.unknown

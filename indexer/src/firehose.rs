@@ -36,6 +36,7 @@ use tracing::warn;
 use url::Url;
 
 use crate::memory::{Forgotten, Memory};
+use crate::record::public_id;
 use crate::{Indexer, source};
 pub(crate) use again::read as again;
 use health::Health;
@@ -121,6 +122,9 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
                     .increment(1);
                 reader.health.disconnected();
                 reader.lanes.abandon().await;
+                if let Err(error) = public_id::pass_over(&reader.indexer.door.pool).await {
+                    warn!(%error, "cannot pass over the numbers that were given last");
+                }
             }
             ended => break (reader, memory, ended.map(drop)),
         }

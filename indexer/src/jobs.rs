@@ -190,6 +190,7 @@ pub async fn note_standing(indexer: &Indexer, did: &Did, error: &PdsError) {
 /// A reading that took longer than this is not repeated before others had so many times that long.
 const QUICK: Duration = Duration::from_secs(2);
 const OTHERS: u32 = 3;
+const SLOW_MAX: Duration = Duration::from_secs(600);
 
 async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     // Anybody can have their own repo read again, at any time, by breaking its chain.
@@ -200,7 +201,7 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     let hurried = Indexer { net: indexer.net.hurried(), ..indexer.clone() };
     let read = read_repo(&hurried, did).await;
     if started.elapsed() > QUICK && !matches!(&read, Err(error) if error.retry_after().is_some()) {
-        indexer.slow.begin(did, started.elapsed() * OTHERS);
+        indexer.slow.begin(did, (started.elapsed() * OTHERS).min(SLOW_MAX));
     }
     match read {
         Ok(()) => Ok(Outcome::Done),

@@ -48,6 +48,7 @@ const LANE_BYTES_MAX: usize = 4 << 20;
 const COMMIT_OPS_MAX: usize = 200;
 /// How often a cursor that moved without transactions (events of no concern) is saved.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+const QUIET_TICKS_MAX: u32 = 5;
 
 /// How long the end waits for what is in flight, and then for the cursor.
 const GRACE: Duration = Duration::from_secs(8);
@@ -188,13 +189,19 @@ impl Lanes {
 
     /// Waits until everything in flight is applied and the cursor saved.
     pub async fn finish(mut self) {
-        let all = self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32);
-        if tokio::time::timeout(GRACE, all).await.is_err() {
-            tracing::warn!("events still in flight at the end; they will be read again");
-        }
-        self.saver.abort();
-        if tokio::time::timeout(GRACE, self.shared.save()).await.is_err() {
-            tracing::warn!("the cursor could not be saved; some events will be read again");
+        let settle = async {
+            let all = self.shared.room.acquire_many(IN_FLIGHT_UNITS as u32);
+            if tokio::time::timeout(GRACE, all).await.is_err() {
+                tracing::warn!("events still in flight at the end; they will be read again");
+            }
+            self.saver.abort();
+            if tokio::time::timeout(GRACE, self.shared.save()).await.is_err() {
+                tracing::warn!("the cursor could not be saved; some events will be read again");
+            }
+        };
+        tokio::select! {
+            () = settle => {}
+            _ = self.forgotten.cancelled() => {}
         }
         self.tasks.shutdown().await;
     }
@@ -286,8 +293,8 @@ async fn lane(shared: Arc<Shared>, did: Did) {
 async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes) -> bool {
     let Some(touched) = Touched::read(dialect, message) else { return false };
     let mut following = following(shared, did);
-    // Whatever follows already would have come after the rest of its commit.
-    if touched.is_deletion && following.is_empty() {
+    // What follows of another commit would have come after the rest of this one.
+    if touched.is_deletion && following.last().is_none_or(|message| touched.is_of_one_commit_with(message)) {
         tokio::time::sleep(DELETION_WAITS).await;
         following = self::following(shared, did);
     }
@@ -334,14 +341,16 @@ async fn shard(shared: Arc<Shared>, mut ready: mpsc::Receiver<Verified>) {
 }
 
 async fn save_now_and_then(shared: Arc<Shared>) {
-    let mut saved = None;
+    let (mut saved, mut quiet_ticks) = (None, 0);
     let mut ticks = tokio::time::interval(SAVE_EVERY);
     loop {
         ticks.tick().await;
         let mark = lock(&shared.watermark).mark();
-        if mark != saved {
+        quiet_ticks += 1;
+        // Now and then all the same: a crash is to be noticed however quiet the stream is.
+        if mark != saved || quiet_ticks == QUIET_TICKS_MAX {
             shared.save().await;
-            saved = mark;
+            (saved, quiet_ticks) = (mark, 0);
         }
         if let Err(error) = shared.indexer.door.refresh_tracked_if_old().await {
             tracing::warn!(%error, "cannot read whom we follow");

@@ -174,7 +174,13 @@ impl Identity {
 
     async fn fetch(&self, did: &Did) -> Result<Arc<DidDocument>, IdentityError> {
         let url = self.document_url(did)?;
-        let json = self.shared.net.get_bytes(&url, DOCUMENT_CAP_BYTES).await?;
+        let json = match self.shared.net.get_bytes(&url, DOCUMENT_CAP_BYTES).await {
+            // Only the directory keeps tombstones; a web host that says so may be parked for an hour.
+            Err(NetError::Status(status)) if status.code == 410 && !did.as_str().starts_with("did:plc:") => {
+                return Err(IdentityError::NotFound);
+            }
+            answer => answer?,
+        };
         DidDocument::parse(did, &json).map(Arc::new).map_err(IdentityError::unusable)
     }
 

@@ -1,6 +1,6 @@
 //! Numbers for the HTTP API, given when a thing is first seen and never again.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 /// Numbers those of `uris` that have none. The repos' locks keep two transactions from numbering one thing.
 pub(super) async fn assign(db: &mut PgConnection, kind: &str, uris: &[&str]) -> sqlx::Result<()> {
@@ -16,6 +16,21 @@ pub(super) async fn assign(db: &mut PgConnection, kind: &str, uris: &[&str]) -> 
         uris as &[&str]
     )
     .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// More numbers than can be given in the moment that a crash of the database takes back.
+const PASSED_OVER: i64 = 100_000;
+
+/// Passes over the numbers that were given before a crash and are forgotten: somebody may have seen what they stood for.
+pub(crate) async fn pass_over(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"select setval(pg_get_serial_sequence('public_id', 'id'),
+                         nextval(pg_get_serial_sequence('public_id', 'id')) + $1) as "next!""#,
+        PASSED_OVER
+    )
+    .fetch_one(pool)
     .await?;
     Ok(())
 }

@@ -30,6 +30,11 @@ impl Touched {
         Some(Touched { path: (collection, rkey), rev, is_deletion: operation == "delete" })
     }
 
+    /// Whether another event of the same account may be of the same commit.
+    pub fn is_of_one_commit_with(&self, bytes: &Bytes) -> bool {
+        memmem::find(bytes, self.rev.as_bytes()).is_some()
+    }
+
     /// Whether another event of the same account speaks of the same record in the same commit.
     pub fn is_retold_by(&self, dialect: Dialect, bytes: &Bytes) -> bool {
         // Reading costs more than looking for the two texts, which are nearly never both there.
