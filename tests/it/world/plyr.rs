@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
@@ -27,7 +28,16 @@ pub struct Plyr {
 
 /// A port that is free now.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    // None twice, and none that a connection to somewhere could have taken before it is used: those begin at 32768.
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let began = std::process::id().wrapping_mul(97);
+    loop {
+        let number = began.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + (number % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// The binary, with nothing in its environment but what a shell needs.
