@@ -38,15 +38,7 @@ impl Took {
 }
 
 /// Measures.
-pub fn run(report: &mut Report) -> anyhow::Result<()> {
-    if !report.wants("apply") {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(measure(report))
-}
-
-async fn measure(report: &mut Report) -> anyhow::Result<()> {
+pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let mut recorder =
         Recorder::new(Plan { accounts: ACCOUNTS, p256_percent: 5, delete_percent: 3, ..Plan::default() });
     let frames = recorder.frames(WARM_UP + COMMITS);

@@ -26,15 +26,7 @@ const GOAL: Duration = Duration::from_secs(20);
 const DATABASE: &str = "plyr_bench_backfill";
 
 /// Measures.
-pub fn run(report: &mut Report) -> anyhow::Result<()> {
-    if !report.wants("backfill") {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(measure(report))
-}
-
-async fn measure(report: &mut Report) -> anyhow::Result<()> {
+pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let options = sim::Options {
         accounts: REPOS,
         web_accounts: 0,

@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use serde_json::{Value, json};
+use sim::recording::{Plan, Recorder};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -44,6 +45,12 @@ impl Host {
             .with_state(comes);
         tokio::spawn(axum::serve(listener, router).into_future());
         Ok(Host { address, came })
+    }
+
+    /// What its accounts write. Without deletions each record that a frame brings stays to be seen.
+    pub fn recorder(&self, accounts: usize) -> Recorder {
+        let pds = format!("http://{}", self.authority());
+        Recorder::new(Plan { accounts, p256_percent: 5, delete_percent: 0, pds, ..Plan::default() })
     }
 
     /// `127.0.0.1:port`.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sim::recording::{Plan, Recorder};
 use sqlx::Executor;
 
 use crate::caller::Caller;
@@ -36,26 +35,10 @@ const REST: Duration = Duration::from_secs(3);
 const BARE: usize = 400;
 
 /// Measures.
-pub fn run(report: &mut Report) -> anyhow::Result<()> {
-    if !report.wants("latency") {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(measure(report))
-}
-
-async fn measure(report: &mut Report) -> anyhow::Result<()> {
+pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let seconds = wanted("BENCH_SECONDS", SECONDS)?;
     let mut host = Host::start().await?;
-    let pds = format!("http://{}", host.authority());
-    // Without deletions each record that a frame brings stays to be seen.
-    let mut recorder = Recorder::new(Plan {
-        accounts: ACCOUNTS,
-        p256_percent: 5,
-        delete_percent: 0,
-        pds,
-        ..Plan::default()
-    });
+    let mut recorder = host.recorder(ACCOUNTS);
     let frames = recorder.frames(WARM_UP + RATE * seconds);
     let mut signs = Signs::default();
     let signs = frames.iter().map(|frame| signs.of(frame)).collect::<anyhow::Result<Vec<_>>>()?;

@@ -21,10 +21,23 @@ fn main() -> anyhow::Result<()> {
     let mut report = Report::new(only);
     decode::run(&mut report)?;
     filter::run(&mut report)?;
-    apply::run(&mut report)?;
-    backfill::run(&mut report)?;
-    latency::run(&mut report)?;
-    memory::run(&mut report)?;
+    run(&mut report, "apply", apply::measure)?;
+    run(&mut report, "backfill", backfill::measure)?;
+    run(&mut report, "latency", latency::measure)?;
+    run(&mut report, "memory", memory::measure)?;
     report.print();
     Ok(())
+}
+
+/// Measures on as many threads as the claims speak of cores, where it is asked for.
+fn run(
+    report: &mut Report,
+    name: &str,
+    measure: impl AsyncFnOnce(&mut Report) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    if !report.wants(name) {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(measure(report))
 }

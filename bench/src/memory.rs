@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sim::recording::{Plan, Recorder};
 use sim::wire::Frame;
 use tokio::sync::oneshot;
 
@@ -44,25 +43,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const FLUSH_EVERY: usize = 64;
 
 /// Measures.
-pub fn run(report: &mut Report) -> anyhow::Result<()> {
-    if !report.wants("memory") {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(measure(report))
-}
-
-async fn measure(report: &mut Report) -> anyhow::Result<()> {
+pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let events = wanted("BENCH_EVENTS", EVENTS)?;
     let mut host = Host::start().await?;
-    let pds = format!("http://{}", host.authority());
-    let mut recorder = Recorder::new(Plan {
-        accounts: ACCOUNTS,
-        p256_percent: 5,
-        delete_percent: 0,
-        pds,
-        ..Plan::default()
-    });
+    let mut recorder = host.recorder(ACCOUNTS);
     let ours = recorder.commits(events / OURS);
     let pushed = recorder.commits(PUSHED);
     let server = Server::start_own(recorder.accounts()).await?;
