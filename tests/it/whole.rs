@@ -56,7 +56,9 @@ fn a_killed_backfill_goes_on_where_it_was() {
             .output()
             .expect("it runs");
         assert!(killed.status.code().is_none(), "it was killed: {}", text(&killed));
-        assert_eq!(gate.count(&[GET_REPO]) - before, 12);
+        // One more may have been asked for while the twelfth was taken in; of one host no two at once.
+        let asked = gate.count(&[GET_REPO]) - before;
+        assert!((12..=13).contains(&asked), "{asked} were asked for");
         let done = plyr.db.number("select count(*) from backfill_repo where state = 'read'").await;
         assert!((6..12).contains(&done), "{done} were written down");
         // Those that it died over are here, or not.
@@ -71,7 +73,7 @@ fn a_killed_backfill_goes_on_where_it_was() {
             "{said}"
         );
         // Only what was on its way is asked for again, and the stranger's repo never.
-        assert_eq!(gate.count(&[GET_REPO]) - before, 12 + 20 - held as usize);
+        assert_eq!(gate.count(&[GET_REPO]) - before, asked + 20 - held as usize);
         assert_eq!(gate.count(&[GET_REPO, id(&stranger)]), 0);
         assert!(gate.count(&[GET_REPO, id(&people[0])]) > 0);
         assert_eq!(
