@@ -227,7 +227,7 @@ fn connect_options(layout: &Layout, database: &str) -> PgConnectOptions {
 
 /// The database and its extension, created once.
 async fn prepare_database(layout: &Layout) -> Result<(), Error> {
-    let mut connection = connect_options(layout, "postgres").connect().await?;
+    let mut connection = connect_alone(layout, "postgres").await?;
     let exists: Option<i32> = sqlx::query_scalar("select 1 from pg_database where datname = $1")
         .bind(NAME)
         .fetch_optional(&mut connection)
@@ -236,10 +236,18 @@ async fn prepare_database(layout: &Layout) -> Result<(), Error> {
         sqlx::query("create database plyr").execute(&mut connection).await?;
     }
     connection.close().await?;
-    let mut connection: PgConnection = connect_options(layout, NAME).connect().await?;
+    let mut connection = connect_alone(layout, NAME).await?;
     sqlx::query("create extension if not exists pg_trgm").execute(&mut connection).await?;
     connection.close().await?;
     Ok(())
+}
+
+/// A connection that waits for the one before it to end: what a killed process had asked for goes on in the server, and
+/// neither statement below bears company.
+async fn connect_alone(layout: &Layout, database: &str) -> Result<PgConnection, Error> {
+    let mut connection = connect_options(layout, database).connect().await?;
+    sqlx::query("select pg_advisory_lock(hashtext('plyr: prepare'))").execute(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Starts the cluster again if it dies while we use it (the kernel's out-of-memory killer, an operator's mistake). Pools

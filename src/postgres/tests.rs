@@ -147,7 +147,8 @@ async fn the_orphan_of_a_killed_process_is_adopted() {
 #[tokio::test]
 async fn a_process_killed_while_starting_leaves_nothing_half_made() {
     let dir = open_dir();
-    for wait_ms in [20, 60, 120, 250, 400, 600, 900] {
+    // Close together where a start usually creates the database and its extension.
+    for wait_ms in [20, 60, 120, 250, 400, 500, 550, 600, 650, 700, 750, 800, 900, 1000] {
         let owner = spawn_owner(dir.path());
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         kill(owner);
