@@ -131,9 +131,14 @@ async fn rehearse(door: &Door, inputs: &[Input], source: Option<&Arc<str>>) -> s
 
 /// Every statement finds its rows by keys that come in arrays: one plan fits all lengths, and making it anew each time costs
 /// more than it could save.
-const BEGIN: &str = "begin; set local plan_cache_mode = force_generic_plan; set local jit = off";
+macro_rules! begin {
+    ($more:literal) => {
+        concat!("begin; set local plan_cache_mode = force_generic_plan; set local jit = off", $more)
+    };
+}
+const BEGIN: &str = begin!("");
 /// The same for those who would notice that a crash has taken something back.
-const BEGIN_UNWAITING: &str = "begin; set local plan_cache_mode = force_generic_plan; set local jit = off; set local synchronous_commit = off";
+const BEGIN_UNWAITING: &str = begin!("; set local synchronous_commit = off");
 
 async fn transact(
     door: &Door,

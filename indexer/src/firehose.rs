@@ -101,17 +101,14 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
         .then(|| tokio::spawn(backlog::keep_backfilled(indexer.clone(), upstream.clone(), stop.clone())));
     let health = Arc::new(Health::new(&upstream.key));
     let watch = tokio::spawn(health.clone().keep(indexer.door.pool.clone()));
-    let (reader, memory, ended) = loop {
+    let (begun, ended) = loop {
         let memory = tokio::select! {
             memory = begin(&indexer.door.pool) => memory,
-            _ = stop.cancelled() => {
-                watch.abort();
-                return Ok(());
-            }
+            _ = stop.cancelled() => break (None, Ok(())),
         };
         let lanes = Lanes::start(indexer.clone(), upstream.key.clone(), memory.clone());
-        let (indexer, upstream, health) = (indexer.clone(), upstream.clone(), health.clone());
-        let reader = Reader { indexer, upstream, lanes, health };
+        let reader =
+            Reader { indexer: indexer.clone(), upstream: upstream.clone(), lanes, health: health.clone() };
         match read(&reader, &stop).await {
             Ok(End::Forgotten) => {
                 tracing::error!(
@@ -126,15 +123,17 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
                     warn!(%error, "cannot pass over the numbers that were given last");
                 }
             }
-            ended => break (reader, memory, ended.map(drop)),
+            ended => break (Some((reader, memory)), ended.map(drop)),
         }
     };
     watch.abort();
-    reader.health.disconnected();
-    reader.lanes.finish().await;
-    memory.end(&reader.indexer.door.pool).await.ok();
+    health.disconnected();
+    if let Some((reader, memory)) = begun {
+        reader.lanes.finish().await;
+        memory.end(&indexer.door.pool).await.ok();
+    }
     // Said last: where it is not said, the end was no orderly one, and some of what was seen may be lost.
-    reader.health.save(&reader.indexer.door.pool).await;
+    health.save(&indexer.door.pool).await;
     if let Some(backfill) = backfill {
         backfill.await.context("backfill")?;
     }

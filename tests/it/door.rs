@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
 use indexer::apply::batch::apply_from;
-use indexer::apply::{Door, apply};
-use indexer::change::{Asked, Commit, Cursor, Input, Op, Problem, Proof, RepoSnapshot, Report};
+use indexer::apply::{Door, account, apply};
+use indexer::change::{Asked, Commit, Cursor, Input, Op, Problem, Proof, RepoSnapshot, Report, Status};
 use indexer::memory::Memory;
 use indexer::record::Registry;
 use indexer::syntax::{AtUri, Did, Tid};
@@ -335,6 +335,64 @@ fn a_proof_from_before_a_restore_is_asked_for_again() {
     });
 }
 
+/// A repo that stands elsewhere than its commits led is read as a whole; of a stranger's, nobody asked.
+#[test]
+fn a_sync_says_where_a_repo_stands() {
+    run(async {
+        let room = Room::new().await;
+        let sync =
+            |rev, root| Input::Sync { did: room.did.clone(), rev: room.rev(rev), data: room.root(root) };
+        room.say(sync(1, 1)).await;
+        assert_eq!(room.db.number("select count(*) from repo").await, 0);
+        room.say(room.commit(None, 1, vec![(room.uri(1), room.put("1"))])).await;
+        for stretch in room.stretches(2, &[1], &[]).await {
+            room.say(stretch).await;
+        }
+        room.db.run("delete from job").await;
+        // What we know already, and the same tree at another rev.
+        room.say(sync(1, 9)).await;
+        room.say(sync(3, 2)).await;
+        assert_eq!(room.stands().await, stands("synchronized", false, "1"));
+        assert_eq!(room.text("select rev from repo").await, room.rev(3).as_str());
+        assert!(room.jobs(job::RESYNC).await.is_empty());
+        let overtaken = room.stretches(3, &[1], &[]).await;
+        room.say(sync(4, 4)).await;
+        assert_eq!(room.stands().await, stands("desynchronized", false, "1"));
+        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
+        // Only a reading at that rev or later ends it.
+        for stretch in overtaken {
+            room.say(stretch).await;
+        }
+        assert_eq!(room.stands().await.0, "desynchronized");
+        for stretch in room.stretches(4, &[2], &[]).await {
+            room.say(stretch).await;
+        }
+        assert_eq!(room.stands().await, stands("synchronized", false, "2"));
+    });
+}
+
+/// The event that tells of a return may be lost; who goes on writing is asked about all the same.
+#[test]
+fn who_writes_while_hidden_is_asked_about() {
+    run(async {
+        let room = Room::new().await;
+        room.say(room.commit(None, 1, vec![(room.uri(1), room.put("1"))])).await;
+        room.say(Input::Account { did: room.did.clone(), status: Status::Deactivated }).await;
+        let said = account::pending(&room.door, &room.did).await.expect("a look").expect("it waits");
+        assert!(
+            account::confirm(&room.door, &room.did, said, Some(Status::Deactivated)).await.expect("a write")
+        );
+        room.db.run("delete from job").await;
+        // What is old says nothing about now.
+        room.say(room.commit(None, 1, vec![(room.uri(1), room.put("1"))])).await;
+        assert!(account::pending(&room.door, &room.did).await.expect("a look").is_none());
+        room.say(room.commit(Some(1), 2, vec![(room.uri(2), room.put("2"))])).await;
+        let said = account::pending(&room.door, &room.did).await.expect("a look").expect("it waits");
+        assert_eq!((said.confirmed, said.status), (Status::Deactivated, Status::Active));
+        assert_eq!(room.jobs(job::ACCOUNT).await, [room.did.as_str()]);
+    });
+}
+
 /// An account that sends nonsense all day fills nobody's disk: of it there is so much, and the rest is counted.
 #[test]
 fn of_one_account_only_so_much_is_kept_aside() {
@@ -355,10 +413,19 @@ fn of_one_account_only_so_much_is_kept_aside() {
         }
         assert_eq!(room.db.number("select count(*) from problem").await, 9);
         assert_eq!(room.db.number("select sum(octet_length(bytes))::bigint from problem").await, 20_000_000);
-        let many: Vec<Input> = (10..11_000).map(|seq| nonsense(seq, 0)).collect();
+        // Nobody else goes without for it.
+        let other = Problem {
+            did: Some("did:plc:other".parse().expect("a DID")),
+            bytes: vec![7; 9].into(),
+            ..Problem::default()
+        };
+        room.say(Input::Problem(other)).await;
+        assert_eq!(room.db.number("select count(bytes) from problem where did = 'did:plc:other'").await, 1);
+        room.db.run("delete from problem where did = 'did:plc:other'").await;
+        let many: Vec<Input> = (10..3000).map(|seq| nonsense(seq, 0)).collect();
         apply(&room.door, &many, None).await.expect("it is applied");
-        assert_eq!(room.db.number("select count(*) from problem").await, 10_000);
-        assert_eq!(room.db.number("select count(bytes) from problem").await, 1000 - 4);
+        assert_eq!(room.db.number("select count(*) from problem").await, 2000);
+        assert_eq!(room.db.number("select count(bytes) from problem").await, 1000);
     });
 }
 

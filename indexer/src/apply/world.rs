@@ -136,8 +136,13 @@ impl<'a> World<'a> {
             }
             held.changed = true;
             held.verified = true;
+            let is_hidden = held.status.is_some_and(|status| status != Status::Active);
             if chain == Chain::Broken {
                 self.broken(did, "commit");
+            }
+            if is_hidden {
+                // They write again: the event that told of their return may have been lost.
+                self.account(did, Status::Active);
             }
         }
         for (uri, op) in ops {

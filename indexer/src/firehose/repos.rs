@@ -144,8 +144,7 @@ async fn take(reader: &Reader, frame: Frame, message: Bytes) -> anyhow::Result<(
                 // From now on, and not only once it is applied: the next commit may be here before that.
                 indexer.door.expect(&did);
             }
-            let message = alone(&message);
-            let frame = Frame::decode(&message).map_err(|error| error.problem)?;
+            let (frame, message) = frame.alone(&message);
             reader.lanes.dispatch(seq, did, Told::Frame(frame), message).await;
             Ok(())
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as Queue, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
@@ -51,6 +51,9 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct Host {
     turns: Arc<Semaphore>,
+    /// Those in no hurry wait here for one another, and one of them at a time for a place: whoever is in a hurry waits
+    /// behind that one and not behind a whole backfill.
+    patient: Arc<Queue<()>>,
     rests_until: Option<Instant>,
     /// Failures to reach it since it last answered.
     failures: u32,
@@ -86,7 +89,7 @@ impl Turns {
         }
         let new = || {
             let turns = Arc::new(Semaphore::new(self.crowd.per_host.max(1)));
-            Host { turns, rests_until: None, failures: 0, away_until: None }
+            Host { turns, patient: Arc::default(), rests_until: None, failures: 0, away_until: None }
         };
         act(hosts.entry(host.clone()).or_insert_with(new))
     }
@@ -142,13 +145,16 @@ impl Net {
         let turns = &self.shared.turns;
         let host = Authority::of(url).ok_or_else(|| NetError::refused(format!("{url}: no host")))?;
         // First the host's, so that whoever waits for a slow host keeps no place from others.
-        let queue = turns.with_host(&host, |host| host.turns.clone());
+        let (queue, patient) = turns.with_host(&host, |host| (host.turns.clone(), host.patient.clone()));
         let closed = |_| NetError::Timeout;
-        let wait = if self.is_hurried { QUEUE_WAITED } else { Duration::MAX };
-        let own = match tokio::time::timeout(wait, queue.acquire_owned()).await {
-            Ok(own) => own.map_err(closed)?,
-            Err(_) => return Err(NetError::Resting(QUEUE_REST)),
+        let own = if self.is_hurried {
+            let own = tokio::time::timeout(QUEUE_WAITED, queue.acquire_owned()).await;
+            own.map_err(|_| NetError::Resting(QUEUE_REST))?
+        } else {
+            let _first = patient.lock().await;
+            queue.acquire_owned().await
         };
+        let own = own.map_err(closed)?;
         loop {
             if turns.is_away(&host) {
                 return Err(NetError::Io(format!("{host} could not be reached a moment ago").into()));
@@ -246,6 +252,34 @@ mod tests {
         assert!(matches!(sent_away, Err(NetError::Resting(_))) && before.elapsed() >= QUEUE_WAITED);
         drop(only);
         net.hurried().turn(&slow.url("/")).await.expect("a turn");
+    }
+
+    #[tokio::test]
+    async fn who_is_in_a_hurry_does_not_wait_behind_a_crowd() {
+        let slow = Http::serve(|_, _| Answer::Hang).await;
+        let net = crowded(&[&slow], Crowd { per_host: 1, at_once: 3 });
+        let only = net.turn(&slow.url("/")).await.expect("a turn");
+        let turns_had = Arc::new(Mutex::new(Vec::new()));
+        let mut crowd = tokio::task::JoinSet::new();
+        for number in 0..20 {
+            let (net, url, turns_had) = (net.clone(), slow.url("/"), turns_had.clone());
+            crowd.spawn(async move {
+                let _turn = net.turn(&url).await.expect("a turn");
+                turns_had.lock().expect("not poisoned").push(number);
+            });
+            // On this one thread each runs up to where it waits.
+            tokio::task::yield_now().await;
+        }
+        let hurried = tokio::spawn({
+            let (net, url, turns_had) = (net.hurried(), slow.url("/"), turns_had.clone());
+            async move { net.turn(&url).await.map(|_turn| turns_had.lock().expect("not poisoned").len()) }
+        });
+        tokio::task::yield_now().await;
+        drop(only);
+        let before = hurried.await.expect("it ends").expect("a turn");
+        assert!(before <= 1, "{before} of the crowd went first");
+        while crowd.join_next().await.is_some() {}
+        assert_eq!(turns_had.lock().expect("not poisoned").len(), 20);
     }
 
     #[tokio::test]

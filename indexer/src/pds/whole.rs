@@ -29,6 +29,9 @@ const RATE_SPAN: Duration = Duration::from_secs(20);
 /// From this size on a repo waits for one of few places: its index takes memory.
 const LARGE_BYTES: u64 = 8 << 20;
 static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(4);
+/// Whoever waits for one of them keeps a place at the host from others, and so comes again after a while.
+const LARGE_WAITED: Duration = Duration::from_secs(10);
+const LARGE_REST: Duration = Duration::from_secs(60);
 
 /// A repo that is here and proven as a whole.
 #[derive(Debug)]
@@ -143,7 +146,8 @@ async fn take_in(
             (span_began, span_bytes) = (Instant::now(), 0);
         }
         if size_bytes > LARGE_BYTES && large.is_none() {
-            large = LARGE_AT_ONCE.acquire().await.ok();
+            let place = tokio::time::timeout(LARGE_WAITED, LARGE_AT_ONCE.acquire()).await;
+            large = place.map_err(|_| NetError::Resting(LARGE_REST))?.ok();
             // The wait was ours.
             span_began = Instant::now();
         }

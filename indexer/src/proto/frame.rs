@@ -103,6 +103,25 @@ impl Frame {
         })
     }
 
+    /// The same with the message in memory of its own: a message is a slice of the socket's buffer, and what waits must not
+    /// keep all that came beside it.
+    pub fn alone(mut self, message: &Bytes) -> (Self, Bytes) {
+        let own = Bytes::copy_from_slice(message);
+        let moved = |part: &Bytes| {
+            let start = (part.as_ptr() as usize).checked_sub(message.as_ptr() as usize);
+            // What is no part of the message is copied as well.
+            let start = start.filter(|start| start + part.len() <= own.len());
+            start.map_or_else(|| Bytes::copy_from_slice(part), |start| own.slice(start..start + part.len()))
+        };
+        match &mut self {
+            Frame::Commit(event) => event.blocks = moved(&event.blocks),
+            Frame::Sync(event) => event.blocks = moved(&event.blocks),
+            Frame::Identity(_) | Frame::Account(_) | Frame::Info(_) | Frame::Error(_) | Frame::Unknown(_) => {
+            }
+        }
+        (self, own)
+    }
+
     /// The event's place in the stream; `#info` and errors have none.
     pub fn seq(&self) -> Option<i64> {
         match self {
