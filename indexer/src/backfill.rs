@@ -31,6 +31,8 @@ pub struct Progress {
     pub continues: Option<DateTime<Utc>>,
     /// Whether the list is complete, so that `listed` is all there is.
     pub is_listed: bool,
+    /// Whether it was given up, because it leads back to where it was or has more pages than any host fills.
+    pub is_cut: bool,
     /// Repos listed so far.
     pub listed: u64,
     /// Held already as they are now, hidden by the host, or without records of ours.

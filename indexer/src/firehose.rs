@@ -36,7 +36,6 @@ use tracing::warn;
 use url::Url;
 
 use crate::memory::{Forgotten, Memory};
-use crate::record::public_id;
 use crate::{Indexer, source};
 pub(crate) use again::read as again;
 use health::Health;
@@ -119,9 +118,6 @@ pub async fn run(indexer: Indexer, upstream: Upstream, stop: CancellationToken) 
                     .increment(1);
                 reader.health.disconnected();
                 reader.lanes.abandon().await;
-                if let Err(error) = public_id::pass_over(&reader.indexer.door.pool).await {
-                    warn!(%error, "cannot pass over the numbers that were given last");
-                }
             }
             ended => break (Some((reader, memory)), ended.map(drop)),
         }
@@ -162,22 +158,30 @@ pub async fn replay(
 ) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(&upstream.key));
     let memory = Memory::begin(&indexer.door.pool).await?;
-    let lanes = Lanes::start(indexer.clone(), upstream.key.clone(), memory);
+    let lanes = Lanes::start(indexer.clone(), upstream.key.clone(), memory.clone());
     let reader = Reader { indexer, upstream, lanes, health };
-    reader.open().await?;
-    match reader.upstream.kind {
-        Kind::Repos => {
-            let mut place = repos::Place { last: None, is_first: true };
-            for message in messages {
-                repos::receive(&reader, &mut place, message).await?;
+    let replayed = async {
+        reader.open().await?;
+        match reader.upstream.kind {
+            Kind::Repos => {
+                let mut place = repos::Place { last: None, is_first: true };
+                for message in messages {
+                    repos::receive(&reader, &mut place, message).await?;
+                }
             }
+            Kind::Jetstream1 => jetstream::replay(&reader, jetstream::Dialect::V1, messages).await?,
+            Kind::Jetstream2 => jetstream::replay(&reader, jetstream::Dialect::V2, messages).await?,
         }
-        Kind::Jetstream1 => jetstream::replay(&reader, jetstream::Dialect::V1, messages).await?,
-        Kind::Jetstream2 => jetstream::replay(&reader, jetstream::Dialect::V2, messages).await?,
-    }
-    reader.lanes.drain().await;
+        reader.lanes.drain().await;
+        Ok(())
+    };
+    let replayed = tokio::select! {
+        replayed = replayed => replayed,
+        _ = reader.lanes.forgotten.cancelled() => Err(Forgotten.into()),
+    };
     reader.lanes.finish().await;
-    Ok(())
+    memory.end(&reader.indexer.door.pool).await?;
+    replayed
 }
 
 /// How long the end waits for the last word on a stream.

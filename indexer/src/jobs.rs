@@ -157,7 +157,12 @@ fn ask_again(did: &Did, pending: Pending, error: &PdsError) -> Outcome {
 /// standing, that is noted, to be confirmed.
 pub async fn read_repo(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
     let read = read_and_apply(indexer, did).await;
-    let outcome = if read.is_ok() { "done" } else { "failed" };
+    let outcome = match &read {
+        Ok(()) => "done",
+        // Nobody was asked.
+        Err(error) if error.is_of_ours() => "later",
+        Err(_) => "failed",
+    };
     metrics::counter!("plyr_resyncs_total", "outcome" => outcome).increment(1);
     if let Err(error) = &read {
         note_standing(indexer, did, error).await;
@@ -169,7 +174,7 @@ async fn read_and_apply(indexer: &Indexer, did: &Did) -> Result<(), PdsError> {
     let mut repo = pds::open_repo(indexer, did).await?;
     let mut refused = 0;
     while let Some(stretch) = repo.stretch()? {
-        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)]).await;
+        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)]).await.len();
         sabotage::point("stretch-applied");
     }
     if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(()) }
@@ -190,7 +195,8 @@ pub async fn note_standing(indexer: &Indexer, did: &Did, error: &PdsError) {
 /// A reading that took longer than this is not repeated before others had so many times that long.
 const QUICK: Duration = Duration::from_secs(2);
 const OTHERS: u32 = 3;
-const SLOW_MAX: Duration = Duration::from_secs(600);
+/// So many times the longest that a reading may take.
+const SLOW_MAX: Duration = Duration::from_secs(45 * 60);
 
 async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     // Anybody can have their own repo read again, at any time, by breaking its chain.
@@ -200,7 +206,7 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let hurried = Indexer { net: indexer.net.hurried(), ..indexer.clone() };
     let read = read_repo(&hurried, did).await;
-    if started.elapsed() > QUICK && !matches!(&read, Err(error) if error.retry_after().is_some()) {
+    if started.elapsed() > QUICK && !matches!(&read, Err(error) if error.is_of_ours()) {
         indexer.slow.begin(did, (started.elapsed() * OTHERS).min(SLOW_MAX));
     }
     match read {

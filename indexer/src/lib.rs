@@ -51,11 +51,14 @@ pub struct Indexer {
     hopeless: rests::Rests,
     /// Whose repos took so long to read that others come first.
     slow: rests::Rests,
+    /// Whose repos were found to be large.
+    large: rests::Rests,
 }
 
 impl Indexer {
     /// Puts the parts together.
     pub fn new(door: Arc<apply::Door>, identity: identity::Identity, net: net::Net) -> Self {
-        Indexer { door, identity, net, hopeless: rests::Rests::default(), slow: rests::Rests::default() }
+        let (hopeless, slow, large) = Default::default();
+        Indexer { door, identity, net, hopeless, slow, large }
     }
 }

@@ -24,6 +24,8 @@ pub use whole::{WholeRepo, open_repo};
 
 /// A record and the path to it.
 const RECORD_BYTES_MAX: u64 = 8 << 20;
+/// Before a large repo asks again for a place.
+const CROWDED_REST: Duration = Duration::from_secs(10);
 /// Answers in JSON.
 const JSON_BYTES_MAX: u64 = 2 << 20;
 
@@ -48,6 +50,9 @@ pub enum PdsError {
     /// The database refused some of it; each is kept aside.
     #[error("{0} of its records were refused by the database and kept aside")]
     Refused(usize),
+    /// It is large, and as many large ones as may be are being read.
+    #[error("it is large, and others that are large are being read")]
+    Crowded,
     /// There is no room to put the repo down.
     #[error("spool: {0}")]
     Spool(std::io::Error),
@@ -71,7 +76,7 @@ impl PdsError {
         match self {
             PdsError::Identity(error) => error.is_transient(),
             PdsError::Net(error) => error.is_transient(),
-            PdsError::Database(_) | PdsError::Spool(_) => true,
+            PdsError::Database(_) | PdsError::Spool(_) | PdsError::Crowded => true,
             PdsError::Document(_) | PdsError::Unproven(_) | PdsError::FutureRev(_) | PdsError::Refused(_) => {
                 false
             }
@@ -84,8 +89,14 @@ impl PdsError {
             PdsError::Net(error) | PdsError::Identity(IdentityError::Unreachable(error)) => {
                 error.retry_after()
             }
+            PdsError::Crowded => Some(CROWDED_REST),
             _ => None,
         }
+    }
+
+    /// Whether it is for others of ours to go first, and the PDS has refused nothing.
+    pub fn is_of_ours(&self) -> bool {
+        matches!(self, PdsError::Crowded | PdsError::Net(NetError::Resting(_)))
     }
 
     /// A name that stays, for grouping: `RepoDeactivated`, `BadSignature`, `Unreachable`.
@@ -100,6 +111,7 @@ impl PdsError {
             PdsError::FutureRev(_) => "FutureRev",
             PdsError::Refused(_) => "Refused",
             PdsError::Spool(_) => "Spool",
+            PdsError::Crowded => "Busy",
             PdsError::Database(_) => "Database",
             PdsError::Net(NetError::Status(status)) => {
                 // A host may answer with anything.

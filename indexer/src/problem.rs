@@ -17,6 +17,8 @@ const BYTES_MAX: usize = 5_000_000;
 const BYTES_OF_ONE: i64 = 4 * BYTES_MAX as i64;
 const WITH_BYTES_OF_ONE: i64 = 1000;
 const PROBLEMS_OF_ONE: i64 = 2000;
+/// Kept for every record they are about, however many there are: others act on them, and none is written twice.
+const ALWAYS_KEPT: [&str; 2] = ["Refused", "UnfitBlob"];
 
 /// What is kept of one account.
 #[derive(Default)]
@@ -27,11 +29,11 @@ struct Share {
 }
 
 impl Share {
-    fn has_room(&self) -> bool {
-        self.problems < PROBLEMS_OF_ONE
+    fn has_room_for_another(&self, kind: &str) -> bool {
+        self.problems < PROBLEMS_OF_ONE || ALWAYS_KEPT.contains(&kind)
     }
 
-    fn has_room_for(&self, bytes: &[u8]) -> bool {
+    fn has_room_for_bytes(&self, bytes: &[u8]) -> bool {
         self.with_bytes < WITH_BYTES_OF_ONE && self.size_bytes + bytes.len() as i64 <= BYTES_OF_ONE
     }
 
@@ -53,7 +55,7 @@ pub async fn keep(db: &mut PgConnection, source: Option<&str>, problems: &[Probl
         let uri = problem.uri.as_ref().map(|uri| uri.as_str());
         let detail = &problem.detail;
         let mut share = did.and_then(|did| shares.get_mut(did));
-        if share.as_ref().is_some_and(|share| !share.has_room()) {
+        if share.as_ref().is_some_and(|share| !share.has_room_for_another(problem.kind)) {
             tracing::debug!(
                 kind = problem.kind,
                 source,
@@ -67,7 +69,7 @@ pub async fn keep(db: &mut PgConnection, source: Option<&str>, problems: &[Probl
         }
         tracing::warn!(kind = problem.kind, source, seq = problem.seq, did, uri, detail, "kept aside");
         let bytes = &problem.bytes[..problem.bytes.len().min(BYTES_MAX)];
-        let bytes = share.as_ref().is_none_or(|share| share.has_room_for(bytes)).then_some(bytes);
+        let bytes = share.as_ref().is_none_or(|share| share.has_room_for_bytes(bytes)).then_some(bytes);
         let kept = sqlx::query!(
             "insert into problem (kind, source, seq, did, uri, detail, bytes)
              select $1, $2, $3, $4, $5, $6, $7

@@ -10,7 +10,7 @@ mod like;
 mod list;
 mod play;
 mod profile;
-pub(crate) mod public_id;
+mod public_id;
 mod track;
 
 use std::collections::HashMap;

@@ -80,6 +80,13 @@ fn summary(outcome: &Progress) -> String {
         "{listed} repos listed: {read} read, {skipped} skipped (held already, hidden, or without records of ours), {failed} failed"
     )
     .ok();
+    if outcome.is_cut {
+        write!(
+            text,
+            "\nthe host's list led back to where it had been and was read no further: it may name more"
+        )
+        .ok();
+    }
     text
 }
 

@@ -13,11 +13,12 @@ use super::{Door, rehearse, transact};
 use crate::change::{Cursor, Input, Op, Problem};
 use crate::memory::Forgotten;
 use crate::sabotage;
-use crate::syntax::AtUri;
+use crate::source::NO_CURSOR;
+use crate::syntax::{AtUri, Did};
 
-/// Applies inputs in order. Returns only when all is applied or kept aside, and how many were
-/// kept aside; dropping the future leaves whole transactions behind.
-pub async fn apply_all(door: &Door, inputs: Vec<Input>) -> usize {
+/// Applies inputs in order. Returns only when all is applied or kept aside, and for each that was kept aside whose it is;
+/// dropping the future leaves whole transactions behind.
+pub async fn apply_all(door: &Door, inputs: Vec<Input>) -> Vec<Did> {
     // Without a memory nothing is found forgotten.
     apply_from(door, inputs, None).await.unwrap_or_default()
 }
@@ -28,12 +29,13 @@ pub async fn apply_from(
     door: &Door,
     inputs: Vec<Input>,
     cursor: Option<&Cursor>,
-) -> Result<usize, Forgotten> {
-    let (mut parts, mut refused) = (vec![inputs], 0);
+) -> Result<Vec<Did>, Forgotten> {
+    let (mut parts, mut refused) = (vec![inputs], Vec::new());
     let source = cursor.map(|cursor| &cursor.source);
+    // The cursor accounts for every part, so it goes with the last; each looks whether the database remembers.
+    let unmoved = cursor.map(|cursor| Cursor { seq: NO_CURSOR, ..cursor.clone() });
     while let Some(part) = parts.pop() {
-        // The cursor accounts for every part, so it goes with the last.
-        let cursor = cursor.filter(|_| parts.is_empty());
+        let cursor = if parts.is_empty() { cursor } else { unmoved.as_ref() };
         match patiently(|| transact(door, &part, source, cursor, true)).await {
             Ok(()) => {}
             Err(error) if Forgotten::is(&error) => return Err(Forgotten),
@@ -47,7 +49,10 @@ pub async fn apply_from(
             }
             Err(error) => {
                 let rest = without_poison(door, part, source, &error).await;
-                refused += rest.iter().filter(|input| matches!(input, Input::Problem(_))).count();
+                refused.extend(rest.iter().filter_map(|input| match input {
+                    Input::Problem(problem) => problem.did.clone(),
+                    _ => None,
+                }));
                 if let Err(error) = patiently(|| transact(door, &rest, source, cursor, true)).await {
                     if Forgotten::is(&error) {
                         return Err(Forgotten);

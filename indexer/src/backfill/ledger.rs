@@ -118,7 +118,17 @@ impl Ledger {
     /// Whether the list goes on at a place where it has not been yet. One that leads back would never end.
     pub fn leads_on(&mut self, place: &Listing) -> bool {
         let fingerprint = BuildHasherDefault::<DefaultHasher>::default().hash_one(place);
-        self.passed.len() < PAGES_MAX && self.passed.insert(fingerprint)
+        let leads_on = self.passed.len() < PAGES_MAX && self.passed.insert(fingerprint);
+        if !leads_on {
+            self.progress.is_cut = true;
+            tracing::warn!(
+                key = self.key,
+                ?place,
+                pages = self.passed.len(),
+                "the list leads back, or has no end; it is read no further"
+            );
+        }
+        leads_on
     }
 
     /// Notes these repos as the whole list, unless that was done before.

@@ -15,7 +15,6 @@ use crate::Indexer;
 use crate::apply::batch::apply_all;
 use crate::change::{Input, RepoSnapshot};
 use crate::jobs;
-use crate::net::NetError;
 use crate::pds::{self, PdsError};
 use crate::syntax::Did;
 
@@ -139,7 +138,8 @@ async fn read(indexer: &Indexer, door: &mpsc::Sender<Small>, task: &Task, always
         Ok(true) => Outcome::Read,
         Ok(false) => Outcome::Skipped,
         // Nobody was asked.
-        Err(PdsError::Net(NetError::Resting(rest))) => {
+        Err(error) if error.is_of_ours() => {
+            let rest = error.retry_after().unwrap_or_default();
             Outcome::Again(rest + Duration::from_millis(rand::rng().random_range(0..2000)), false)
         }
         Err(error) if error.is_transient() && *attempts + 1 < ATTEMPTS_MAX => {
@@ -173,9 +173,9 @@ async fn try_read(
         door.send((first, told)).await.ok();
         return if hears.await.unwrap_or(false) { Ok(true) } else { Err(PdsError::Refused(1)) };
     }
-    let mut refused = apply_all(&indexer.door, vec![Input::Snapshot(first)]).await;
+    let mut refused = apply_all(&indexer.door, vec![Input::Snapshot(first)]).await.len();
     while let Some(stretch) = repo.stretch()? {
-        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)]).await;
+        refused += apply_all(&indexer.door, vec![Input::Snapshot(stretch)]).await.len();
     }
     if refused > 0 { Err(PdsError::Refused(refused)) } else { Ok(true) }
 }
@@ -222,7 +222,7 @@ async fn apply_small(indexer: Indexer, waiting: Arc<Mutex<mpsc::Receiver<Small>>
             let mut next = waiting.recv().await;
             while let Some((snapshot, sender)) = next {
                 records += snapshot.records.len() + 1;
-                told.push((snapshot.did.to_string(), sender));
+                told.push((snapshot.did.clone(), sender));
                 inputs.push(Input::Snapshot(snapshot));
                 next = if records < BATCH_RECORDS { waiting.try_recv().ok() } else { None };
             }
@@ -230,24 +230,9 @@ async fn apply_small(indexer: Indexer, waiting: Arc<Mutex<mpsc::Receiver<Small>>
         if inputs.is_empty() {
             return;
         }
-        let refused = match apply_all(&indexer.door, inputs).await {
-            0 => HashSet::new(),
-            _ => refused(&indexer, told.iter().map(|(did, _)| did.clone()).collect()).await,
-        };
+        let refused = apply_all(&indexer.door, inputs).await;
         for (did, sender) in told {
             sender.send(!refused.contains(&did)).ok();
         }
     }
-}
-
-/// Of these, the ones of which something was kept aside a moment ago. If that cannot be told, all of them.
-async fn refused(indexer: &Indexer, dids: Vec<String>) -> HashSet<String> {
-    let found = sqlx::query_scalar!(
-        r#"select distinct did as "did!" from problem
-           where did = any($1) and kind = 'Refused' and created_at > now() - interval '5 minutes'"#,
-        &dids
-    )
-    .fetch_all(&indexer.door.pool)
-    .await;
-    found.unwrap_or(dids).into_iter().collect()
 }

@@ -39,7 +39,10 @@ pub(super) async fn keep_backfilled(indexer: Indexer, upstream: Upstream, stop: 
 async fn backfill_once(indexer: &Indexer, upstream: &Upstream, owed_at: DateTime<Utc>) -> anyhow::Result<()> {
     let progress = backfill::host(indexer, &upstream.http_url, |progress| {
         if progress.read > 0 && progress.read.is_multiple_of(100) {
-            info!(source = &*upstream.key, progress.listed, progress.read, progress.skipped, "backfill");
+            info!(
+                source = &*upstream.key,
+                progress.listed, progress.read, progress.skipped, progress.is_cut, "backfill"
+            );
         }
     })
     .await?;

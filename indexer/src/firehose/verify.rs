@@ -71,6 +71,7 @@ fn name(error: &PdsError) -> &'static str {
         | PdsError::Net(_)
         | PdsError::Spool(_)
         | PdsError::Database(_)
+        | PdsError::Crowded
         | PdsError::Refused(_) => "IdentityUnknown",
     }
 }

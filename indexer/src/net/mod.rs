@@ -253,12 +253,9 @@ impl Net {
         let mut url = url.clone();
         let mut was_guarded = false;
         for _ in 0..=MAX_REDIRECTS {
-            // Nobody out there is to lead us to what the operator has within.
-            if was_guarded && self.is_exempt(&url) {
-                return Err(NetError::refused(format!("{}: led there from outside", short(&url))));
-            }
+            // Nobody out there is to lead us to what the operator has within; what is public anybody may name.
             was_guarded |= !self.is_exempt(&url);
-            let client = &self.clients_for(&url)?.get;
+            let client = if was_guarded { &self.guarded(&url)?.get } else { &self.clients_for(&url)?.get };
             if let Some(rest) = self.rest_of(&url) {
                 return Err(NetError::Resting(rest));
             }
@@ -277,16 +274,13 @@ impl Net {
 
     /// The clients that may fetch a URL. Literal addresses are checked here, as they never reach a resolver.
     fn clients_for(&self, url: &Url) -> Result<&Clients, NetError> {
+        if self.is_exempt(url) { fetchable(url).map(|()| &self.shared.exempt) } else { self.guarded(url) }
+    }
+
+    /// The clients for everybody's URLs, exempt or not.
+    fn guarded(&self, url: &Url) -> Result<&Clients, NetError> {
+        fetchable(url)?;
         let refused = |why: &str| Err(NetError::refused(format!("{}: {why}", short(url))));
-        if !matches!(url.scheme(), "http" | "https") {
-            return refused("only http and https are fetched");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refused("a URL with credentials");
-        }
-        if self.is_exempt(url) {
-            return Ok(&self.shared.exempt);
-        }
         let literal = match url.host() {
             Some(Host::Ipv4(literal)) => Some(literal.into()),
             Some(Host::Ipv6(literal)) => Some(literal.into()),
@@ -301,6 +295,17 @@ impl Net {
         }
         Ok(&self.shared.guarded)
     }
+}
+
+fn fetchable(url: &Url) -> Result<(), NetError> {
+    let refused = |why: &str| Err(NetError::refused(format!("{}: {why}", short(url))));
+    if !matches!(url.scheme(), "http" | "https") {
+        return refused("only http and https are fetched");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refused("a URL with credentials");
+    }
+    Ok(())
 }
 
 /// A URL for an error message: scheme, host and port.

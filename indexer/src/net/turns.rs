@@ -175,6 +175,11 @@ impl Net {
         Net { is_hurried: true, ..self.clone() }
     }
 
+    /// Whether this is the way out of somebody who is wanted elsewhere.
+    pub fn is_hurried(&self) -> bool {
+        self.is_hurried
+    }
+
     /// How long a host wants to be left alone from now on; none = it may be asked.
     pub fn rest_of(&self, url: &Url) -> Option<Duration> {
         self.shared.turns.rest_of(&Authority::of(url)?)

@@ -26,12 +26,15 @@ const STRETCH_BYTES: usize = 2 << 20;
 /// A body must bring this much in each of these spans. A host that drips would keep a place from others.
 const RATE_BYTES_MIN: u64 = 64 << 10;
 const RATE_SPAN: Duration = Duration::from_secs(20);
-/// From this size on a repo waits for one of few places: its index takes memory.
+/// From this size on a repo takes one of few places: its index takes memory.
 const LARGE_BYTES: u64 = 8 << 20;
 static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(4);
-/// Whoever waits for one of them keeps a place at the host from others, and so comes again after a while.
-const LARGE_WAITED: Duration = Duration::from_secs(10);
-const LARGE_REST: Duration = Duration::from_secs(60);
+/// Whoever has one of them must be quicker: others wait for it.
+const LARGE_RATE_BYTES_MIN: u64 = 1 << 20;
+/// A repo that was found to be large takes its place before it is asked for, and so keeps none at its host meanwhile.
+const LARGE_REMEMBERED: Duration = Duration::from_secs(60 * 60);
+/// Whoever is wanted elsewhere waits no longer for it.
+const LARGE_WAITED: Duration = Duration::from_secs(2);
 
 /// A repo that is here and proven as a whole.
 #[derive(Debug)]
@@ -106,12 +109,13 @@ pub async fn open_repo(indexer: &Indexer, did: &Did) -> Result<WholeRepo, PdsErr
 
 async fn read_from(indexer: &Indexer, did: &Did, document: &DidDocument) -> Result<WholeRepo, PdsError> {
     let url = endpoint(document, "com.atproto.sync.getRepo", &[("did", did.as_str())])?;
+    let large = if indexer.large.left(did).is_some() { Some(large_place(indexer).await?) } else { None };
     let (asked, file) = {
         let _turn = indexer.net.turn(&url).await?;
         let asked = asked(indexer, did).await?;
         let limits = Limits::default();
         let (_, body) = indexer.net.get_stream(&url, limits.total_bytes).await?;
-        (asked, take_in(indexer, body, limits).await?)
+        (asked, take_in(indexer, did, body, limits, large).await?)
     };
     let (file, _large) = file;
     let head = prove(indexer, did, document, &file).await?;
@@ -127,29 +131,39 @@ async fn read_from(indexer: &Indexer, did: &Did, document: &DidDocument) -> Resu
     Ok(WholeRepo { did: did.clone(), rev, data, asked, records, after: None, is_begun: false, _large })
 }
 
+/// A place among the large ones, in the order in which it was asked for.
+async fn large_place(indexer: &Indexer) -> Result<SemaphorePermit<'static>, PdsError> {
+    let wait = if indexer.net.is_hurried() { LARGE_WAITED } else { Duration::MAX };
+    let place = tokio::time::timeout(wait, LARGE_AT_ONCE.acquire()).await;
+    place.ok().and_then(Result::ok).ok_or(PdsError::Crowded)
+}
+
 async fn take_in(
     indexer: &Indexer,
+    did: &Did,
     mut body: Body,
     limits: Limits,
+    mut large: Option<SemaphorePermit<'static>>,
 ) -> Result<(RepoFile, Option<SemaphorePermit<'static>>), PdsError> {
     let mut intake = Intake::new(indexer.net.spool_dir(), limits);
-    let (mut size_bytes, mut large) = (0, None);
+    let mut size_bytes = 0;
     let (mut span_began, mut span_bytes) = (Instant::now(), 0);
     while let Some(piece) = body.chunk().await? {
         size_bytes += piece.len() as u64;
         span_bytes += piece.len() as u64;
         intake.push(&piece)?;
         if span_began.elapsed() >= RATE_SPAN {
-            if span_bytes < RATE_BYTES_MIN {
+            let wanted = if large.is_some() { LARGE_RATE_BYTES_MIN } else { RATE_BYTES_MIN };
+            if span_bytes < wanted {
                 return Err(NetError::Timeout.into());
             }
             (span_began, span_bytes) = (Instant::now(), 0);
         }
         if size_bytes > LARGE_BYTES && large.is_none() {
-            let place = tokio::time::timeout(LARGE_WAITED, LARGE_AT_ONCE.acquire()).await;
-            large = place.map_err(|_| NetError::Resting(LARGE_REST))?.ok();
-            // The wait was ours.
-            span_began = Instant::now();
+            indexer.large.begin(did, LARGE_REMEMBERED);
+            large = Some(LARGE_AT_ONCE.try_acquire().map_err(|_| PdsError::Crowded)?);
+            // From here on it must be quick.
+            (span_began, span_bytes) = (Instant::now(), 0);
         }
     }
     Ok((intake.finish()?, large))
