@@ -371,6 +371,20 @@ fn a_sync_says_where_a_repo_stands() {
     });
 }
 
+/// Whose identity may have changed is looked up anew, if anybody knows them.
+#[test]
+fn an_identity_that_may_have_changed_is_looked_up() {
+    run(async {
+        let room = Room::new().await;
+        room.say(Input::Identity { did: room.did.clone() }).await;
+        assert!(room.jobs(job::MEET).await.is_empty(), "a stranger's is nothing to us");
+        room.say(room.commit(None, 1, vec![(room.uri(1), room.put("1"))])).await;
+        room.db.run("delete from job").await;
+        room.say(Input::Identity { did: room.did.clone() }).await;
+        assert_eq!(room.jobs(job::MEET).await, [room.did.as_str()]);
+    });
+}
+
 /// The event that tells of a return may be lost; who goes on writing is asked about all the same.
 #[test]
 fn who_writes_while_hidden_is_asked_about() {
