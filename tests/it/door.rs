@@ -1,5 +1,6 @@
 //! The door with a database, and without a network: what is said to it, and what it then holds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,14 +8,18 @@ use chrono::{SubsecRound, Utc};
 use indexer::apply::batch::apply_from;
 use indexer::apply::{Door, account, apply};
 use indexer::change::{Asked, Commit, Cursor, Input, Op, Problem, Proof, RepoSnapshot, Report, Status};
+use indexer::firehose::{Kind, Upstream, replay};
+use indexer::identity::{Identity, IdentityOptions};
 use indexer::memory::Memory;
+use indexer::net::{Net, NetOptions};
 use indexer::record::Registry;
 use indexer::syntax::{AtUri, Did, Tid};
-use indexer::{dag, job, source};
+use indexer::{Indexer, dag, job, source};
 use serde_json::json;
+use url::Url;
 
 use crate::world::postgres::Database;
-use crate::world::run;
+use crate::world::{eventually, run, same};
 
 struct Room {
     db: Database,
@@ -440,6 +445,44 @@ fn of_one_account_only_so_much_is_kept_aside() {
         apply(&room.door, &many, None).await.expect("it is applied");
         assert_eq!(room.db.number("select count(*) from problem").await, 2000);
         assert_eq!(room.db.number("select count(bytes) from problem").await, 1000);
+    });
+}
+
+/// A cursor that is saved says that all before it is here.
+#[test]
+fn no_cursor_goes_before_its_data() {
+    run(async {
+        let room = Room::new().await;
+        let net = Net::new(NetOptions::default()).expect("a way out");
+        let identity =
+            Identity::new(net.clone(), IdentityOptions::new("https://plc.example".parse().expect("a URL")));
+        let door = Door::open(room.db.pool.clone(), room.door.registry.clone()).await.expect("a door");
+        let indexer = Indexer::new(Arc::new(door), identity, net);
+        let url: Url = "wss://jetstream.example".parse().expect("a URL");
+        let upstream =
+            Upstream { key: url.as_str().into(), kind: Kind::Jetstream1, ws_url: url.clone(), http_url: url };
+        let uri = room.uri(1);
+        let Op::Put { cid, value } = room.put("1") else { unreachable!("a put") };
+        let record = dag::to_json(&dag::decode(&value).expect("DAG-CBOR"));
+        let event = json!({
+            "did": room.did.as_str(), "time_us": 1_790_000_000_000_000_i64, "kind": "commit",
+            "commit": {"rev": room.rev(1).as_str(), "operation": "create", "collection": uri.collection(),
+                       "rkey": uri.rkey(), "record": record, "cid": cid.to_string()},
+        });
+        let saved = || room.db.number("select coalesce(max(cursor), 0) from source");
+
+        let mut closed = room.db.pool.begin().await.expect("a transaction");
+        sqlx::query("lock table record in exclusive mode").execute(&mut *closed).await.expect("a lock");
+        let replay = tokio::spawn(replay(indexer, upstream, vec![Bytes::from(event.to_string())]));
+        eventually("the data to wait", || async {
+            let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+            same(room.db.number(waiting).await, 1)
+        })
+        .await;
+        assert_eq!(saved().await, 0, "the cursor went first");
+        closed.rollback().await.expect("open again");
+        replay.await.expect("it ends").expect("it is applied");
+        assert_eq!((saved().await, room.stands().await.2), (1_790_000_000_000_000, "1".into()));
     });
 }
 
