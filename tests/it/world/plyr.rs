@@ -40,12 +40,16 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// The binary, with nothing in its environment but what a shell needs.
+/// The binary, with nothing in its environment but what a shell needs, and what is planted.
 pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plyr"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.envs(std::env::var_os(SABOTAGE).map(|planted| (SABOTAGE, planted)));
     command
 }
+
+/// Names planted bugs, for the binary as for the tests.
+const SABOTAGE: &str = "PLYR_SABOTAGE";
 
 /// SIGTERM, by a shell: a small system has no other `kill`.
 pub fn terminate(pid: u32) {
