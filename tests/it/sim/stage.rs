@@ -212,7 +212,9 @@ impl Stage {
     }
 
     /// Of whom every word was lost, nobody can know: then their hosts are asked whom they have, as an operator would.
-    async fn discover(&self) {
+    async fn discover(&mut self) {
+        // It would die where the other was to, each time.
+        self.plyr.set("PLYR_SABOTAGE", &sabotage(&self.scene, None));
         for host in self.net.host_upstreams() {
             let host = host.replace("repos+ws", "http");
             self.output(&["backfill", "--from", &host]).await.ok();
