@@ -32,11 +32,10 @@ async fn pool(connect: &PgConnectOptions) -> sqlx::Result<PgPool> {
         // The driver does not see a transaction whose `begin` was abandoned, as when a caller went away: the next to have
         // the connection would be within it, and what they wrote lost.
         .after_release(|connection, _| {
-            Box::pin(async move { connection.execute("rollback").await.map(|_| true) })
+            // Nearly always there is none to roll back. A bare rollback would be worth a line in Postgres's log, each time.
+            Box::pin(async move { connection.execute("begin; rollback").await.map(|_| true) })
         })
         .connect_with(connect.clone().application_name("plyr").options([
-            // Nearly always there is none to roll back, which is worth a warning to Postgres.
-            ("client_min_messages", "error"),
             // A lock is held for a transaction; whoever waits longer tries again, whoever dawdles is cut off.
             ("lock_timeout", "30s"),
             ("idle_in_transaction_session_timeout", "60s"),
