@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, PgPool};
+use sqlx::{ConnectOptions, Executor, PgPool};
 use tokio::sync::OnceCell;
 
 use super::eventually;
@@ -106,10 +106,8 @@ impl Postgres {
             sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut victim).await.expect("its number");
         // SAFETY: kill has no memory preconditions; the process serves the connection that was just opened.
         assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
-        // Until the postmaster hears of it, it takes new connections as if nothing had happened.
-        while witness.ping().await.is_ok() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        // Until the postmaster hears of it, it takes new connections as if nothing had happened; then it ends all there are.
+        witness.execute("select pg_sleep(60)").await.expect_err("it is ended with the others");
         eventually("Postgres to be there again", || async {
             options.connect().await.map(drop).map_err(|error| error.to_string())
         })
