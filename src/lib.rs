@@ -1,5 +1,6 @@
 //! How do I run it? Settings, the embedded Postgres, the commands, and what an operator sees.
 
+mod allocator;
 pub mod config;
 pub mod postgres;
 pub mod run;

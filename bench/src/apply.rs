@@ -20,6 +20,7 @@ use crate::server::Server;
 
 const ACCOUNTS: usize = 2_000;
 const COMMITS: usize = 60_000;
+const ROUNDS: usize = 3;
 /// Applied before the clock starts, on the same tables: plans are made, pages are in memory.
 const WARM_UP: usize = 6_000;
 
@@ -46,23 +47,38 @@ pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let events = told::as_jetstream(&frames)?;
     let server = Server::start(recorder.accounts()).await?;
 
-    let ground = server.ground("commits").await?;
-    let commits = apply(&server, &ground, Kind::Repos, &frames).await?;
-    let records = ground.number("select count(*) from record").await?;
-    let copied = copy::again(&server, &ground).await?;
     let bare = Duration::from_secs_f64(bare_us * COMMITS as f64 / 1e6);
-    add(report, "verified commits of one record each → Postgres", commits, copied, Some(bare), 5_000.0);
-    tell(&ground, "commits", records, commits, copied).await?;
-    ground.check().await?;
-
-    let ground = server.ground("reports").await?;
-    let reports = apply(&server, &ground, Kind::Jetstream2, &events).await?;
-    let records = ground.number("select count(*) from record").await?;
-    let copied = copy::again(&server, &ground).await?;
-    add(report, "reported records → Postgres", reports, copied, None, 15_000.0);
-    tell(&ground, "reports", records, reports, copied).await?;
+    let (took, copied) = beside_copy(&server, "commits", Kind::Repos, &frames).await?;
+    add(report, "verified commits of one record each → Postgres", took, copied, Some(bare), 5_000.0);
+    let (took, copied) = beside_copy(&server, "reports", Kind::Jetstream2, &events).await?;
+    add(report, "reported records → Postgres", took, copied, None, 15_000.0);
     server.stop().await;
     Ok(())
+}
+
+/// Applies the messages and then copies what they came to, three times over. Answers with the round of the middling ratio:
+/// the disk and the neighbours of a machine are not the same from one second to the next.
+async fn beside_copy(
+    server: &Server,
+    name: &str,
+    kind: Kind,
+    messages: &[Bytes],
+) -> anyhow::Result<(Took, Took)> {
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let ground = server.ground(name).await?;
+        let took = apply(server, &ground, kind, messages).await?;
+        let records = ground.number("select count(*) from record").await?;
+        let copied = copy::again(server, &ground).await?;
+        tell(&ground, name, records, took, copied).await?;
+        ground.check().await?;
+        rounds.push((took, copied));
+    }
+    rounds.sort_by(|(a, a_copy), (b, b_copy)| {
+        let ratio = |copied: &Took, took: &Took| copied.wall.as_secs_f64() / took.wall.as_secs_f64();
+        ratio(a_copy, a).total_cmp(&ratio(b_copy, b))
+    });
+    Ok(rounds[ROUNDS / 2])
 }
 
 async fn apply(server: &Server, ground: &Ground, kind: Kind, messages: &[Bytes]) -> anyhow::Result<Took> {
@@ -82,15 +98,16 @@ async fn apply(server: &Server, ground: &Ground, kind: Kind, messages: &[Bytes])
     Ok(Took { wall, ours, postgres: server.processor_time().saturating_sub(began.2) })
 }
 
-/// Held against COPY and, where signatures are checked, against COPY and `bare`: the time that one core spends on hashes and
-/// signatures alone, which here is spread over all.
+/// Held against COPY. Where signatures are checked it is also told what it is of COPY and `bare`: the time that one core
+/// spends on hashes and signatures alone, which here is spread over all.
 fn add(report: &mut Report, what: &str, took: Took, copied: Took, bare: Option<Duration>, goal: f64) {
     let copy_s = copied.wall.as_secs_f64() * COMMITS as f64 / (COMMITS + WARM_UP) as f64;
     let share = |limit_s: f64| limit_s / took.wall.as_secs_f64();
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let limit = share(copy_s + bare.unwrap_or_default().as_secs_f64() / cores);
-    let beside =
-        bare.map(|_| format!(", {:.0} % of COPY and the bare check of their signatures", limit * 100.0));
+    let beside = bare.map(|bare| {
+        let limit = share(copy_s + bare.as_secs_f64() / cores);
+        format!(", {:.0} % of COPY and the bare check of their signatures", limit * 100.0)
+    });
     report.add(Line {
         what: what.into(),
         measured: format!("{:.0}/s", took.per_second(COMMITS)),
@@ -100,7 +117,7 @@ fn add(report: &mut Report, what: &str, took: Took, copied: Took, bare: Option<D
             beside.unwrap_or_default()
         ),
         goal: format!("≥ {goal:.0}/s, ≥ 40 %"),
-        is_met: took.per_second(COMMITS) >= goal && limit >= 0.4,
+        is_met: took.per_second(COMMITS) >= goal && share(copy_s) >= 0.4,
     });
 }
 

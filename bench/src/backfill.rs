@@ -13,7 +13,6 @@ use indexer::net::{Net, NetOptions};
 use indexer::record::Registry;
 use sim::truth::{Standing, Truth};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use url::Url;
 
 use crate::report::{Line, Report, processor_time};
@@ -45,7 +44,7 @@ pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let truth = network.truth();
     let server = Server::start(&[]).await?;
     let pool =
-        PgPoolOptions::new().max_connections(24).connect_with(server.database(DATABASE).await?).await?;
+        indexer::pool::options().max_connections(24).connect_with(server.database(DATABASE).await?).await?;
     indexer::MIGRATIONS.run(&pool).await?;
     let indexer = indexer(&network, pool.clone()).await?;
     let relay: Url = network.relay_upstreams()[0].replace("repos+ws", "http").parse()?;

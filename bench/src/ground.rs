@@ -8,7 +8,6 @@ use indexer::apply::Door;
 use indexer::identity::{Identity, IdentityOptions};
 use indexer::net::{Net, NetOptions};
 use indexer::record::Registry;
-use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 use tokio::task::JoinSet;
 
@@ -24,7 +23,7 @@ impl Server {
     /// A new database, migrated, and a door that knows everybody's key.
     pub async fn ground(&self, name: &str) -> anyhow::Result<Ground> {
         let options = self.database(name).await?;
-        let pool = PgPoolOptions::new().max_connections(24).connect_with(options).await?;
+        let pool = indexer::pool::options().max_connections(24).connect_with(options).await?;
         indexer::MIGRATIONS.run(&pool).await?;
         let operator_urls = vec![self.plc_url.clone()];
         let net = Net::new(NetOptions { operator_urls, ..NetOptions::default() })?;

@@ -19,10 +19,10 @@ pub mod table;
 mod world;
 mod write;
 
-use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use foldhash::HashSet;
 use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input};
@@ -30,11 +30,12 @@ use crate::record::Registry;
 use crate::sabotage;
 use crate::syntax::Did;
 use world::World;
+pub use write::RECORDS;
 
 /// What the door needs: a database, the collections, and which repos it follows.
 #[derive(Debug)]
 pub struct Door {
-    /// Read and write.
+    /// Read and write; with [`pool::options`](crate::pool::options).
     pub pool: PgPool,
     /// The indexed collections.
     pub registry: Registry,

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod backfill;
 pub mod change;
 pub mod compare;
+pub mod copy;
 pub mod dag;
 pub mod firehose;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -25,6 +26,7 @@ pub mod lexicon;
 pub mod memory;
 pub mod net;
 pub mod pds;
+pub mod pool;
 pub mod problem;
 pub mod proto;
 pub mod record;

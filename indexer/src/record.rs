@@ -26,7 +26,14 @@ use url::Url;
 use crate::apply::effects::Effects;
 use crate::syntax::AtUri;
 use crate::{dag, lexicon};
-pub use track::normalize_tags;
+pub use actor_status::STATUSES;
+pub use bsky_profile::BSKY_PROFILES;
+pub use comment::COMMENTS;
+pub use like::LIKES;
+pub use list::{LIST_ITEMS, LISTS};
+pub use play::PLAYS;
+pub use profile::PROFILES;
+pub use track::{TRACKS, normalize_tags};
 
 /// A record value larger than this gets no projection: the largest lawful `fm.plyr.list` is near 80 KB.
 pub const VALUE_MAX_BYTES: usize = 256 * 1024;
@@ -270,39 +277,6 @@ fn duration_s(value: Option<i64>) -> Option<i32> {
     value.filter(|seconds| *seconds >= 0).map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
 }
 
-/// A column of rows, to travel as one array.
-fn texts<R>(rows: &[R], of: impl Fn(&R) -> &String) -> Vec<&str> {
-    rows.iter().map(|row| of(row).as_str()).collect()
-}
-
-/// The same for what may be missing.
-fn maybes<R>(rows: &[R], of: impl Fn(&R) -> &Option<String>) -> Vec<Option<&str>> {
-    rows.iter().map(|row| of(row).as_deref()).collect()
-}
-
-/// And for what is of any type.
-fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
-    rows.iter().map(of).collect()
-}
-
-/// A list as Postgres writes it. An array of arrays must be rectangular, and people have any number of artists: so the
-/// lists of many rows travel as text, to be cast.
-fn array(items: &[String]) -> String {
-    let mut text = String::from("{");
-    for (index, item) in items.iter().enumerate() {
-        text.push_str(if index == 0 { "\"" } else { ",\"" });
-        for character in item.chars() {
-            if matches!(character, '"' | '\\') {
-                text.push('\\');
-            }
-            text.push(character);
-        }
-        text.push('"');
-    }
-    text.push('}');
-    text
-}
-
 /// Takes away the projections of `gone`, all of one kind, and then adds `rows`; what is replaced is in both.
 pub(crate) async fn project(
     db: &mut PgConnection,
@@ -327,17 +301,5 @@ pub(crate) async fn project(
         Kind::Play => play::project(db, gone, &rows_of!(Play), effects).await,
         Kind::ActorStatus => actor_status::project(db, gone, rows_of!(ActorStatus)).await,
         Kind::BskyProfile => bsky_profile::project(db, gone, &rows_of!(BskyProfile), effects).await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::array;
-
-    #[test]
-    fn lists_are_written_as_postgres_reads_them() {
-        assert_eq!(array(&[]), "{}");
-        let names = [r#"a "b""#, r"c\d", "e, {f}", "", "NULL"].map(String::from);
-        assert_eq!(array(&names), r#"{"a \"b\"","c\\d","e, {f}","","NULL"}"#);
     }
 }

@@ -151,7 +151,12 @@ impl AtUri {
 
     /// Whose repo it is in.
     pub fn did(&self) -> Did {
-        Did(self.text[5..self.collection_at as usize - 1].into())
+        Did(self.authority().into())
+    }
+
+    /// The same as text.
+    pub fn authority(&self) -> &str {
+        &self.text[5..self.collection_at as usize - 1]
     }
 
     /// The collection's NSID as text.

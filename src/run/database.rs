@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor, PgPool};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::config::Config;
 use crate::postgres;
@@ -26,15 +26,9 @@ pub(super) fn schema_version() -> i64 {
 
 /// The connections that everything shares.
 async fn pool(connect: &PgConnectOptions) -> sqlx::Result<PgPool> {
-    PgPoolOptions::new()
+    indexer::pool::options()
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(Duration::from_secs(10))
-        // The driver does not see a transaction whose `begin` was abandoned, as when a caller went away: the next to have
-        // the connection would be within it, and what they wrote lost.
-        .after_release(|connection, _| {
-            // Nearly always there is none to roll back. A bare rollback would be worth a line in Postgres's log, each time.
-            Box::pin(async move { connection.execute("begin; rollback").await.map(|_| true) })
-        })
         .connect_with(connect.clone().application_name("plyr").options([
             // A lock is held for a transaction; whoever waits longer tries again, whoever dawdles is cut off.
             ("lock_timeout", "30s"),
@@ -98,6 +92,8 @@ impl Database {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Executor;
+
     use super::*;
 
     #[tokio::test]

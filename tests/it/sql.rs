@@ -23,3 +23,18 @@ fn every_saved_query_fits_the_migrated_schema() {
         assert!(checked > 50, "only {checked} saved queries");
     });
 }
+
+#[test]
+fn every_table_that_is_copied_into_has_the_columns_named() {
+    run(async {
+        let db = Database::create().await;
+        indexer::MIGRATIONS.run(&db.pool).await.expect("the migrations run");
+        for target in indexer::copy::TARGETS {
+            let mut db = db.pool.acquire().await.expect("a connection");
+            let copy = db.copy_in_raw(target.statement).await;
+            let copy = copy.unwrap_or_else(|error| panic!("{error}\n{}", target.statement));
+            assert_eq!(copy.num_columns(), target.columns as usize, "{}", target.statement);
+            copy.abort("nothing comes").await.expect("it ends");
+        }
+    });
+}

@@ -43,7 +43,7 @@ impl World<'_> {
         // A proven tombstone says already what the snapshot says; from now on the synced rev defends it.
         let epoch = held.repo.epoch;
         let rests = |row: &Row| row.cid.is_none() && row.proven && row.epoch == epoch;
-        let mine = self.rows.iter().filter(|(uri, _)| uri.did() == *did && within(uri));
+        let mine = self.rows.iter().filter(|(uri, _)| uri.authority() == did.as_str() && within(uri));
         let held_live = mine.clone().filter(|(_, row)| row.cid.is_some()).count();
         let absent: Vec<(AtUri, bool)> = mine
             .filter(|(uri, row)| !live.contains_key(uri) && !rests(row))

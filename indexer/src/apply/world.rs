@@ -1,11 +1,12 @@
 //! What a transaction decides in memory, under the locks of the repos it concerns, before anything is written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
+use foldhash::{HashMap, HashMapExt};
 
 use super::Door;
 use super::effects::Effects;

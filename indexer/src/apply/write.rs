@@ -9,24 +9,26 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::world::{Held, World, Write};
+use crate::copy::{self, Rows, Target};
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
 use crate::{problem, sabotage, source};
 
-/// Record rows, ready to be written.
+/// The columns of `record` that a new row gives.
+pub const RECORDS: Target = copy::into!(record: uri, did, collection, rkey, epoch, rev, proven, reported_by, cid, value,
+    problem, problem_detail, first_seen_at, indexed_at);
+
+/// Record rows that are replaced.
 #[derive(Default)]
 struct Columns {
     uri: Vec<String>,
-    did: Vec<String>,
-    collection: Vec<String>,
-    rkey: Vec<String>,
     epoch: Vec<i32>,
     rev: Vec<String>,
     proven: Vec<bool>,
     reported_by: Vec<Option<String>>,
     cid: Vec<Option<String>>,
     value: Vec<Option<Bytes>>,
-    problem: Vec<Option<String>>,
+    problem: Vec<Option<&'static str>>,
     detail: Vec<Option<String>>,
 }
 
@@ -42,7 +44,7 @@ impl World<'_> {
     pub(super) async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<Vec<Did>> {
         let writes = std::mem::take(&mut self.writes);
         // The lock on a repo keeps others from its records: one that was not found is inserted without another look.
-        let (mut new, mut known) = (Columns::default(), Columns::default());
+        let (mut new, mut known) = (Rows::into(RECORDS), Columns::default());
         let mut projections: BTreeMap<Kind, Projections> = BTreeMap::new();
         for (uri, write) in writes {
             let found = self.found.get(&uri);
@@ -61,9 +63,16 @@ impl World<'_> {
                 }
                 of_kind.rows.extend(row);
             }
-            if found.is_some() { &mut known } else { &mut new }.push(&uri, write, problem);
+            if let Some(problem) = &problem {
+                metrics::counter!("plyr_record_problems_total", "problem" => problem.name).increment(1);
+            }
+            if found.is_some() {
+                known.push(&uri, write, problem);
+            } else {
+                add(&mut new, &uri, &write, problem, self.now);
+            }
         }
-        new.insert(db, self.now).await?;
+        new.write(db).await?;
         known.update(db, self.now).await?;
         if sabotage::is_on("no-tombstone") {
             sqlx::query("delete from record where cid is null").execute(&mut *db).await?;
@@ -162,17 +171,26 @@ impl World<'_> {
     }
 }
 
+/// Adds a row of `record`.
+fn add(rows: &mut Rows, uri: &AtUri, write: &Write, problem: Option<RecordProblem>, now: DateTime<Utc>) {
+    let Write { row, value } = write;
+    let (problem, detail) = told(problem);
+    rows.row().field(uri.as_str()).field(uri.authority()).field(uri.collection()).field(uri.rkey());
+    rows.field(row.epoch).field(row.rev.as_str()).field(row.proven).field(row.reported_by.as_deref());
+    rows.field(row.cid.map(|cid| cid.to_string())).field(value.as_deref()).field(problem).field(detail);
+    rows.field(now).field(now);
+}
+
+/// A problem as its two columns tell it. What is wrong may quote what the database cannot hold.
+fn told(problem: Option<RecordProblem>) -> (Option<&'static str>, Option<String>) {
+    problem.map(|problem| (problem.name, problem.detail.replace('\0', "\u{fffd}"))).unzip()
+}
+
 impl Columns {
     fn push(&mut self, uri: &AtUri, write: Write, problem: Option<RecordProblem>) {
         let Write { row, value } = write;
-        let (problem, detail) = problem.map(|problem| (problem.name.to_owned(), problem.detail)).unzip();
-        if let Some(problem) = &problem {
-            metrics::counter!("plyr_record_problems_total", "problem" => problem.clone()).increment(1);
-        }
+        let (problem, detail) = told(problem);
         self.uri.push(uri.to_string());
-        self.did.push(uri.did().into());
-        self.collection.push(uri.collection().to_owned());
-        self.rkey.push(uri.rkey().to_owned());
         self.epoch.push(row.epoch);
         self.rev.push(row.rev.into());
         self.proven.push(row.proven);
@@ -180,38 +198,7 @@ impl Columns {
         self.cid.push(row.cid.map(|cid| cid.to_string()));
         self.value.push(value);
         self.problem.push(problem);
-        // What is wrong may quote what the database cannot hold.
-        self.detail.push(detail.map(|detail: String| detail.replace('\0', "\u{fffd}")));
-    }
-
-    async fn insert(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
-        if self.uri.is_empty() {
-            return Ok(());
-        }
-        let value: Vec<Option<&[u8]>> = self.value.iter().map(Option::as_deref).collect();
-        sqlx::query!(
-            "insert into record (uri, did, collection, rkey, epoch, rev, proven, reported_by, cid, value, problem,
-                                 problem_detail, first_seen_at, indexed_at)
-             select *, $13, $13
-             from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::boolean[],
-                         $8::text[], $9::text[], $10::bytea[], $11::text[], $12::text[])",
-            &self.uri,
-            &self.did,
-            &self.collection,
-            &self.rkey,
-            &self.epoch,
-            &self.rev,
-            &self.proven,
-            &self.reported_by as &[Option<String>],
-            &self.cid as &[Option<String>],
-            &value as &[Option<&[u8]>],
-            &self.problem as &[Option<String>],
-            &self.detail as &[Option<String>],
-            now
-        )
-        .execute(db)
-        .await?;
-        Ok(())
+        self.detail.push(detail);
     }
 
     async fn update(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
@@ -234,7 +221,7 @@ impl Columns {
             &self.reported_by as &[Option<String>],
             &self.cid as &[Option<String>],
             &value as &[Option<&[u8]>],
-            &self.problem as &[Option<String>],
+            &self.problem as &[Option<&str>],
             &self.detail as &[Option<String>],
             now
         )

@@ -3,13 +3,15 @@
 //! A lane is the queue of one DID's events and the task that verifies them one after another; it lives as long as it has
 //! work. A shard is a task that applies what the lanes of its DIDs have verified, as many as are ready in one transaction.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -70,6 +72,30 @@ struct Verified {
     room: OwnedSemaphorePermit,
 }
 
+/// What waits of one DID.
+struct Queue {
+    events: VecDeque<Event>,
+    /// Of their messages.
+    bytes: usize,
+}
+
+impl Queue {
+    fn of(event: Event) -> Self {
+        Queue { bytes: event.message.len(), events: VecDeque::from([event]) }
+    }
+
+    fn push(&mut self, event: Event) {
+        self.bytes += event.message.len();
+        self.events.push_back(event);
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.bytes -= event.message.len();
+        Some(event)
+    }
+}
+
 /// The lanes and shards of one source.
 pub(super) struct Lanes {
     shared: Arc<Shared>,
@@ -86,12 +112,13 @@ struct Shared {
     source: source::Key,
     memory: Memory,
     forgotten: CancellationToken,
-    queues: Mutex<HashMap<Did, VecDeque<Event>>>,
+    queues: Mutex<HashMap<Did, Queue>>,
     watermark: Mutex<Watermark>,
     /// Held while the cursor is saved beside a transaction.
     saving: tokio::sync::Mutex<()>,
     room: Arc<Semaphore>,
     shards: Vec<mpsc::Sender<Verified>>,
+    hasher: RandomState,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -111,6 +138,7 @@ impl Lanes {
             saving: tokio::sync::Mutex::default(),
             room: Arc::new(Semaphore::new(IN_FLIGHT_UNITS)),
             shards,
+            hasher: RandomState::default(),
         });
         let mut tasks = JoinSet::new();
         let broken = CancellationToken::new();
@@ -128,9 +156,7 @@ impl Lanes {
 
     /// Puts an event into its lane; waits while too much is in flight.
     pub async fn dispatch(&self, seq: i64, did: Did, told: Told, mut message: Bytes) {
-        let waiting = lock(&self.shared.queues)
-            .get(&did)
-            .map_or(0, |queue| queue.iter().map(|event| event.message.len()).sum());
+        let waiting = lock(&self.shared.queues).get(&did).map_or(0, |queue| queue.bytes);
         let fits = waiting + message.len() <= LANE_BYTES_MAX.max(message.len());
         let told = Some(told).filter(|told| fits || !told.is_in_repo());
         if told.is_none() {
@@ -141,9 +167,9 @@ impl Lanes {
         let event = Event { place, seq, told, message, _room: room };
         let mut queues = lock(&self.shared.queues);
         if let Some(queue) = queues.get_mut(&did) {
-            queue.push_back(event);
+            queue.push(event);
         } else {
-            queues.insert(did.clone(), VecDeque::from([event]));
+            queues.insert(did.clone(), Queue::of(event));
             tokio::spawn(lane(self.shared.clone(), did));
         }
     }
@@ -214,9 +240,7 @@ impl Shared {
     }
 
     fn shard_of(&self, did: &Did) -> &mpsc::Sender<Verified> {
-        let mut hasher = DefaultHasher::new();
-        did.hash(&mut hasher);
-        &self.shards[hasher.finish() as usize % self.shards.len()]
+        &self.shards[self.hasher.hash_one(did) as usize % self.shards.len()]
     }
 
     /// The next event for a transaction that has been gathered since then.
@@ -259,7 +283,7 @@ async fn lane(shared: Arc<Shared>, did: Did) {
     loop {
         let event = {
             let mut queues = lock(&shared.queues);
-            match queues.get_mut(&did).and_then(VecDeque::pop_front) {
+            match queues.get_mut(&did).and_then(Queue::pop) {
                 Some(event) => event,
                 None => {
                     queues.remove(&did);
@@ -304,7 +328,7 @@ async fn is_retold(shared: &Shared, did: &Did, dialect: Dialect, message: &Bytes
 /// What waits in a lane, as far as it may be of one commit.
 fn following(shared: &Shared, did: &Did) -> Vec<Bytes> {
     let queues = lock(&shared.queues);
-    let waiting = queues.get(did).into_iter().flatten();
+    let waiting = queues.get(did).into_iter().flat_map(|queue| &queue.events);
     waiting.take(COMMIT_OPS_MAX).map(|event| event.message.clone()).collect()
 }
 

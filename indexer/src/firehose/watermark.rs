@@ -1,6 +1,6 @@
 //! How far a stream is finished when its events finish in any order.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::sabotage;
 
@@ -63,9 +63,10 @@ impl Watermark {
 
     /// What the mark will be once these too are finished.
     pub fn mark_with(&self, places: &[u64]) -> Option<i64> {
-        let places: HashSet<u64> = places.iter().copied().collect();
+        let mut places = places.to_vec();
+        places.sort_unstable();
         let line = self.events.iter().zip(self.first..);
-        let is_done = |done: bool, place: &u64| done || places.contains(place);
+        let is_done = |done: bool, place: &u64| done || places.binary_search(place).is_ok();
         let done = line.take_while(|((_, done), place)| {
             is_done(*done, place) || sabotage::is_on("cursor-past-the-unfinished")
         });

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use moka::Expiry;
 use moka::future::Cache;
 
@@ -30,16 +31,16 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct Documents {
     /// What is believed now.
-    current: Cache<Did, Entry>,
+    current: Cache<Did, Entry, RandomState>,
     /// The last document of each DID that was true, for when it cannot be had.
-    last_good: Cache<Did, Entry>,
+    last_good: Cache<Did, Entry, RandomState>,
     /// The refreshes of the last few seconds.
-    refreshed: Cache<Did, Entry>,
+    refreshed: Cache<Did, Entry, RandomState>,
     /// From when on an answer must be to be believed. Kept for as long as an older answer could stand in `current`, as a
     /// request on its way may put one there after the invalidation.
-    not_before: Cache<Did, Instant>,
+    not_before: Cache<Did, Instant, RandomState>,
     /// When each DID was last fetched.
-    fetched: Cache<Did, Instant>,
+    fetched: Cache<Did, Instant, RandomState>,
     fetch_interval: Duration,
 }
 
@@ -51,11 +52,18 @@ impl Documents {
             missing_ttl: options.missing_ttl,
             unreachable_ttl: options.unreachable_ttl,
         };
-        let instants = |ttl| Cache::builder().max_capacity(options.capacity).time_to_live(ttl).build();
+        let instants = |ttl| {
+            Cache::builder()
+                .max_capacity(options.capacity)
+                .time_to_live(ttl)
+                .build_with_hasher(RandomState::default())
+        };
         Documents {
-            current: sized().expire_after(expiry).build(),
-            last_good: sized().time_to_live(options.stale_ttl).build(),
-            refreshed: sized().time_to_live(options.refresh_interval).build(),
+            current: sized().expire_after(expiry).build_with_hasher(RandomState::default()),
+            last_good: sized().time_to_live(options.stale_ttl).build_with_hasher(RandomState::default()),
+            refreshed: sized()
+                .time_to_live(options.refresh_interval)
+                .build_with_hasher(RandomState::default()),
             not_before: instants(options.ttl.max(options.missing_ttl) + Duration::from_secs(60)),
             fetched: instants(options.fetch_interval),
             fetch_interval: options.fetch_interval,

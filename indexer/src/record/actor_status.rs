@@ -5,7 +5,8 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 
 use super::play::Heard;
-use super::{Checked, array, column, duration_s, maybes, texts};
+use super::{Checked, duration_s};
+use crate::copy::{self, Rows, Target};
 use crate::lexicon::parse_datetime_or_unix;
 
 #[derive(Deserialize)]
@@ -52,37 +53,22 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     })
 }
 
+/// The columns of `actor_status` that a record gives.
+pub const STATUSES: Target = copy::into!(actor_status: uri, did, started_at, expires_at, track_name, artist_names,
+    release_name, duration_s, origin_uri, service_uri, subject_uri);
+
 pub(super) async fn project(db: &mut PgConnection, gone: &[String], mut rows: Vec<Row>) -> sqlx::Result<()> {
     if !gone.is_empty() {
         sqlx::query!("delete from actor_status where uri = any($1)", gone).execute(&mut *db).await?;
     }
     // Players clear a status by one without a name: nothing is playing.
     rows.retain(|row| !row.heard.track_name.is_empty());
-    if rows.is_empty() {
-        return Ok(());
+    let mut statuses = Rows::into(STATUSES);
+    for row in &rows {
+        statuses.row().field(&row.uri).field(&row.did).field(row.started_at).field(row.expires_at);
+        statuses.field(&row.heard.track_name).field(&row.artist_names).field(&row.heard.release_name);
+        statuses.field(duration_s(row.heard.duration)).field(&row.origin_uri).field(&row.service_uri);
+        statuses.field(&row.subject_uri);
     }
-    sqlx::query!(
-        "insert into actor_status (uri, did, started_at, expires_at, track_name, artist_names, release_name, duration_s,
-                                   origin_uri, service_uri, subject_uri)
-         select uri, did, started_at, expires_at, track_name, artist_names::text[], release_name, duration_s, origin_uri,
-                service_uri, subject_uri
-         from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
-                     $8::integer[], $9::text[], $10::text[], $11::text[])
-           as r (uri, did, started_at, expires_at, track_name, artist_names, release_name, duration_s, origin_uri,
-                 service_uri, subject_uri)",
-        &texts(&rows, |row| &row.uri) as &[&str],
-        &texts(&rows, |row| &row.did) as &[&str],
-        &column(&rows, |row| row.started_at),
-        &column(&rows, |row| row.expires_at),
-        &texts(&rows, |row| &row.heard.track_name) as &[&str],
-        &column(&rows, |row| array(&row.artist_names)),
-        &maybes(&rows, |row| &row.heard.release_name) as &[Option<&str>],
-        &column(&rows, |row| duration_s(row.heard.duration)) as &[Option<i32>],
-        &maybes(&rows, |row| &row.origin_uri) as &[Option<&str>],
-        &maybes(&rows, |row| &row.service_uri) as &[Option<&str>],
-        &maybes(&rows, |row| &row.subject_uri) as &[Option<&str>],
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    statuses.write(db).await
 }

@@ -2,7 +2,6 @@
 
 use sqlx::PgConnection;
 
-use super::column;
 use crate::apply::effects::Effects;
 
 /// A record names a blob.
@@ -21,10 +20,10 @@ pub(super) async fn add(db: &mut PgConnection, refs: &[Ref<'_>], effects: &mut E
     sqlx::query!(
         "insert into blob_ref (uri, cid, did, role)
          select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) on conflict do nothing",
-        &column(refs, |blob| blob.uri) as &[&str],
-        &column(refs, |blob| blob.cid) as &[&str],
-        &column(refs, |blob| blob.did) as &[&str],
-        &column(refs, |blob| blob.role) as &[&str],
+        &refs.iter().map(|blob| blob.uri).collect::<Vec<_>>() as &[&str],
+        &refs.iter().map(|blob| blob.cid).collect::<Vec<_>>() as &[&str],
+        &refs.iter().map(|blob| blob.did).collect::<Vec<_>>() as &[&str],
+        &refs.iter().map(|blob| blob.role).collect::<Vec<_>>() as &[&str],
     )
     .execute(db)
     .await?;

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 
 use super::blob_ref::{self, Ref};
-use super::{BlobRef, Checked, maybes, texts};
+use super::{BlobRef, Checked};
 use crate::apply::effects::Effects;
+use crate::copy::{self, Rows, Target};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,6 +37,9 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     })
 }
 
+/// The columns of `bsky_profile` that a record gives.
+pub const BSKY_PROFILES: Target = copy::into!(bsky_profile: uri, did, display_name, description, avatar_cid);
+
 pub(super) async fn project(
     db: &mut PgConnection,
     gone: &[String],
@@ -49,21 +53,13 @@ pub(super) async fn project(
         dids.iter().for_each(|did| effects.repaint(did));
         blob_ref::forget(db, gone).await?;
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
     rows.iter().for_each(|row| effects.repaint(&row.did));
-    sqlx::query!(
-        "insert into bsky_profile (uri, did, display_name, description, avatar_cid)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])",
-        &texts(rows, |row| &row.uri) as &[&str],
-        &texts(rows, |row| &row.did) as &[&str],
-        &maybes(rows, |row| &row.display_name) as &[Option<&str>],
-        &maybes(rows, |row| &row.description) as &[Option<&str>],
-        &maybes(rows, |row| &row.avatar_cid) as &[Option<&str>],
-    )
-    .execute(&mut *db)
-    .await?;
+    let mut profiles = Rows::into(BSKY_PROFILES);
+    for row in rows {
+        profiles.row().field(&row.uri).field(&row.did).field(&row.display_name).field(&row.description);
+        profiles.field(&row.avatar_cid);
+    }
+    profiles.write(db).await?;
     let avatars = rows.iter().filter_map(|row| {
         let cid = row.avatar_cid.as_deref()?;
         Some(Ref { uri: &row.uri, did: &row.did, cid, role: "avatar" })

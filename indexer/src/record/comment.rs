@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Checked, StrongRef, column, datetime, public_id, texts};
+use super::{Checked, StrongRef, datetime, public_id};
 use crate::apply::effects::{Count, Effects};
+use crate::copy::{self, Rows, Target};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +43,10 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     })
 }
 
+/// The columns of `comment` that a record gives.
+pub const COMMENTS: Target = copy::into!(comment: uri, did, subject_uri, subject_cid, body, timestamp_ms, created_at,
+    updated_at);
+
 pub(super) async fn project(
     db: &mut PgConnection,
     gone: &[String],
@@ -57,28 +62,15 @@ pub(super) async fn project(
             effects.touch(&row.subject_uri, false);
         }
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
     for row in rows {
         effects.count(&row.did, &row.subject.uri, Count::Comments, 1);
         effects.touch(&row.subject.uri, false);
     }
-    public_id::assign(db, "comment", &texts(rows, |row| &row.uri)).await?;
-    sqlx::query!(
-        "insert into comment (uri, did, subject_uri, subject_cid, body, timestamp_ms, created_at, updated_at)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                              $7::timestamptz[], $8::timestamptz[])",
-        &texts(rows, |row| &row.uri) as &[&str],
-        &texts(rows, |row| &row.did) as &[&str],
-        &texts(rows, |row| &row.subject.uri) as &[&str],
-        &texts(rows, |row| &row.subject.cid) as &[&str],
-        &texts(rows, |row| &row.body) as &[&str],
-        &column(rows, |row| row.timestamp_ms),
-        &column(rows, |row| row.created_at),
-        &column(rows, |row| row.updated_at) as &[Option<DateTime<Utc>>],
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    public_id::assign(db, "comment", rows.iter().map(|row| row.uri.as_str())).await?;
+    let mut comments = Rows::into(COMMENTS);
+    for row in rows {
+        comments.row().field(&row.uri).field(&row.did).field(&row.subject.uri).field(&row.subject.cid);
+        comments.field(&row.body).field(row.timestamp_ms).field(row.created_at).field(row.updated_at);
+    }
+    comments.write(db).await
 }

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Checked, StrongRef, column, datetime, texts};
+use super::{Checked, StrongRef, datetime};
 use crate::apply::effects::{Count, Effects};
+use crate::copy::{self, Rows, Target};
 use crate::sabotage;
 
 #[derive(Deserialize)]
@@ -42,6 +43,9 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
 /// (person, subject): however many likes a person writes, they are one person.
 type Pair = (String, String);
 
+/// The columns of `plyr_like` that a record gives.
+pub const LIKES: Target = copy::into!(plyr_like: uri, did, subject_uri, subject_cid, created_at, sort_at);
+
 pub(super) async fn project(
     db: &mut PgConnection,
     gone: &[String],
@@ -65,26 +69,12 @@ pub(super) async fn project(
     for (_, subject) in lost.iter().chain(&won) {
         effects.touch(subject, false);
     }
-    insert(db, rows).await
-}
-
-async fn insert(db: &mut PgConnection, rows: &[Row]) -> sqlx::Result<()> {
-    if rows.is_empty() {
-        return Ok(());
+    let mut likes = Rows::into(LIKES);
+    for row in rows {
+        likes.row().field(&row.uri).field(&row.did).field(&row.subject.uri).field(&row.subject.cid);
+        likes.field(row.created_at).field(row.sort_at);
     }
-    sqlx::query!(
-        "insert into plyr_like (uri, did, subject_uri, subject_cid, created_at, sort_at)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])",
-        &texts(rows, |row| &row.uri) as &[&str],
-        &texts(rows, |row| &row.did) as &[&str],
-        &texts(rows, |row| &row.subject.uri) as &[&str],
-        &texts(rows, |row| &row.subject.cid) as &[&str],
-        &column(rows, |row| row.created_at),
-        &column(rows, |row| row.sort_at),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    likes.write(db).await
 }
 
 /// Which of the pairs have a like.

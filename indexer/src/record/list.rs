@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Checked, StrongRef, column, datetime, maybes, texts};
+use super::{Checked, StrongRef, datetime};
+use crate::copy::{self, Rows, Target};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,41 +50,24 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     })
 }
 
+/// The columns of `list` that a record gives.
+pub const LISTS: Target = copy::into!(list: uri, did, name, list_type, created_at, updated_at, sort_at);
+/// And of `list_item`.
+pub const LIST_ITEMS: Target = copy::into!(list_item: list_uri, position, subject_uri, subject_cid);
+
 pub(super) async fn project(db: &mut PgConnection, gone: &[String], rows: &[Row]) -> sqlx::Result<()> {
     if !gone.is_empty() {
         sqlx::query!("delete from list where uri = any($1)", gone).execute(&mut *db).await?;
         sqlx::query!("delete from list_item where list_uri = any($1)", gone).execute(&mut *db).await?;
     }
-    if rows.is_empty() {
-        return Ok(());
+    let (mut lists, mut items) = (Rows::into(LISTS), Rows::into(LIST_ITEMS));
+    for row in rows {
+        lists.row().field(&row.uri).field(&row.did).field(&row.name).field(&row.list_type);
+        lists.field(row.created_at).field(row.updated_at).field(row.sort_at);
+        for (position, item) in (0i32..).zip(&row.items) {
+            items.row().field(&row.uri).field(position).field(&item.uri).field(&item.cid);
+        }
     }
-    sqlx::query!(
-        "insert into list (uri, did, name, list_type, created_at, updated_at, sort_at)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-                              $7::timestamptz[])",
-        &texts(rows, |row| &row.uri) as &[&str],
-        &texts(rows, |row| &row.did) as &[&str],
-        &maybes(rows, |row| &row.name) as &[Option<&str>],
-        &maybes(rows, |row| &row.list_type) as &[Option<&str>],
-        &column(rows, |row| row.created_at),
-        &column(rows, |row| row.updated_at) as &[Option<DateTime<Utc>>],
-        &column(rows, |row| row.sort_at),
-    )
-    .execute(&mut *db)
-    .await?;
-    let items: Vec<(&str, i32, &StrongRef)> = rows
-        .iter()
-        .flat_map(|row| row.items.iter().zip(0..).map(|(item, position)| (row.uri.as_str(), position, item)))
-        .collect();
-    sqlx::query!(
-        "insert into list_item (list_uri, position, subject_uri, subject_cid)
-         select * from unnest($1::text[], $2::integer[], $3::text[], $4::text[])",
-        &column(&items, |item| item.0) as &[&str],
-        &column(&items, |item| item.1),
-        &texts(&items, |item| &item.2.uri) as &[&str],
-        &texts(&items, |item| &item.2.cid) as &[&str],
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    lists.write(db).await?;
+    items.write(db).await
 }

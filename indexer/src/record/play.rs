@@ -7,8 +7,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{Checked, array, column, duration_s, maybes, texts};
+use super::{Checked, duration_s};
 use crate::apply::effects::{Count, Effects};
+use crate::copy::{self, Rows, Target};
 use crate::lexicon;
 use crate::sabotage;
 use crate::syntax::Tid;
@@ -118,6 +119,10 @@ fn play_key(played_at: DateTime<Utc>, track_name: &str, artist: &str) -> String 
 /// (person, play, subject): the same play in two namespaces counts once.
 type Key = (String, String, String);
 
+/// The columns of `play` that a record gives.
+pub const PLAYS: Target = copy::into!(play: uri, did, play_key, track_name, artist_names, release_name, recording_mbid,
+    release_mbid, isrc, duration_s, origin_uri, service_uri, subject_uri, played_at);
+
 pub(super) async fn project(
     db: &mut PgConnection,
     gone: &[String],
@@ -144,40 +149,15 @@ pub(super) async fn project(
         effects.count(did, subject, Count::Plays, 1);
         effects.touch(subject, false);
     }
-    insert(db, rows).await
-}
-
-async fn insert(db: &mut PgConnection, rows: &[Row]) -> sqlx::Result<()> {
-    if rows.is_empty() {
-        return Ok(());
+    let mut plays = Rows::into(PLAYS);
+    for row in rows {
+        let heard = &row.heard;
+        plays.row().field(&row.uri).field(&row.did).field(&row.play_key).field(&heard.track_name);
+        plays.field(&row.artist_names).field(&heard.release_name).field(&heard.recording_mb_id);
+        plays.field(&heard.release_mb_id).field(&heard.isrc).field(duration_s(heard.duration));
+        plays.field(&row.origin_uri).field(&row.service_uri).field(&row.subject_uri).field(row.played_at);
     }
-    sqlx::query!(
-        "insert into play (uri, did, play_key, track_name, artist_names, release_name, recording_mbid, release_mbid,
-                           isrc, duration_s, origin_uri, service_uri, subject_uri, played_at)
-         select uri, did, play_key, track_name, artist_names::text[], release_name, recording_mbid, release_mbid, isrc,
-                duration_s, origin_uri, service_uri, subject_uri, played_at
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                     $9::text[], $10::integer[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
-           as r (uri, did, play_key, track_name, artist_names, release_name, recording_mbid, release_mbid, isrc,
-                 duration_s, origin_uri, service_uri, subject_uri, played_at)",
-        &texts(rows, |row| &row.uri) as &[&str],
-        &texts(rows, |row| &row.did) as &[&str],
-        &texts(rows, |row| &row.play_key) as &[&str],
-        &texts(rows, |row| &row.heard.track_name) as &[&str],
-        &column(rows, |row| array(&row.artist_names)),
-        &maybes(rows, |row| &row.heard.release_name) as &[Option<&str>],
-        &maybes(rows, |row| &row.heard.recording_mb_id) as &[Option<&str>],
-        &maybes(rows, |row| &row.heard.release_mb_id) as &[Option<&str>],
-        &maybes(rows, |row| &row.heard.isrc) as &[Option<&str>],
-        &column(rows, |row| duration_s(row.heard.duration)) as &[Option<i32>],
-        &maybes(rows, |row| &row.origin_uri) as &[Option<&str>],
-        &maybes(rows, |row| &row.service_uri) as &[Option<&str>],
-        &maybes(rows, |row| &row.subject_uri) as &[Option<&str>],
-        &column(rows, |row| row.played_at),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    plays.write(db).await
 }
 
 /// Which of the plays have a row.

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Checked, column, datetime, maybes, texts};
+use super::{Checked, datetime};
 use crate::apply::effects::Effects;
+use crate::copy::{self, Rows, Target};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,6 +40,9 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     })
 }
 
+/// The columns of `profile` that a record gives.
+pub const PROFILES: Target = copy::into!(profile: uri, did, bio, avatar_url, created_at, updated_at);
+
 pub(super) async fn project(
     db: &mut PgConnection,
     gone: &[String],
@@ -48,21 +52,11 @@ pub(super) async fn project(
     if !gone.is_empty() {
         sqlx::query!("delete from profile where uri = any($1)", gone).execute(&mut *db).await?;
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
     rows.iter().for_each(|row| effects.repaint(&row.did));
-    sqlx::query!(
-        "insert into profile (uri, did, bio, avatar_url, created_at, updated_at)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])",
-        &texts(rows, |row| &row.uri) as &[&str],
-        &texts(rows, |row| &row.did) as &[&str],
-        &maybes(rows, |row| &row.bio) as &[Option<&str>],
-        &maybes(rows, |row| &row.avatar_url) as &[Option<&str>],
-        &column(rows, |row| row.created_at),
-        &column(rows, |row| row.updated_at) as &[Option<DateTime<Utc>>],
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    let mut profiles = Rows::into(PROFILES);
+    for row in rows {
+        profiles.row().field(&row.uri).field(&row.did).field(&row.bio).field(&row.avatar_url);
+        profiles.field(row.created_at).field(row.updated_at);
+    }
+    profiles.write(db).await
 }

@@ -6,7 +6,12 @@
 use sqlx::PgConnection;
 
 /// Numbers those of `uris` that have none. The repos' locks keep two transactions from numbering one thing.
-pub(super) async fn assign(db: &mut PgConnection, kind: &str, uris: &[&str]) -> sqlx::Result<()> {
+pub(super) async fn assign<'a>(
+    db: &mut PgConnection,
+    kind: &str,
+    uris: impl Iterator<Item = &'a str>,
+) -> sqlx::Result<()> {
+    let uris: Vec<&str> = uris.collect();
     if uris.is_empty() {
         return Ok(());
     }
@@ -16,7 +21,7 @@ pub(super) async fn assign(db: &mut PgConnection, kind: &str, uris: &[&str]) -> 
           where not exists (select from public_id known where known.kind = $1 and known.uri = new.uri collate \"C\")
          on conflict do nothing",
         kind,
-        uris as &[&str]
+        &uris as &[&str]
     )
     .execute(&mut *db)
     .await?;

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 
 use super::blob_ref::{self, Ref};
-use super::{BlobRef, Checked, array, column, datetime, duration_s, maybes, public_id, texts};
+use super::{BlobRef, Checked, datetime, duration_s, public_id};
 use crate::apply::effects::Effects;
+use crate::copy::{self, Rows, Target};
 use crate::syntax::Did;
 
 #[derive(Deserialize)]
@@ -98,6 +99,10 @@ pub fn normalize_tags(tags: Vec<String>) -> Vec<String> {
     normal
 }
 
+/// The columns of `track` that a record gives.
+pub const TRACKS: Target = copy::into!(track: uri, did, title, artist, album, description, file_type, duration_s, audio_cid,
+    audio_url, image_cid, image_url, tags, feature_dids, created_at, sort_at);
+
 pub(super) async fn project(
     db: &mut PgConnection,
     gone: &[String],
@@ -114,7 +119,7 @@ pub(super) async fn project(
     if rows.is_empty() {
         return Ok(());
     }
-    public_id::assign(db, "track", &texts(rows, |row| &row.uri)).await?;
+    public_id::assign(db, "track", rows.iter().map(|row| row.uri.as_str())).await?;
     insert(db, rows).await?;
     let mut refs = Vec::new();
     for row in rows {
@@ -146,36 +151,14 @@ async fn refer_to_uploads(db: &mut PgConnection, uris: &[&str]) -> sqlx::Result<
 }
 
 async fn insert(db: &mut PgConnection, rows: &[Row]) -> sqlx::Result<()> {
-    sqlx::query!(
-        "insert into track (uri, did, title, artist, album, description, file_type, duration_s, audio_cid, audio_url,
-                            image_cid, image_url, tags, feature_dids, created_at, sort_at)
-         select uri, did, title, artist, album, description, file_type, duration_s, audio_cid, audio_url, image_cid,
-                image_url, tags::text[], feature_dids::text[], created_at, sort_at
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
-                     $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[],
-                     $16::timestamptz[])
-           as r (uri, did, title, artist, album, description, file_type, duration_s, audio_cid, audio_url, image_cid,
-                 image_url, tags, feature_dids, created_at, sort_at)",
-        &texts(rows, |row| &row.uri) as &[&str],
-        &texts(rows, |row| &row.did) as &[&str],
-        &texts(rows, |row| &row.title) as &[&str],
-        &texts(rows, |row| &row.artist) as &[&str],
-        &maybes(rows, |row| &row.album) as &[Option<&str>],
-        &maybes(rows, |row| &row.description) as &[Option<&str>],
-        &texts(rows, |row| &row.file_type) as &[&str],
-        &column(rows, |row| row.duration_s) as &[Option<i32>],
-        &maybes(rows, |row| &row.audio_cid) as &[Option<&str>],
-        &maybes(rows, |row| &row.audio_url) as &[Option<&str>],
-        &maybes(rows, |row| &row.image_cid) as &[Option<&str>],
-        &maybes(rows, |row| &row.image_url) as &[Option<&str>],
-        &column(rows, |row| array(&row.tags)),
-        &column(rows, |row| array(&row.feature_dids)),
-        &column(rows, |row| row.created_at),
-        &column(rows, |row| row.sort_at),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    let mut tracks = Rows::into(TRACKS);
+    for row in rows {
+        tracks.row().field(&row.uri).field(&row.did).field(&row.title).field(&row.artist).field(&row.album);
+        tracks.field(&row.description).field(&row.file_type).field(row.duration_s).field(&row.audio_cid);
+        tracks.field(&row.audio_url).field(&row.image_cid).field(&row.image_url).field(&row.tags);
+        tracks.field(&row.feature_dids).field(row.created_at).field(row.sort_at);
+    }
+    tracks.write(db).await
 }
 
 #[cfg(test)]

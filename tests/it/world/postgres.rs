@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgPool};
 use tokio::sync::OnceCell;
 
@@ -41,7 +41,7 @@ impl Database {
         admin.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.expect("a database");
         let options = cluster.options.clone().database(&name);
         // Lazy: a pool belongs to the runtime of the test that uses it.
-        let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options.clone());
+        let pool = indexer::pool::options().max_connections(4).connect_lazy_with(options.clone());
         Database { url: options.to_url_lossy().to_string(), pool }
     }
 
@@ -51,7 +51,7 @@ impl Database {
         let dir = data_dir().keep();
         let options = plyr::postgres::Options { durable: false, ..plyr::postgres::Options::new(&dir) };
         let server = plyr::postgres::start(&options).await.expect("Postgres starts");
-        let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(server.connect_options());
+        let pool = indexer::pool::options().max_connections(4).connect_lazy_with(server.connect_options());
         let database = Database { url: server.url(), pool };
         for sql in [
             "alter database plyr set synchronous_commit = on",

@@ -1,0 +1,106 @@
+//! Rows on their way into a table, by COPY in its binary form: Postgres takes them in a page at a time, and neither plans
+//! nor unnests anything. <https://www.postgresql.org/docs/current/sql-copy.html>
+
+use sqlx::encode::{Encode, IsNull};
+use sqlx::postgres::PgArgumentBuffer;
+use sqlx::{PgConnection, Postgres, Type};
+
+/// A table, and the columns of it that are given; all others take their defaults.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// What begins the copying.
+    pub statement: &'static str,
+    /// How many columns it names.
+    pub columns: i16,
+}
+
+/// `into!(table: a, b, c)` is the [`Target`] of these columns.
+macro_rules! into {
+    ($table:ident: $first:ident $(, $more:ident)*) => {
+        $crate::copy::Target {
+            statement: concat!(
+                "copy ", stringify!($table), " (", stringify!($first), $(", ", stringify!($more),)*
+                ") from stdin (format binary)"
+            ),
+            columns: [stringify!($first) $(, stringify!($more))*].len() as i16,
+        }
+    };
+}
+pub(crate) use into;
+
+/// Every table that is copied into.
+pub const TARGETS: [Target; 10] = [
+    crate::apply::RECORDS,
+    crate::record::TRACKS,
+    crate::record::LIKES,
+    crate::record::COMMENTS,
+    crate::record::LISTS,
+    crate::record::LIST_ITEMS,
+    crate::record::PROFILES,
+    crate::record::PLAYS,
+    crate::record::STATUSES,
+    crate::record::BSKY_PROFILES,
+];
+
+/// Signature, flags, and the length of no extension.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// In place of a row's number of fields, or of a field's length.
+const END: [u8; 2] = (-1i16).to_be_bytes();
+const NULL: [u8; 4] = (-1i32).to_be_bytes();
+
+/// Rows of one table.
+#[derive(Debug)]
+pub struct Rows {
+    target: Target,
+    bytes: PgArgumentBuffer,
+    count: u64,
+    unfit: Option<sqlx::error::BoxDynError>,
+}
+
+impl Rows {
+    /// None yet.
+    pub fn into(target: Target) -> Self {
+        let mut bytes = PgArgumentBuffer::default();
+        bytes.extend_from_slice(HEADER);
+        Rows { target, bytes, count: 0, unfit: None }
+    }
+
+    /// Begins a row: its fields follow, one for each column and in their order.
+    pub fn row(&mut self) -> &mut Self {
+        self.count += 1;
+        self.bytes.extend_from_slice(&self.target.columns.to_be_bytes());
+        self
+    }
+
+    /// Adds a field.
+    pub fn field<'q, T: Encode<'q, Postgres> + Type<Postgres>>(&mut self, value: T) -> &mut Self {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&NULL);
+        match value.encode(&mut self.bytes) {
+            Ok(IsNull::Yes) => {}
+            // What one statement carries is far below two gigabytes.
+            Ok(IsNull::No) => {
+                let length = (self.bytes.len() - start - NULL.len()) as i32;
+                self.bytes[start..start + NULL.len()].copy_from_slice(&length.to_be_bytes());
+            }
+            Err(error) => self.unfit = Some(error),
+        }
+        self
+    }
+
+    /// Writes them. Fails as an insertion would: nothing of a refused transaction stays. Dropped in the middle, it leaves its
+    /// connection out of step: see [`pool::options`](crate::pool::options).
+    pub async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<()> {
+        if let Some(error) = self.unfit {
+            return Err(sqlx::Error::Encode(error));
+        }
+        if self.count == 0 {
+            return Ok(());
+        }
+        self.bytes.extend_from_slice(&END);
+        let mut copy = db.copy_in_raw(self.target.statement).await?;
+        copy.send(self.bytes.as_slice()).await?;
+        copy.finish().await?;
+        Ok(())
+    }
+}
