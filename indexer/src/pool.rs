@@ -4,6 +4,8 @@ use rand::Rng;
 use sqlx::postgres::{PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use crate::sabotage;
+
 /// The options of a pool that a [`Door`](crate::apply::Door) works with.
 ///
 /// A future that is dropped in the middle of a statement can leave its connection in a transaction that nobody knows of, or,
@@ -14,6 +16,9 @@ pub fn options() -> PgPoolOptions {
 }
 
 async fn is_in_step(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    if sabotage::is_on("connection-out-of-step") {
+        return Ok(true);
+    }
     let word: i64 = rand::rng().random();
     // Nearly always there is none to roll back. A bare rollback would be worth a line in Postgres's log, each time.
     let question = AssertSqlSafe(format!("begin; rollback; select '{word}'::bigint"));

@@ -54,6 +54,7 @@ pub const BUGS: &[(&str, &str)] = &[
     ("no-key-refresh", "a signature is judged by the key that was known before"),
     ("identity-ignored", "events about handles and keys do nothing"),
     ("crash-unnoticed", "what a crash of the database took back is counted as applied"),
+    ("connection-out-of-step", "a connection whose user went away serves others as it is"),
     ("cursor-before-data", "the cursor is saved before what it accounts for"),
     ("full-lane-forgotten", "what does not fit into memory is dropped without a word"),
     ("gap-ignored", "missing numbers of a stream mean nothing"),
