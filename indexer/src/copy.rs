@@ -44,8 +44,9 @@ pub const TARGETS: [Target; 10] = [
 
 /// Signature, flags, and the length of no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// In place of a row's number of fields, or of a field's length.
+/// In place of another row's number of fields.
 const END: [u8; 2] = (-1i16).to_be_bytes();
+/// In place of a field's length.
 const NULL: [u8; 4] = (-1i32).to_be_bytes();
 
 /// Rows of one table.
@@ -54,6 +55,8 @@ pub struct Rows {
     target: Target,
     bytes: PgArgumentBuffer,
     count: u64,
+    /// Of the last row.
+    fields: i16,
     unfit: Option<sqlx::error::BoxDynError>,
 }
 
@@ -62,28 +65,32 @@ impl Rows {
     pub fn into(target: Target) -> Self {
         let mut bytes = PgArgumentBuffer::default();
         bytes.extend_from_slice(HEADER);
-        Rows { target, bytes, count: 0, unfit: None }
+        Rows { target, bytes, count: 0, fields: target.columns, unfit: None }
     }
 
     /// Begins a row: its fields follow, one for each column and in their order.
     pub fn row(&mut self) -> &mut Self {
-        self.count += 1;
+        debug_assert_eq!(self.fields, self.target.columns, "{}", self.target.statement);
+        (self.count, self.fields) = (self.count + 1, 0);
         self.bytes.extend_from_slice(&self.target.columns.to_be_bytes());
         self
     }
 
     /// Adds a field.
     pub fn field<'q, T: Encode<'q, Postgres> + Type<Postgres>>(&mut self, value: T) -> &mut Self {
+        self.fields += 1;
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&NULL);
-        match value.encode(&mut self.bytes) {
-            Ok(IsNull::Yes) => {}
-            // What one statement carries is far below two gigabytes.
-            Ok(IsNull::No) => {
-                let length = (self.bytes.len() - start - NULL.len()) as i32;
+        let encoded = value.encode(&mut self.bytes).and_then(|null| match null {
+            IsNull::Yes => Ok(None),
+            IsNull::No => Ok(Some(i32::try_from(self.bytes.len() - start - NULL.len())?)),
+        });
+        match encoded {
+            Ok(None) => {}
+            Ok(Some(length)) => {
                 self.bytes[start..start + NULL.len()].copy_from_slice(&length.to_be_bytes());
             }
-            Err(error) => self.unfit = Some(error),
+            Err(error) => drop(self.unfit.get_or_insert(error)),
         }
         self
     }
@@ -97,6 +104,7 @@ impl Rows {
         if self.count == 0 {
             return Ok(());
         }
+        debug_assert_eq!(self.fields, self.target.columns, "{}", self.target.statement);
         self.bytes.extend_from_slice(&END);
         let mut copy = db.copy_in_raw(self.target.statement).await?;
         copy.send(self.bytes.as_slice()).await?;
