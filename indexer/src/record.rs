@@ -1,6 +1,7 @@
 //! The registry: which collections are ours, and how each becomes rows.
 //!
-//! Adding a record type: its lexicon, its migration, a file here with `Row`, `read` and `project`, and its lines below.
+//! Adding a record type: its lexicon, its migration, a file here with `Row`, `read` and `project`, its lines below, and its tables in
+//! [`copy::TARGETS`](crate::copy::TARGETS).
 
 mod actor_status;
 mod blob_ref;
@@ -220,7 +221,8 @@ impl Registry {
         value: &[u8],
         first_seen_at: DateTime<Utc>,
     ) -> Result<Row, RecordProblem> {
-        let problem = |name, detail: String| RecordProblem { name, detail };
+        // What is wrong may quote what the database cannot hold.
+        let problem = |name, detail: String| RecordProblem { name, detail: detail.replace('\0', "\u{fffd}") };
         let collection = self
             .get(uri.collection())
             .ok_or_else(|| problem("UnknownCollection", format!("{} is not indexed", uri.collection())))?;

@@ -70,7 +70,7 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
                 }
                 None
             }
-            Err(problem) => Some((problem.name.to_owned(), problem.detail.replace('\0', "\u{fffd}"))),
+            Err(problem) => Some((problem.name.to_owned(), problem.detail)),
         };
         problems += u64::from(problem.is_some());
         let (name, detail) = problem.unzip();

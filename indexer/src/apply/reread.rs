@@ -51,7 +51,7 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
             "update record set problem = $2, problem_detail = $3 where uri = $1",
             uri.as_str(),
             problem.name,
-            problem.detail.replace('\0', "\u{fffd}")
+            problem.detail
         )
         .execute(&mut *tx)
         .await?;

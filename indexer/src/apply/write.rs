@@ -181,9 +181,9 @@ fn add(rows: &mut Rows, uri: &AtUri, write: &Write, problem: Option<RecordProble
     rows.field(now).field(now);
 }
 
-/// A problem as its two columns tell it. What is wrong may quote what the database cannot hold.
+/// A problem as its two columns tell it.
 fn told(problem: Option<RecordProblem>) -> (Option<&'static str>, Option<String>) {
-    problem.map(|problem| (problem.name, problem.detail.replace('\0', "\u{fffd}"))).unzip()
+    problem.map(|problem| (problem.name, problem.detail)).unzip()
 }
 
 impl Columns {

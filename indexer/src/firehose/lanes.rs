@@ -3,7 +3,8 @@
 //! A lane is the queue of one DID's events and the task that verifies them one after another; it lives as long as it has
 //! work. A shard is a task that applies what the lanes of its DIDs have verified, as many as are ready in one transaction.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,7 @@ use crate::memory::{Forgotten, Memory};
 use crate::sabotage;
 use crate::source;
 use crate::syntax::Did;
+use queue::{Event, Queue};
 
 /// Transactions at once.
 const SHARDS: usize = 4;
@@ -55,45 +57,11 @@ const QUIET_TICKS_MAX: u32 = 5;
 /// How long the end waits for what is in flight, and then for the cursor.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// An event on its way, with the room it takes.
-struct Event {
-    place: u64,
-    seq: i64,
-    /// None when the lane was full: the event is not looked at, and its repo read as a whole instead.
-    told: Option<Told>,
-    message: Bytes,
-    _room: OwnedSemaphorePermit,
-}
-
 /// An event verified.
 struct Verified {
     place: u64,
     inputs: Vec<Input>,
     room: OwnedSemaphorePermit,
-}
-
-/// What waits of one DID.
-struct Queue {
-    events: VecDeque<Event>,
-    /// Of their messages.
-    bytes: usize,
-}
-
-impl Queue {
-    fn of(event: Event) -> Self {
-        Queue { bytes: event.message.len(), events: VecDeque::from([event]) }
-    }
-
-    fn push(&mut self, event: Event) {
-        self.bytes += event.message.len();
-        self.events.push_back(event);
-    }
-
-    fn pop(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        self.bytes -= event.message.len();
-        Some(event)
-    }
 }
 
 /// The lanes and shards of one source.

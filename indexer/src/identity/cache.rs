@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use moka::Expiry;
-use moka::future::Cache;
+use moka::future::{Cache, CacheBuilder};
 
 use super::{DidDocument, IdentityError, IdentityOptions};
 use crate::syntax::Did;
@@ -28,19 +28,25 @@ impl Entry {
     }
 }
 
+type ByDid<V> = Cache<Did, V, RandomState>;
+
+fn built<V: Clone + Send + Sync + 'static>(cache: CacheBuilder<Did, V, Cache<Did, V>>) -> ByDid<V> {
+    cache.build_with_hasher(RandomState::default())
+}
+
 #[derive(Debug)]
 pub(super) struct Documents {
     /// What is believed now.
-    current: Cache<Did, Entry, RandomState>,
+    current: ByDid<Entry>,
     /// The last document of each DID that was true, for when it cannot be had.
-    last_good: Cache<Did, Entry, RandomState>,
+    last_good: ByDid<Entry>,
     /// The refreshes of the last few seconds.
-    refreshed: Cache<Did, Entry, RandomState>,
+    refreshed: ByDid<Entry>,
     /// From when on an answer must be to be believed. Kept for as long as an older answer could stand in `current`, as a
     /// request on its way may put one there after the invalidation.
-    not_before: Cache<Did, Instant, RandomState>,
+    not_before: ByDid<Instant>,
     /// When each DID was last fetched.
-    fetched: Cache<Did, Instant, RandomState>,
+    fetched: ByDid<Instant>,
     fetch_interval: Duration,
 }
 
@@ -52,18 +58,11 @@ impl Documents {
             missing_ttl: options.missing_ttl,
             unreachable_ttl: options.unreachable_ttl,
         };
-        let instants = |ttl| {
-            Cache::builder()
-                .max_capacity(options.capacity)
-                .time_to_live(ttl)
-                .build_with_hasher(RandomState::default())
-        };
+        let instants = |ttl| built(Cache::builder().max_capacity(options.capacity).time_to_live(ttl));
         Documents {
-            current: sized().expire_after(expiry).build_with_hasher(RandomState::default()),
-            last_good: sized().time_to_live(options.stale_ttl).build_with_hasher(RandomState::default()),
-            refreshed: sized()
-                .time_to_live(options.refresh_interval)
-                .build_with_hasher(RandomState::default()),
+            current: built(sized().expire_after(expiry)),
+            last_good: built(sized().time_to_live(options.stale_ttl)),
+            refreshed: built(sized().time_to_live(options.refresh_interval)),
             not_before: instants(options.ttl.max(options.missing_ttl) + Duration::from_secs(60)),
             fetched: instants(options.fetch_interval),
             fetch_interval: options.fetch_interval,
