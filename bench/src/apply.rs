@@ -19,10 +19,10 @@ use crate::report::{Line, Report, processor_time};
 use crate::server::Server;
 
 const ACCOUNTS: usize = 2_000;
-const COMMITS: usize = 60_000;
+const COMMITS: usize = 200_000;
 const ROUNDS: usize = 3;
 /// Applied before the clock starts, on the same tables: plans are made, pages are in memory.
-const WARM_UP: usize = 6_000;
+const WARM_UP: usize = 20_000;
 
 /// How long something took, by the clock and by the processors.
 #[derive(Debug, Clone, Copy)]

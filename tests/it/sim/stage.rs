@@ -217,7 +217,8 @@ impl Stage {
         self.plyr.set("PLYR_SABOTAGE", &sabotage(&self.scene, None));
         for host in self.net.host_upstreams() {
             let host = host.replace("repos+ws", "http");
-            self.output(&["backfill", "--from", &host]).await.ok();
+            // One that was begun before lists nobody who came since.
+            self.output(&["backfill", "--anew", "--from", &host]).await.ok();
         }
     }
 
