@@ -85,60 +85,10 @@ text_type!(
     /// A record key; 1 to 512 bytes.
     Rkey, "record key", is_rkey
 );
-/// A timestamp identifier: 13 characters that sort as time does. Revs and most record keys are TIDs.
-// In place, for every commit carries several.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Tid([u8; TID_LEN]);
-
-const TID_LEN: usize = 13;
-
-impl Tid {
-    /// The text itself.
-    pub fn as_str(&self) -> &str {
-        // All of it is ASCII: nothing else gets in.
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl FromStr for Tid {
-    type Err = SyntaxError;
-    fn from_str(text: &str) -> Result<Self, SyntaxError> {
-        let bytes = <[u8; TID_LEN]>::try_from(text.as_bytes()).ok().filter(|_| is_tid(text));
-        bytes.map(Tid).ok_or_else(|| SyntaxError::new("TID", text))
-    }
-}
-
-impl TryFrom<String> for Tid {
-    type Error = SyntaxError;
-    fn try_from(text: String) -> Result<Self, SyntaxError> {
-        text.parse()
-    }
-}
-
-impl From<Tid> for String {
-    fn from(tid: Tid) -> String {
-        tid.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for Tid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Tid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tid({:?})", self.as_str())
-    }
-}
-
-impl AsRef<str> for Tid {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
+text_type!(
+    /// A timestamp identifier: 13 characters that sort as time does. Revs and most record keys are TIDs.
+    Tid, "TID", is_tid
+);
 
 impl Handle {
     /// Parses a handle after lower-casing it, as handles compare without case.
@@ -153,7 +103,7 @@ const TID_ALPHABET: &[u8; 32] = b"234567abcdefghijklmnopqrstuvwxyz";
 impl Tid {
     /// Microseconds since 1970-01-01 UTC.
     pub fn timestamp_us(&self) -> i64 {
-        let bits = self.0.iter().fold(0u64, |bits, &byte| {
+        let bits = self.0.bytes().fold(0u64, |bits, byte| {
             let digit = match byte {
                 b'2'..=b'7' => byte - b'2',
                 b'a'..=b'z' => byte - b'a' + 6,
@@ -167,7 +117,9 @@ impl Tid {
     /// The TID of a moment and a clock identifier (0 to 1,023). Times before 1970 become 1970.
     pub fn from_timestamp_us(timestamp_us: i64, clock: u16) -> Self {
         let bits = ((timestamp_us.max(0) as u64 & ((1 << 53) - 1)) << 10) | u64::from(clock & 0x3ff);
-        Tid(std::array::from_fn(|place| TID_ALPHABET[(bits >> ((TID_LEN - 1 - place) * 5)) as usize & 31]))
+        let text: String =
+            (0..13).rev().map(|place| TID_ALPHABET[(bits >> (place * 5)) as usize & 31] as char).collect();
+        Tid(text.into())
     }
 }
 

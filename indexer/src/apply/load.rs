@@ -18,7 +18,7 @@ use crate::syntax::{AtUri, Did, Tid};
 /// Which records are to be read: some by name, and all of some ranges.
 #[derive(Default)]
 struct Wanted {
-    uris: Vec<String>,
+    uris: BTreeSet<String>,
     /// After this one, up to that one.
     ranges: Vec<(String, String)>,
 }
@@ -77,7 +77,7 @@ impl<'a> World<'a> {
                 Input::Proof(Proof { uri, .. })
                 | Input::Local(Local { uri, .. })
                 | Input::Report(Report { uri, .. }) => {
-                    wanted.uris.push(uri.to_string());
+                    wanted.uris.insert(uri.to_string());
                 }
                 // A replay changes nothing, unless something before it in this batch may bring the repo back.
                 Input::Commit(commit) if read.contains(&commit.did) || !self.is_replay(commit) => {
@@ -91,9 +91,6 @@ impl<'a> World<'a> {
                 _ => {}
             }
         }
-        // In the order of the index.
-        wanted.uris.sort_unstable();
-        wanted.uris.dedup();
         wanted
     }
 
@@ -148,7 +145,7 @@ impl<'a> World<'a> {
                 r#"select uri, epoch, rev, proven, reported_by, cid, first_seen_at, indexed_at,
                           value is not null as "lives!"
                    from record where uri = any($1)"#,
-                &uris
+                &uris.into_iter().collect::<Vec<_>>()
             )
             .fetch_all(&mut *db)
             .await?;

@@ -61,7 +61,7 @@ pub(super) struct World<'a> {
     pub(super) rows: HashMap<AtUri, Row>,
     /// Records that were here before.
     pub(super) found: HashMap<AtUri, Found>,
-    pub(super) writes: HashMap<AtUri, Write>,
+    pub(super) writes: BTreeMap<AtUri, Write>,
     pub(super) raised: Vec<AtUri>,
     pub(super) pending: BTreeMap<Did, Status>,
     pub(super) problems: Vec<Problem>,
@@ -80,7 +80,7 @@ impl<'a> World<'a> {
             repos: BTreeMap::new(),
             rows: HashMap::new(),
             found: HashMap::new(),
-            writes: HashMap::new(),
+            writes: BTreeMap::new(),
             raised: Vec::new(),
             pending: BTreeMap::new(),
             problems: Vec::new(),

@@ -42,8 +42,7 @@ struct Projections {
 impl World<'_> {
     /// Writes all. Returns whose repos it concerned.
     pub(super) async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<Vec<Did>> {
-        let mut writes: Vec<(AtUri, Write)> = std::mem::take(&mut self.writes).into_iter().collect();
-        writes.sort_unstable_by(|(uri, _), (other, _)| uri.cmp(other));
+        let writes = std::mem::take(&mut self.writes);
         // The lock on a repo keeps others from its records: one that was not found is inserted without another look.
         let (mut new, mut known) = (Rows::into(RECORDS), Columns::default());
         let mut projections: BTreeMap<Kind, Projections> = BTreeMap::new();
