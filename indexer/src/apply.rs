@@ -29,6 +29,7 @@ use crate::change::{Cursor, Input};
 use crate::record::Registry;
 use crate::sabotage;
 use crate::syntax::Did;
+pub(crate) use settle::FINISH_PATIENCE;
 use world::World;
 pub use write::RECORDS;
 

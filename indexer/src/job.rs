@@ -33,6 +33,8 @@ pub const MEET: &str = "meet";
 pub const ACCOUNT: &str = "account";
 /// What we hold of a repo is not whole: read it. Key: DID.
 pub const RESYNC: &str = "resync";
+/// A repo is being read in stretches: see that whoever reads it comes to its end. Key: DID.
+pub const FINISH: &str = "finish";
 /// A record names a blob: bring its bytes. Key: CID.
 pub const BLOB: &str = "blob";
 
@@ -126,6 +128,23 @@ pub async fn enqueue_after(
     enqueue_each(db, &BTreeMap::from([((kind, key.to_owned()), pause)])).await
 }
 
+/// Takes back what was asked for and nobody has taken up.
+pub async fn withdraw(db: &mut PgConnection, jobs: &BTreeSet<(&'static str, String)>) -> sqlx::Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let (kinds, keys): (Vec<&str>, Vec<&str>) = jobs.iter().map(|(kind, key)| (*kind, key.as_str())).unzip();
+    sqlx::query!(
+        r#"delete from job using unnest($1::text[], $2::text[]) as done (kind, key)
+           where job.kind = done.kind collate "C" and job.key = done.key collate "C" and job.state = 'queued'"#,
+        &kinds as &[&str],
+        &keys as &[&str]
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Asks for these repos to be read, outside of any other transaction.
 pub async fn enqueue_resyncs(pool: &PgPool, dids: &[Did]) -> sqlx::Result<()> {
     let jobs = dids.iter().map(|did| (RESYNC, did.to_string())).collect();
@@ -165,11 +184,11 @@ pub type Handler = Arc<dyn Fn(Job) -> Handling + Send + Sync>;
 pub type Handlers = BTreeMap<&'static str, Handler>;
 
 /// Every kind that anything enqueues.
-pub const KINDS: [&str; 7] = [MEET, ACCOUNT, RESYNC, BLOB, PROVE, INTENT, UPLOAD];
+pub const KINDS: [&str; 8] = [MEET, ACCOUNT, RESYNC, FINISH, BLOB, PROVE, INTENT, UPLOAD];
 
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
-const SLOTS: [(&str, usize); 7] =
-    [(INTENT, 6), (ACCOUNT, 16), (MEET, 6), (PROVE, 4), (UPLOAD, 2), (RESYNC, 8), (BLOB, 6)];
+const SLOTS: [(&str, usize); 8] =
+    [(INTENT, 6), (ACCOUNT, 16), (MEET, 6), (PROVE, 4), (UPLOAD, 2), (FINISH, 1), (RESYNC, 8), (BLOB, 6)];
 
 /// How long one attempt may take. Sending a long mix to a slow PDS takes its time; it watches its own progress.
 fn patience(kind: &str) -> Duration {

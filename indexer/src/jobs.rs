@@ -9,6 +9,7 @@ use rand::Rng;
 
 use crate::Indexer;
 use crate::apply::account::{self, HandleNow, Pending};
+use crate::apply::FINISH_PATIENCE;
 use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;
@@ -37,6 +38,7 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
     handle!(job::MEET, Did, meet);
     handle!(job::ACCOUNT, Did, confirm_account);
     handle!(job::RESYNC, Did, resync);
+    handle!(job::FINISH, Did, finish);
     handle!(job::PROVE, Did, prove);
     handlers
 }
@@ -216,6 +218,24 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
         Err(PdsError::Identity(IdentityError::NotFound)) => Ok(Outcome::Done),
         Err(error) => later(error),
     }
+}
+
+/// Reads a repo anew whose reading stopped in the middle: whoever read it may have been told to end.
+async fn finish(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
+    let rests = sqlx::query_scalar!(
+        r#"select resync_at < now() - make_interval(secs => $2) as "rests!" from repo
+           where did = $1 and state = 'resyncing'"#,
+        did.as_str(),
+        FINISH_PATIENCE.as_secs_f64()
+    )
+    .fetch_optional(&indexer.door.pool)
+    .await?;
+    match rests {
+        None => {}
+        Some(false) => return Ok(Outcome::Later(FINISH_PATIENCE)),
+        Some(true) => job::enqueue_resyncs(&indexer.door.pool, std::slice::from_ref(did)).await?,
+    }
+    Ok(Outcome::Done)
 }
 
 /// A host that wants to be left alone is, through no fault of the job; anything else is tried again with growing pauses.

@@ -320,7 +320,7 @@ async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
     // One that runs finds nothing left to do.
     sqlx::query!(
         "delete from job where state <> 'running' and (
-           kind = any(array['meet', 'account', 'resync', 'prove']) and key = $1
+           kind = any(array['meet', 'account', 'resync', 'finish', 'prove']) and key = $1
            or kind = 'intent' and key >= $1 || ' ' and key < $1 || '!'
            or kind = 'upload' and key in (select id from upload where did = $1))",
         did

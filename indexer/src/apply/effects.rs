@@ -34,6 +34,7 @@ pub struct Effects {
     repainted: BTreeSet<String>,
     jobs: BTreeMap<(&'static str, String), Duration>,
     hints: BTreeSet<(&'static str, String)>,
+    withdrawn: BTreeSet<(&'static str, String)>,
 }
 
 impl Effects {
@@ -85,6 +86,13 @@ impl Effects {
         self.hints.insert((kind, key.into()));
     }
 
+    /// What a job was asked for has come about without it.
+    pub fn withdraw(&mut self, kind: &'static str, key: impl Into<String>) {
+        let job = (kind, key.into());
+        self.jobs.remove(&job);
+        self.withdrawn.insert(job);
+    }
+
     /// A record names this blob.
     pub fn fetch_blob(&mut self, cid: &str) {
         self.job(job::BLOB, cid);
@@ -105,6 +113,7 @@ impl Effects {
     }
 
     async fn tell(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
+        job::withdraw(db, &self.withdrawn).await?;
         job::enqueue_each(db, &self.jobs).await?;
         job::enqueue_missing(db, &self.hints).await?;
         if !self.repainted.is_empty() {

@@ -1,6 +1,7 @@
 //! What is proven of records by other means than a live commit: a repo read as a whole, or one record of it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::table::{self, RepoState, Row, Scope, Stretch};
 use super::world::World;
@@ -9,6 +10,8 @@ use crate::job;
 use crate::sabotage;
 use crate::syntax::{AtUri, Did, Tid};
 
+/// After so long without another stretch of a repo, nobody reads it any more.
+pub(crate) const FINISH_PATIENCE: Duration = Duration::from_secs(20);
 /// Fewer records than this may vanish from a repo without an alarm.
 const COLLAPSE_MIN: usize = 10;
 
@@ -56,6 +59,12 @@ impl World<'_> {
         }
         for (uri, op) in &live {
             self.settle(did, uri, rev, op, authority);
+        }
+        // Whoever reads it may be stopped between two stretches, and leave nobody who knows of the rest.
+        match (&stretch.after, &stretch.upto) {
+            (_, Some(_)) => self.effects.job_after(FINISH_PATIENCE, job::FINISH, did.as_str()),
+            (Some(_), None) => self.effects.withdraw(job::FINISH, did.as_str()),
+            (None, None) => {}
         }
         let Some(held) = self.repos.get_mut(did) else { return };
         let in_all = table::complete(&mut held.repo, &stretch, held_live, lost);

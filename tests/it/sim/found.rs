@@ -176,7 +176,7 @@ pub async fn held(pool: &PgPool, differences: &[String]) -> String {
         let end = line[from..]
             .find(|c: char| !(c.is_ascii_alphanumeric() || c == ':'))
             .unwrap_or(line.len() - from);
-        Some(line[from..from + end].to_owned())
+        Some(line[from..from + end].trim_end_matches(':').to_owned())
     });
     let rows = sqlx::query_scalar(
         "select row_to_json(a)::text from actor a where did = $1
