@@ -131,7 +131,7 @@ pub async fn rebuild(config: Config) -> anyhow::Result<()> {
 }
 
 fn registry(config: &Config) -> Registry {
-    Registry::new(&config.namespace, config.public_url.clone())
+    Registry::new(&config.namespace, config.public_url.clone()).with_page_hosts(&config.page_origins)
 }
 
 async fn indexer(config: &Config, database: &Database) -> anyhow::Result<Indexer> {
@@ -142,7 +142,7 @@ async fn indexer(config: &Config, database: &Database) -> anyhow::Result<Indexer
     let net = Net::new(options)?;
     let identity = Identity::new(net.clone(), config.identity_options());
     let door = Door::open(database.pool.clone(), registry(config)).await?;
-    Ok(Indexer::new(Arc::new(door), identity, net))
+    Ok(Indexer::new(Arc::new(door), identity, net).with_backlinks(config.backlinks_url.clone()))
 }
 
 fn options(config: &Config) -> appview::Options {

@@ -157,7 +157,8 @@ pub(crate) async fn likes_of(
     subjects: &[String],
 ) -> Result<HashMap<String, AtUri>, Error> {
     let rows = sqlx::query!(
-        "select subject_uri, uri from plyr_like where subject_uri = any($1) and did = $2 order by sort_at desc, uri desc",
+        "select subject_uri, uri from reaction
+          where subject_uri = any($1) and verb = 'like' and did = $2 and source = 'plyr' order by sort_at desc, uri desc",
         subjects,
         did.as_str()
     )

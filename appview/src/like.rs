@@ -104,15 +104,15 @@ async fn skeleton(
     let rows = sqlx::query!(
         r#"select uri, did, created_at, sort_at
              from (select *
-                     from plyr_like
-                    where subject_uri = $1
+                     from reaction
+                    where subject_uri = $1 and verb = 'like'
                       and (sort_at, uri) < (coalesce($2, 'infinity'::timestamptz), coalesce($3, ''))
                     order by sort_at desc, uri desc
                     limit 500) as newest
             where (select active from actor where actor.did = newest.did)
               and uri = (select first.uri
-                           from plyr_like as first
-                          where first.subject_uri = $1 and first.did = newest.did
+                           from reaction as first
+                          where first.subject_uri = $1 and first.verb = 'like' and first.did = newest.did
                           order by first.sort_at, first.uri
                           limit 1)
             order by sort_at desc, uri desc
@@ -144,8 +144,8 @@ async fn end_of_window(
 ) -> Result<Option<LikeCursor>, Error> {
     let last = sqlx::query!(
         "select uri, sort_at
-           from plyr_like
-          where subject_uri = $1
+           from reaction
+          where subject_uri = $1 and verb = 'like'
             and (sort_at, uri) < (coalesce($2, 'infinity'::timestamptz), coalesce($3, ''))
           order by sort_at desc, uri desc
          offset 499

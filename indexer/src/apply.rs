@@ -10,6 +10,7 @@ pub mod account;
 pub mod batch;
 pub mod effects;
 mod load;
+mod refer;
 #[cfg(test)]
 mod model;
 pub mod rebuild;
@@ -22,13 +23,15 @@ mod write;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use foldhash::HashSet;
 use sqlx::{PgConnection, PgPool};
 
-use crate::change::{Cursor, Input};
+use crate::change::{Cursor, Input, RepoSnapshot};
+use crate::link::concern::Concerns;
 use crate::record::Registry;
 use crate::sabotage;
-use crate::syntax::Did;
+use crate::syntax::{AtUri, Did};
 pub(crate) use settle::FINISH_PATIENCE;
 use world::World;
 pub use write::RECORDS;
@@ -40,8 +43,18 @@ pub struct Door {
     pub pool: PgPool,
     /// The indexed collections.
     pub registry: Registry,
+    /// What of the whole network's stream is to be looked at.
+    pub concerns: Concerns,
     tracked: RwLock<HashSet<Did>>,
-    refreshed_at: tokio::sync::Mutex<tokio::time::Instant>,
+    refreshed: tokio::sync::Mutex<Refreshed>,
+}
+
+/// When it was last read what other processes met.
+#[derive(Debug)]
+struct Refreshed {
+    at: tokio::time::Instant,
+    /// By the database's clock; none before the first time.
+    upto: Option<DateTime<Utc>>,
 }
 
 /// How old our knowledge of whom other processes met may be.
@@ -57,8 +70,9 @@ impl Door {
 
     /// A door that has not looked at its database, and so knows of no repo that it follows.
     pub fn unopened(pool: PgPool, registry: Registry) -> Self {
-        let refreshed_at = tokio::time::Instant::now().into();
-        Door { pool, registry, tracked: RwLock::default(), refreshed_at }
+        let refreshed = Refreshed { at: tokio::time::Instant::now(), upto: None }.into();
+        let concerns = Concerns::new(&registry);
+        Door { pool, registry, concerns, tracked: RwLock::default(), refreshed }
     }
 
     /// Whether this repo is followed: all its commits matter, not only those that touch collections of ours.
@@ -66,23 +80,52 @@ impl Door {
         self.tracked.read().unwrap_or_else(PoisonError::into_inner).contains(did)
     }
 
-    /// Reads again which repos are followed: another process may have met new ones.
+    /// Reads whom other processes have met and which posts they have found to share something.
     pub async fn refresh_tracked(&self) -> sqlx::Result<()> {
-        let dids = sqlx::query_scalar!("select did from actor").fetch_all(&self.pool).await?;
-        // Added, never replaced: some are expected whose first record is still on its way here.
-        let dids = dids.into_iter().filter_map(|did| did.parse().ok());
-        self.tracked.write().unwrap_or_else(PoisonError::into_inner).extend(dids.collect::<Vec<Did>>());
-        Ok(())
+        let mut refreshed = self.refreshed.lock().await;
+        self.refresh(&mut refreshed).await
     }
 
     /// The same, unless it was done within the last half minute.
     pub async fn refresh_tracked_if_old(&self) -> sqlx::Result<()> {
-        let now = tokio::time::Instant::now();
-        let mut refreshed_at = self.refreshed_at.lock().await;
-        if now.duration_since(*refreshed_at) > REFRESH_EVERY {
-            self.refresh_tracked().await?;
-            *refreshed_at = now;
+        let mut refreshed = self.refreshed.lock().await;
+        if refreshed.at.elapsed() > REFRESH_EVERY {
+            self.refresh(&mut refreshed).await?;
         }
+        Ok(())
+    }
+
+    async fn refresh(&self, refreshed: &mut Refreshed) -> sqlx::Result<()> {
+        let at = tokio::time::Instant::now();
+        // Rows carry the time at which their transaction began, which may have taken long.
+        let upto = sqlx::query_scalar!(r#"select now() - interval '10 minutes' as "upto!""#)
+            .fetch_one(&self.pool)
+            .await?;
+        let since = refreshed.upto;
+        // Added, never replaced: some are expected whose first record is still on its way here.
+        let followed = sqlx::query_scalar!(
+            "select did from actor where followed_at > coalesce($1, '-infinity'::timestamptz)",
+            since
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        self.track(followed.iter().filter_map(|did| did.parse().ok()).collect::<Vec<Did>>().iter());
+        let people = sqlx::query_scalar!(
+            "select did from actor
+             where first_seen_at > coalesce($1, '-infinity'::timestamptz) and followed_at is null",
+            since
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        self.concerns.add_people(people.iter());
+        let posts = sqlx::query_scalar!(
+            "select post_uri from shared_post where found_at > coalesce($1, '-infinity'::timestamptz)",
+            since
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        self.concerns.add_posts(posts.iter());
+        *refreshed = Refreshed { at, upto: Some(upto) };
         Ok(())
     }
 
@@ -94,6 +137,7 @@ impl Door {
     fn track<'a>(&self, dids: impl Iterator<Item = &'a Did>) {
         let missing: Vec<Did> = dids.filter(|did| !self.is_tracked(did)).cloned().collect();
         if !missing.is_empty() {
+            self.concerns.add_people(missing.iter());
             self.tracked.write().unwrap_or_else(PoisonError::into_inner).extend(missing);
         }
     }
@@ -107,10 +151,30 @@ pub async fn apply(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> sq
 /// Applies inputs inside a transaction of the caller's, who commits it: what we wrote ourselves closes its intent in the
 /// same step. The caller's own locks come after those of the door.
 pub async fn apply_within(door: &Door, db: &mut PgConnection, inputs: &[Input]) -> sqlx::Result<()> {
-    let dids = write(door, db, inputs, None).await?;
-    // Followed a moment early where the transaction fails: that only asks for more than is needed.
-    door.track(dids.iter());
+    let met = write(door, db, inputs, None).await?;
+    // Known a moment early where the transaction fails: that only asks for more than is needed.
+    met.tell(door);
     Ok(())
+}
+
+/// Whom and what a transaction made known.
+#[derive(Debug, Default)]
+struct Met {
+    followed: Vec<Did>,
+    others: Vec<Did>,
+    posts: Vec<String>,
+}
+
+impl Met {
+    fn tell(&self, door: &Door) {
+        door.track(self.followed.iter());
+        for did in self.others.iter().filter(|did| !door.concerns.knows(did.as_str())) {
+            door.concerns.add_people(std::iter::once(did));
+        }
+        if !self.posts.is_empty() {
+            door.concerns.add_posts(self.posts.iter());
+        }
+    }
 }
 
 async fn write(
@@ -118,12 +182,23 @@ async fn write(
     db: &mut PgConnection,
     inputs: &[Input],
     source: Option<&Arc<str>>,
-) -> sqlx::Result<Vec<Did>> {
+) -> sqlx::Result<Met> {
     let mut world = World::load(door, db, inputs, source).await?;
     for input in inputs {
         world.take(input);
     }
     world.write(db).await
+}
+
+/// The records of a repo that are kept, whatever is held of it now: of other people's collections, only what names something
+/// of ours.
+pub(crate) async fn kept(door: &Door, snapshot: &RepoSnapshot) -> sqlx::Result<HashSet<AtUri>> {
+    let mut world = World::new(door, None);
+    let snapshot = [Input::Snapshot(snapshot.clone())];
+    world.refer(&mut *door.pool.acquire().await?, &snapshot).await?;
+    let [Input::Snapshot(snapshot)] = snapshot else { return Ok(HashSet::default()) };
+    let kept = snapshot.records.into_iter().map(|(uri, ..)| uri).filter(|uri| world.keeps(uri));
+    Ok(kept.collect())
 }
 
 /// Whether the database would take these inputs.
@@ -151,7 +226,7 @@ async fn transact(
 ) -> sqlx::Result<()> {
     let waits = cursor.is_none_or(|cursor| cursor.memory.is_none());
     let mut tx = door.pool.begin_with(if waits { BEGIN } else { BEGIN_UNWAITING }).await?;
-    let dids = write(door, &mut tx, inputs, source).await?;
+    let met = write(door, &mut tx, inputs, source).await?;
     if let Some(cursor) = cursor {
         // Whatever is behind is saved before long, even when nothing more comes.
         crate::source::advance(&mut tx, cursor, !inputs.is_empty()).await?;
@@ -160,7 +235,7 @@ async fn transact(
         sabotage::point("apply-before-commit");
         tx.commit().await?;
         sabotage::point("apply-after-commit");
-        door.track(dids.iter());
+        met.tell(door);
     } else {
         tx.rollback().await?;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt, stream};
 
 use crate::Indexer;
-use crate::apply::batch::apply_all;
+use crate::apply::{self, batch::apply_all};
 use crate::backfill::Failure;
 use crate::change::{Input, RepoSnapshot};
 use crate::pds::{self, PdsError};
@@ -70,7 +70,7 @@ impl Difference {
 pub async fn choose(indexer: &Indexer, sample: Option<u32>) -> sqlx::Result<Vec<Did>> {
     let dids = sqlx::query_scalar!(
         "select r.did from repo r join actor a on a.did = r.did
-         where a.active and (r.state <> 'unknown'
+         where a.active and a.followed_at is not null and (r.state <> 'unknown'
            or exists (select from record where record.did = r.did and collection <> $2))
          order by random() limit $1",
         sample.map(i64::from),
@@ -171,8 +171,11 @@ async fn compare(
     .await?;
     let mut held: BTreeMap<String, String> = rows.into_iter().map(|row| (row.uri, row.cid)).collect();
     let mut missing = BTreeSet::new();
+    let kept = apply::kept(&indexer.door, stretch).await?;
     for (uri, cid, _) in &stretch.records {
         match held.remove(uri.as_str()) {
+            // Of no concern here.
+            None if !kept.contains(uri) => {}
             None => drop(missing.insert(uri.to_string())),
             Some(held) if held != cid.to_string() => note(found, uri.to_string(), Difference::Differing),
             Some(_) => {}

@@ -223,6 +223,13 @@ pub enum Input {
         /// Whose repo.
         did: Did,
     },
+    /// Somebody likes or reposts a post that may turn out to share something of ours; nothing of it is proven.
+    Awaited {
+        /// The like or repost.
+        like: AtUri,
+        /// The post.
+        post: AtUri,
+    },
     /// Could not be read.
     Problem(Problem),
 }
@@ -237,7 +244,11 @@ impl Input {
             | Input::Account { did, .. }
             | Input::Identity { did }
             | Input::Missed { did } => Some(did),
-            Input::Proof(_) | Input::Local(_) | Input::Report(_) | Input::Problem(_) => None,
+            Input::Proof(_)
+            | Input::Local(_)
+            | Input::Report(_)
+            | Input::Awaited { .. }
+            | Input::Problem(_) => None,
         }
     }
 
@@ -250,7 +261,11 @@ impl Input {
             Input::Local(local) => Some(&local.rev),
             Input::Report(report) => Some(&report.rev),
             Input::Sync { rev, .. } => Some(rev),
-            Input::Account { .. } | Input::Identity { .. } | Input::Missed { .. } | Input::Problem(_) => None,
+            Input::Account { .. }
+            | Input::Identity { .. }
+            | Input::Missed { .. }
+            | Input::Awaited { .. }
+            | Input::Problem(_) => None,
         }
     }
 }

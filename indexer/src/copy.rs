@@ -29,10 +29,12 @@ macro_rules! into {
 pub(crate) use into;
 
 /// Every table that is copied into.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     crate::apply::RECORDS,
     crate::record::TRACKS,
-    crate::record::LIKES,
+    crate::link::LINKS,
+    crate::record::REACTIONS,
+    crate::record::SHARED_POSTS,
     crate::record::COMMENTS,
     crate::record::LISTS,
     crate::record::LIST_ITEMS,

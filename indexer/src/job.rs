@@ -35,6 +35,8 @@ pub const ACCOUNT: &str = "account";
 pub const RESYNC: &str = "resync";
 /// A repo is being read in stretches: see that whoever reads it comes to its end. Key: DID.
 pub const FINISH: &str = "finish";
+/// A post was found to share something of ours: ask who liked it before. Key: its URI.
+pub const LOOK_BACK: &str = "look_back";
 /// A record names a blob: bring its bytes. Key: CID.
 pub const BLOB: &str = "blob";
 
@@ -184,11 +186,20 @@ pub type Handler = Arc<dyn Fn(Job) -> Handling + Send + Sync>;
 pub type Handlers = BTreeMap<&'static str, Handler>;
 
 /// Every kind that anything enqueues.
-pub const KINDS: [&str; 8] = [MEET, ACCOUNT, RESYNC, FINISH, BLOB, PROVE, INTENT, UPLOAD];
+pub const KINDS: [&str; 9] = [MEET, ACCOUNT, RESYNC, FINISH, LOOK_BACK, BLOB, PROVE, INTENT, UPLOAD];
 
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
-const SLOTS: [(&str, usize); 8] =
-    [(INTENT, 6), (ACCOUNT, 16), (MEET, 6), (PROVE, 4), (UPLOAD, 2), (FINISH, 1), (RESYNC, 8), (BLOB, 6)];
+const SLOTS: [(&str, usize); 9] = [
+    (INTENT, 6),
+    (ACCOUNT, 16),
+    (MEET, 6),
+    (PROVE, 4),
+    (LOOK_BACK, 4),
+    (UPLOAD, 2),
+    (FINISH, 1),
+    (RESYNC, 8),
+    (BLOB, 6),
+];
 
 /// How long one attempt may take. Sending a long mix to a slow PDS takes its time; it watches its own progress.
 fn patience(kind: &str) -> Duration {

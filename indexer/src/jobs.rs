@@ -1,4 +1,6 @@
-//! The jobs of the write side: meeting people, confirming their standing, reading repos anew.
+//! The jobs of the write side: meeting people, confirming their standing, reading repos anew, looking who liked a share.
+
+mod look_back;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +41,7 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
     handle!(job::ACCOUNT, Did, confirm_account);
     handle!(job::RESYNC, Did, resync);
     handle!(job::FINISH, Did, finish);
+    handle!(job::LOOK_BACK, AtUri, look_back::look_back);
     handle!(job::PROVE, Did, prove);
     handlers
 }

@@ -23,6 +23,7 @@ pub mod identity;
 pub mod job;
 pub mod jobs;
 pub mod lexicon;
+pub mod link;
 pub mod memory;
 pub mod net;
 pub mod pds;
@@ -49,6 +50,8 @@ pub struct Indexer {
     pub identity: identity::Identity,
     /// The guarded way out to the network.
     pub net: net::Net,
+    /// A service that knows who links to what, asked who liked a post before we knew of it.
+    pub backlinks: Option<url::Url>,
     /// Whose identity nobody could tell a moment ago.
     hopeless: rests::Rests,
     /// Whose repos took so long to read that others come first.
@@ -61,6 +64,12 @@ impl Indexer {
     /// Puts the parts together.
     pub fn new(door: Arc<apply::Door>, identity: identity::Identity, net: net::Net) -> Self {
         let (hopeless, slow, large) = Default::default();
-        Indexer { door, identity, net, hopeless, slow, large }
+        Indexer { door, identity, net, backlinks: None, hopeless, slow, large }
+    }
+
+    /// With a service that knows who links to what.
+    pub fn with_backlinks(mut self, service: Option<url::Url>) -> Self {
+        self.backlinks = service;
+        self
     }
 }

@@ -10,11 +10,13 @@ mod comment;
 mod like;
 mod list;
 mod play;
+pub(crate) mod post;
 mod profile;
 mod public_id;
+mod reaction;
 mod track;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use cid::Cid;
@@ -25,15 +27,19 @@ use sqlx::PgConnection;
 use url::Url;
 
 use crate::apply::effects::Effects;
+use crate::link::page::{Page, PageHosts};
+use crate::link::turns::Turns;
+use crate::link::{self, Link, Links};
 use crate::syntax::AtUri;
 use crate::{dag, lexicon};
 pub use actor_status::STATUSES;
 pub use bsky_profile::BSKY_PROFILES;
 pub use comment::COMMENTS;
-pub use like::LIKES;
 pub use list::{LIST_ITEMS, LISTS};
 pub use play::PLAYS;
+pub use post::SHARED_POSTS;
 pub use profile::PROFILES;
+pub use reaction::REACTIONS;
 pub use track::{TRACKS, normalize_tags};
 
 /// A record value larger than this gets no projection: the largest lawful `fm.plyr.list` is near 80 KB.
@@ -44,8 +50,10 @@ pub const VALUE_MAX_BYTES: usize = 256 * 1024;
 pub enum Row {
     /// `fm.plyr.track`
     Track(track::Row),
-    /// `fm.plyr.like`
+    /// `fm.plyr.like`, `app.bsky.feed.like`, `app.bsky.feed.repost`
     Like(like::Row),
+    /// `app.bsky.feed.post`
+    Post(post::Row),
     /// `fm.plyr.comment`
     Comment(comment::Row),
     /// `fm.plyr.list`
@@ -65,7 +73,9 @@ pub enum Row {
 pub enum Kind {
     /// `track`
     Track,
-    /// `plyr_like`
+    /// `shared_post`
+    Post,
+    /// `reaction`
     Like,
     /// `comment`
     Comment,
@@ -81,9 +91,10 @@ pub enum Kind {
     BskyProfile,
 }
 
-/// Every kind, in the order in which projections are written.
-pub const KINDS: [Kind; 8] = [
+/// Every kind, in the order in which projections are written: shares before what is liked by way of them.
+pub const KINDS: [Kind; 9] = [
     Kind::Track,
+    Kind::Post,
     Kind::Like,
     Kind::Comment,
     Kind::List,
@@ -104,6 +115,8 @@ pub struct Collection {
     pub kind: Kind,
     /// Having such a record makes a repo tracked: its chain is followed. False where only single records concern us.
     pub tracks: bool,
+    /// Of all its records only those concern us that name something of ours.
+    pub refers: bool,
 }
 
 /// Why a record has no projection.
@@ -119,8 +132,9 @@ pub struct RecordProblem {
 #[derive(Debug, Clone)]
 pub struct Registry {
     collections: HashMap<String, Collection>,
+    namespace: String,
     track_collection: String,
-    public_url: Url,
+    page_hosts: PageHosts,
 }
 
 /// A record as `read` functions see it: checked against its lexicon.
@@ -161,7 +175,7 @@ pub const URI_MAX_BYTES: usize = 1024;
 
 impl Registry {
     /// The collections under `namespace` (normally `fm.plyr`) and those of others that we read. `public_url` is where our
-    /// track pages live: plays name them as their origin.
+    /// track pages live: plays and posts name them.
     pub fn new(namespace: &str, public_url: Url) -> Self {
         let ours = |name: &str| format!("{namespace}.{name}");
         let entries = [
@@ -175,12 +189,35 @@ impl Registry {
             ("fm.teal.actor.status".into(), "fm.teal.actor.status", Kind::ActorStatus, true),
             ("fm.teal.alpha.actor.status".into(), "fm.teal.alpha.actor.status", Kind::ActorStatus, true),
             (BSKY_PROFILE.into(), BSKY_PROFILE, Kind::BskyProfile, false),
+            (link::LIKE.into(), link::LIKE, Kind::Like, false),
+            (link::REPOST.into(), link::REPOST, Kind::Like, false),
+            (link::POST.into(), link::POST, Kind::Post, false),
         ];
         let collections = entries
             .into_iter()
-            .map(|(nsid, schema, kind, tracks)| (nsid.clone(), Collection { nsid, schema, kind, tracks }))
+            .map(|(nsid, schema, kind, tracks)| {
+                let refers = [link::LIKE, link::REPOST, link::POST].contains(&schema);
+                (nsid.clone(), Collection { nsid, schema, kind, tracks, refers })
+            })
             .collect();
-        Registry { collections, track_collection: ours("track"), public_url }
+        let page_hosts = PageHosts::new([&public_url]);
+        Registry { collections, namespace: namespace.to_owned(), track_collection: ours("track"), page_hosts }
+    }
+
+    /// With more hosts whose pages show things of ours.
+    pub fn with_page_hosts<'a>(mut self, urls: impl IntoIterator<Item = &'a Url>) -> Self {
+        self.page_hosts = self.page_hosts.and(PageHosts::new(urls));
+        self
+    }
+
+    /// The first part of our collections' names, normally `fm.plyr`.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The hosts whose pages show things of ours.
+    pub fn page_hosts(&self) -> &PageHosts {
+        &self.page_hosts
     }
 
     /// The collection of this NSID, if it is indexed.
@@ -198,20 +235,30 @@ impl Registry {
         &self.track_collection
     }
 
-    /// The track of ours that a URI names: its at-uri, or its page on this server.
+    /// The track of ours that a URI names: its at-uri, or its page.
     pub fn track_named_by(&self, uri: &str) -> Option<AtUri> {
+        self.target(uri).filter(|uri| uri.collection() == self.track_collection)
+    }
+
+    /// The record of ours that a URI names: its at-uri, or the page that shows it.
+    pub fn target(&self, uri: &str) -> Option<AtUri> {
         if uri.len() > URI_MAX_BYTES {
             return None;
         }
-        let at_uri =
-            |text: &str| text.parse::<AtUri>().ok().filter(|uri| uri.collection() == self.track_collection);
         if uri.starts_with("at://") {
-            return at_uri(uri);
+            return uri.parse::<AtUri>().ok().filter(|uri| self.is_ours(uri.collection()));
         }
-        let url = Url::parse(uri).ok().filter(|url| url.origin() == self.public_url.origin())?;
-        let (did, rkey) = url.path().strip_prefix("/track/")?.split_once('/')?;
-        let did = percent_encoding::percent_decode_str(did).decode_utf8().ok()?;
-        at_uri(&format!("at://{did}/{}/{rkey}", self.track_collection))
+        let uri = match self.page_hosts.page(uri)? {
+            Page::Track { did, rkey } => format!("at://{did}/{}/{rkey}", self.track_collection),
+            Page::Artist { did } => format!("at://{did}/{}.actor.profile/self", self.namespace),
+        };
+        uri.parse().ok()
+    }
+
+    /// Whether records of this collection are ours, and not teal's or Bluesky's.
+    pub fn is_ours(&self, nsid: &str) -> bool {
+        let within = |nsid: &str| nsid.strip_prefix(&self.namespace).is_some_and(|rest| rest.starts_with('.'));
+        self.get(nsid).is_some_and(|collection| within(&collection.nsid))
     }
 
     /// Checks a record's bytes and reads them into the row of their projection.
@@ -241,6 +288,7 @@ impl Registry {
         let checked = Checked { uri, value, first_seen_at, registry: self };
         let row = match collection.kind {
             Kind::Track => track::read(checked).map(Row::Track),
+            Kind::Post => post::read(checked).map(Row::Post),
             Kind::Like => like::read(checked).map(Row::Like),
             Kind::Comment => comment::read(checked).map(Row::Comment),
             Kind::List => list::read(checked).map(Row::List),
@@ -279,6 +327,57 @@ fn duration_s(value: Option<i64>) -> Option<i32> {
     value.filter(|seconds| *seconds >= 0).map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
 }
 
+impl Row {
+    /// What the record names.
+    pub(crate) fn links(&self) -> Option<Links<'_>> {
+        const SUBJECT: &str = "subject.uri";
+        fn one<'a>(path: &'static str, target: &'a str) -> BTreeSet<(&'static str, &'a str)> {
+            [(path, target)].into()
+        }
+        Some(match self {
+            Row::Like(row) => {
+                let (created_at, sort_at) = (row.created_at, row.sort_at);
+                Links { uri: &row.uri, created_at, sort_at, links: one(SUBJECT, &row.subject) }
+            }
+            Row::Comment(row) => {
+                let (created_at, sort_at) = (row.created_at, row.sort_at);
+                Links { uri: &row.uri, created_at, sort_at, links: one(SUBJECT, &row.subject.uri) }
+            }
+            Row::List(row) => Links {
+                uri: &row.uri,
+                created_at: row.created_at,
+                sort_at: row.sort_at,
+                links: row.items.iter().map(|item| ("items[].subject.uri", item.uri.as_str())).collect(),
+            },
+            Row::Play(row) => {
+                let path = if row.uri.contains(".alpha.") { "originUrl" } else { "originUri" };
+                let (created_at, sort_at) = (row.played_at, row.played_at);
+                Links { uri: &row.uri, created_at, sort_at, links: one(path, row.subject_uri.as_deref()?) }
+            }
+            Row::Post(row) => Links {
+                uri: &row.uri,
+                created_at: row.created_at,
+                sort_at: row.sort_at,
+                links: row.links.iter().map(|Link { path, target }| (*path, target.as_str())).collect(),
+            },
+            Row::Track(_) | Row::Profile(_) | Row::ActorStatus(_) | Row::BskyProfile(_) => return None,
+        })
+    }
+}
+
+/// Waits for whoever moves the same numbers: to be called before anything of these is projected. Posts that are `awaited` may
+/// turn out to be shares.
+pub(crate) async fn take_turns<'a>(
+    db: &mut PgConnection,
+    changes: impl Iterator<Item = (Kind, &'a [String], &'a [Row])>,
+    awaited: impl Iterator<Item = &'a str>,
+) -> sqlx::Result<()> {
+    let mut turns = Turns::default();
+    turns.await_posts(awaited);
+    changes.for_each(|(kind, gone, rows)| turns.add(kind, gone, rows));
+    turns.take(db).await
+}
+
 /// Takes away the projections of `gone`, all of one kind, and then adds `rows`; what is replaced is in both.
 pub(crate) async fn project(
     db: &mut PgConnection,
@@ -294,8 +393,12 @@ pub(crate) async fn project(
                 .collect::<Vec<_>>()
         };
     }
+    if matches!(kind, Kind::Post | Kind::Like | Kind::Comment | Kind::List | Kind::Play) {
+        link::project::project(db, gone, &rows, effects).await?;
+    }
     match kind {
         Kind::Track => track::project(db, gone, &rows_of!(Track), effects).await,
+        Kind::Post => post::project(db, gone, &rows_of!(Post), effects).await,
         Kind::Like => like::project(db, gone, &rows_of!(Like), effects).await,
         Kind::Comment => comment::project(db, gone, &rows_of!(Comment), effects).await,
         Kind::List => list::project(db, gone, &rows_of!(List)).await,

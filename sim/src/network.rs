@@ -208,6 +208,7 @@ impl Network {
             ("PLYR_PLC_URL", self.plc_url()),
             ("PLYR_HANDLE_RESOLVER_URL", self.handle_resolver_url()),
             ("PLYR_UPSTREAMS", upstreams.join(",")),
+            ("PLYR_BACKLINKS_URL", self.plc_url()),
             ("PLYR_PRIVATE_HOSTS", self.private_hosts().join(",")),
         ]
     }

@@ -4,6 +4,7 @@
 //! two can only agree where both are right. Rows are JSON, times in it microseconds since 1970.
 
 mod check;
+mod link;
 mod project;
 #[cfg(test)]
 mod tests;
@@ -22,19 +23,22 @@ pub type Table = BTreeMap<String, Value>;
 pub type Tables = BTreeMap<&'static str, Table>;
 
 /// Every table that is told of, whether or not it has a row.
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 17] = [
     "actor",
     "actor_status",
     "bsky_profile",
     "comment",
+    "link",
+    "link_count",
     "list",
     "list_item",
     "play",
-    "plyr_like",
     "profile",
+    "reaction",
     "record",
     "record_problem",
     "repo",
+    "shared_post",
     "subject_count",
     "track",
 ];
@@ -43,8 +47,8 @@ pub const TABLES: [&str; 14] = [
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
     people: BTreeMap<String, Person>,
-    /// Numbers of each subject: distinct likers, comments, distinct plays.
-    counts: BTreeMap<String, [u64; 3]>,
+    /// Comments and distinct plays of each subject.
+    counts: BTreeMap<String, [u64; 2]>,
 }
 
 /// What there must be of one account, if it is known at all.
@@ -58,6 +62,29 @@ struct Person {
     actor: Value,
     repo: Option<Value>,
     rows: Vec<(&'static str, String, Value)>,
+    /// What names something.
+    linking: Vec<Linking>,
+}
+
+/// A record that names something.
+#[derive(Debug, Clone)]
+struct Linking {
+    uri: String,
+    need: Need,
+    /// Of tables that depend on nobody else.
+    rows: Vec<(&'static str, String, Value)>,
+    links: Vec<(&'static str, String)>,
+    created_at: i64,
+}
+
+/// Whether a record must be held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Need {
+    Must,
+    /// Where this post is known to share something.
+    Post(String),
+    /// Who holds it is not wrong.
+    May,
 }
 
 /// What is known of an account in the tables that are judged: the oracle cannot tell whom a bygone record has made known.
@@ -77,6 +104,17 @@ pub struct Known {
     /// Nothing was lost without a word. Otherwise what people have whose repos are not followed is as old as what was seen
     /// of them.
     pub nothing_lost: bool,
+    /// Nothing came mangled or was false, either: what a stranger wrote is known as it is.
+    pub nothing_false: bool,
+    /// Who is followed, so that what comes mangled of them is read again.
+    pub follows: BTreeSet<String>,
+    /// Records that are held.
+    pub held: BTreeSet<String>,
+    /// Posts that are known to share something.
+    pub shared: BTreeSet<String>,
+    /// What records name, as it is held: URI, path, target. What is held of those who are not judged must at least be counted
+    /// as it is.
+    pub links: Vec<(String, String, String)>,
 }
 
 impl Expected {
@@ -107,15 +145,11 @@ impl Expected {
             expected.people.insert(did.clone(), person);
         }
         for (_, count) in counted {
-            let (subject, place) = match count {
-                Count::Like(subject) => (subject, 0),
-                Count::Play { subject, .. } => (subject, 2),
-                Count::Comment(_) => continue,
-            };
-            expected.counts.entry(subject).or_default()[place] += 1;
+            let Count::Play { subject, .. } = count else { continue };
+            expected.counts.entry(subject).or_default()[1] += 1;
         }
         for (subject, number) in comments {
-            expected.counts.entry(subject).or_default()[1] = number;
+            expected.counts.entry(subject).or_default()[0] = number;
         }
         for did in &featured {
             if let Some(person) = expected.people.get_mut(did) {
@@ -133,7 +167,10 @@ impl Expected {
             tables.entry(table).or_default().insert(key.to_owned(), row);
         };
         for (did, person) in &self.people {
-            if !person.must && !known.actors.contains(did) {
+            let is_judged = person.standing == Standing::Active && self.judges(did, known);
+            let must =
+                person.must || is_judged && person.linking.iter().any(|linking| self.needs(linking, known));
+            if !must && !known.actors.contains(did) {
                 continue;
             }
             if self.judges_actor(did, known) {
@@ -151,16 +188,17 @@ impl Expected {
                 put(table, key, row.clone());
             }
         }
-        for (subject, [likes, comments, plays]) in &self.counts {
-            put("subject_count", subject, json!({"likes": likes, "comments": comments, "plays": plays}));
-        }
+        self.link(known, &mut tables);
         tables
     }
 
     /// Whether rows of this account are judged. Those of hidden people are not; a deleted one's must be gone.
     pub fn judges(&self, did: &str, known: &Known) -> bool {
         self.people.get(did).is_none_or(|person| match person.standing {
-            Standing::Active => person.tracked || known.nothing_lost || known.followed.contains(did),
+            Standing::Active => {
+                let is_known = known.nothing_false || known.follows.contains(did);
+                person.tracked || known.nothing_lost && is_known || known.followed.contains(did)
+            }
             Standing::Deleted => !(known.unordered && known.hidden.contains(did)),
             _ => false,
         })
@@ -191,7 +229,8 @@ impl Person {
             .repo
             .as_ref()
             .map(|Repo { rev, root, .. }| json!({"state": "synchronized", "rev": rev, "data_root": root}));
-        Person { standing: account.standing, must: false, tracked: false, actor, repo, rows: Vec::new() }
+        let (rows, linking) = Default::default();
+        Person { standing: account.standing, must: false, tracked: false, actor, repo, rows, linking }
     }
 
     /// Takes a record of theirs, if it is one that is indexed, and says what follows from it for others.
@@ -205,26 +244,50 @@ impl Person {
         let (collection, rkey) = path.split_once('/')?;
         let kind = reader.kind(collection)?;
         let uri = format!("at://{did}/{path}");
-        let is_ours = kind != project::Kind::BskyProfile;
+        let refers = matches!(kind, project::Kind::Liked | project::Kind::Post);
+        let is_ours = kind != project::Kind::BskyProfile && !refers;
         self.tracked |= is_ours;
         self.must |= is_ours && self.standing == Standing::Active;
         let digest = Sha256::digest(&record.bytes);
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let row = json!({"cid": record.cid, "value_sha256": digest, "proven": true});
-        self.rows.push(("record", uri.clone(), row));
+        let mut row = json!({"cid": record.cid, "value_sha256": digest});
+        if !refers {
+            row["proven"] = true.into();
+        }
+        let mut rows = vec![("record", uri.clone(), row)];
         let read =
             check::check(kind, collection, rkey, record).and_then(|()| reader.read(kind, did, path, record));
-        match read {
+        let projected = match read {
             Ok(projected) => {
-                self.rows.extend(projected.rows.iter().cloned());
-                Some(projected)
+                rows.extend(projected.rows.iter().cloned());
+                projected
             }
             Err(why) => {
                 tracing::trace!(uri, why, "breaks its lexicon");
-                self.rows.push(("record_problem", uri, json!({})));
-                None
+                rows.push(("record_problem", uri.clone(), json!({})));
+                project::Projected { broken: true, ..Default::default() }
             }
+        };
+        let links: Vec<_> = projected.links.iter().cloned().collect();
+        let collection_of = |uri: &str| uri.split('/').nth(3).unwrap_or_default().to_owned();
+        let need = match (kind, links.first()) {
+            _ if !refers => Need::Must,
+            (project::Kind::Post, Some(_)) => Need::Must,
+            (project::Kind::Liked, Some((_, subject))) => match collection_of(subject) {
+                nsid if reader.is_ours(&nsid) => Need::Must,
+                nsid if nsid == "app.bsky.feed.post" => Need::Post(subject.clone()),
+                _ => Need::May,
+            },
+            _ => Need::May,
+        };
+        let created_at = projected.created_at;
+        if refers {
+            self.linking.push(Linking { uri, need, rows, links, created_at });
+        } else {
+            self.rows.extend(rows);
+            self.linking.push(Linking { uri, need, rows: Vec::new(), links, created_at });
         }
+        Some(projected).filter(|projected| !projected.broken)
     }
 }
 

@@ -155,7 +155,7 @@ fn first_track(plan: &Plan, account: usize) -> std::sync::Arc<Leaf> {
 
 fn leaf(kind: &Kind, dice: &mut Dice, now_us: i64, tracks: &[Subject]) -> std::sync::Arc<Leaf> {
     let public_url = "https://plyr.example";
-    let made = kind.make(&mut Making { dice, now_us, tracks, people: &[], public_url });
+    let made = kind.make(&mut Making { dice, now_us, tracks, posts: &[], people: &[], public_url });
     Leaf::new(made.path, made.value.encode(), None)
 }
 

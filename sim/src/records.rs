@@ -1,5 +1,6 @@
 //! What people write: records of music, and some of what else passes by.
 
+mod bluesky;
 mod broken;
 mod music;
 
@@ -35,8 +36,11 @@ const fn single(nsid: &'static str, weight: f64, make: fn(&mut Making<'_>) -> Va
 /// NSID of tracks.
 pub const TRACK: &str = "fm.plyr.track";
 
+/// NSID of Bluesky's posts.
+pub const POST: &str = "app.bsky.feed.post";
+
 /// Everything that people write. Tracks come first.
-pub const KINDS: [Kind; 14] = [
+pub const KINDS: [Kind; 15] = [
     kind(TRACK, 14.0, music::track),
     kind("fm.plyr.like", 26.0, music::like),
     kind("fm.plyr.comment", 12.0, music::comment),
@@ -49,8 +53,9 @@ pub const KINDS: [Kind; 14] = [
     single("fm.teal.actor.profile", 1.0, music::teal_profile),
     single("fm.teal.actor.profileStatus", 1.0, music::teal_onboarding),
     single("app.bsky.actor.profile", 4.0, music::bsky_profile),
-    kind("app.bsky.feed.like", 6.0, music::bsky_like),
-    kind("app.bsky.feed.post", 5.0, music::bsky_post),
+    kind("app.bsky.feed.like", 16.0, bluesky::like),
+    kind(POST, 8.0, bluesky::post),
+    kind("app.bsky.feed.repost", 5.0, bluesky::repost),
 ];
 
 /// A record that others may speak of.
@@ -71,6 +76,8 @@ pub struct Making<'a> {
     pub now_us: i64,
     /// Tracks to speak of.
     pub tracks: &'a [Subject],
+    /// Posts to speak of, most of which share a track.
+    pub posts: &'a [Subject],
     /// DIDs to name.
     pub people: &'a [String],
     /// Where track pages live.

@@ -64,8 +64,9 @@ pub struct World {
     hosts: Vec<Host>,
     relays: Vec<Relay>,
     jets: Vec<Jet>,
-    /// Tracks to speak of, and everybody's DID.
+    /// Tracks and posts to speak of, and everybody's DID.
     tracks: Vec<Subject>,
+    posts: Vec<Subject>,
     people: Vec<String>,
     /// Accounts whose new key or handle has not been announced to everybody.
     unannounced: BTreeSet<usize>,
@@ -91,6 +92,7 @@ impl World {
             relays: (0..options.relays).map(|_| Relay::new(log(), hosts)).collect(),
             jets: (0..options.jetstreams).map(|_| Jet::new(hosts)).collect(),
             tracks: Vec::new(),
+            posts: Vec::new(),
             people: Vec::new(),
             unannounced: BTreeSet::new(),
             belated: VecDeque::new(),

@@ -213,6 +213,10 @@ pub(super) struct Settings {
     /// their names. [default: fm.plyr]
     #[arg(long, env = "PLYR_NAMESPACE", value_name = "NSID", help_heading = "Network")]
     pub(super) namespace: Option<String>,
+    /// A service that knows who links to what (`blue.microcosm.links.getBacklinks`, as Constellation has it). When a post is
+    /// found to share a track, it is asked who liked the post before; each is verified at their PDS. [default: none]
+    #[arg(long, env = "PLYR_BACKLINKS_URL", value_name = "URL", help_heading = "Network")]
+    pub(super) backlinks_url: Option<String>,
     /// How often the revs of all repos are compared with those that their PDSes state: for example `6h`, or `off`. After a
     /// gap in a source's events it is done at once, whatever this says. [default: 6h]
     #[arg(long, env = "PLYR_COMPARE_EVERY", value_name = "TIME", help_heading = "Network")]
@@ -231,6 +235,10 @@ pub(super) struct Settings {
     /// there counts for that track, so all processes must be told the same. [default: http:// and the listening address]
     #[arg(long, env = "PLYR_PUBLIC_URL", value_name = "URL", help_heading = "Serving")]
     pub(super) public_url: Option<String>,
+    /// Further origins, separated by commas, whose track and artist pages show the same records: who shares one of them on
+    /// Bluesky shares the track. All processes must be told the same. [default: none]
+    #[arg(long, env = "PLYR_PAGE_ORIGINS", value_name = "LIST", help_heading = "Serving")]
+    pub(super) page_origins: Option<String>,
     /// Further origins of web apps, separated by commas, that may sign people in here and act for them. [default: none]
     #[arg(long, env = "PLYR_WEB_ORIGINS", value_name = "LIST", help_heading = "Serving")]
     pub(super) web_origins: Option<String>,
@@ -296,8 +304,11 @@ const NETWORK: &[&str] = &[
     "private_hosts",
     "namespace",
     "public_url",
+    "page_origins",
 ];
-const IDENTITY: &[&str] = &["plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url"];
+const IDENTITY: &[&str] =
+    &["plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url", "page_origins"];
+const LOOKING_BACK: &[&str] = &["backlinks_url"];
 const READING: &[&str] = &["backfill_at_once", "backfill_per_host"];
 const COMPARING: &[&str] = &["compare_every"];
 const SERVING: &[&str] = &[
@@ -321,11 +332,11 @@ const LOG: &[&str] = &["log", "log_format"];
 /// environment.
 fn listed(command: &str) -> Vec<&'static str> {
     let groups: &[&[&str]] = match command {
-        "up" => &[STORAGE, NETWORK, COMPARING, READING, SERVING, SESSIONS, METRICS, LOG],
+        "up" => &[STORAGE, NETWORK, LOOKING_BACK, COMPARING, READING, SERVING, SESSIONS, METRICS, LOG],
         "index" => &[STORAGE, NETWORK, COMPARING, READING, METRICS, LOG],
         "serve" => &[STORAGE, IDENTITY, SERVING, SESSIONS, METRICS, LOG],
-        "work" => &[STORAGE, IDENTITY, READING, &["media_url"], SESSIONS, METRICS, LOG],
-        "rebuild" => &[STORAGE, &["namespace", "public_url"], LOG],
+        "work" => &[STORAGE, IDENTITY, LOOKING_BACK, READING, &["media_url"], SESSIONS, METRICS, LOG],
+        "rebuild" => &[STORAGE, &["namespace", "public_url", "page_origins"], LOG],
         "backfill" => &[STORAGE, NETWORK, READING, LOG],
         "audit" => &[STORAGE, IDENTITY, READING, LOG],
         "sim" => &[LOG],

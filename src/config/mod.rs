@@ -106,6 +106,10 @@ pub struct Config {
     pub private_hosts: HashSet<Authority>,
     /// `PLYR_NAMESPACE`, without a final dot: `fm.plyr`.
     pub namespace: String,
+    /// `PLYR_BACKLINKS_URL`.
+    pub backlinks_url: Option<Url>,
+    /// `PLYR_PAGE_ORIGINS`, each a bare origin.
+    pub page_origins: Vec<Url>,
     /// `PLYR_COMPARE_EVERY`; none when `off`.
     pub compare_every: Option<Duration>,
     /// `PLYR_BACKFILL_AT_ONCE` and `PLYR_BACKFILL_PER_HOST`.

@@ -49,6 +49,8 @@ pub(super) fn config(settings: &Settings, search_path: Option<OsString>, errors:
             .into_iter()
             .collect::<HashSet<_>>(),
         namespace: or_default(errors, "PLYR_NAMESPACE", &settings.namespace, "fm.plyr", namespace),
+        backlinks_url: optional(errors, "PLYR_BACKLINKS_URL", &settings.backlinks_url, base_url),
+        page_origins: list(errors, "PLYR_PAGE_ORIGINS", &settings.page_origins, origin),
         compare_every: or_default(errors, "PLYR_COMPARE_EVERY", &settings.compare_every, "6h", |text| {
             if text == "off" { Ok(None) } else { duration(text).map(Some) }
         }),

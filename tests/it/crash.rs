@@ -51,7 +51,7 @@ fn ten_kills_in_two_thousand_records_lose_nothing() {
         assert_eq!(held_records(&plyr).await, truth);
         let projected = plyr
             .db
-            .texts("select uri from track union select uri from plyr_like union select uri from comment union select uri from play order by 1")
+            .texts("select uri from track union select uri from reaction union select uri from comment union select uri from play order by 1")
             .await;
         assert_eq!(projected, truth.keys().cloned().collect::<Vec<_>>());
         let likers = people.len() as i64;

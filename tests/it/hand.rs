@@ -70,7 +70,7 @@ impl Stage {
         let (track, viewer) = (&tracks["tracks"][0], &tracks["tracks"][0]["viewer"]);
         let seen: Vec<_> = viewer["like"].as_str().map(str::to_owned).into_iter().collect();
         let rows: Vec<String> =
-            sqlx::query_scalar("select uri from plyr_like where subject_uri = $1 and did = $2")
+            sqlx::query_scalar("select uri from reaction where subject_uri = $1 and did = $2")
                 .bind(uri)
                 .bind(did)
                 .fetch_all(&plyr.db.pool)

@@ -8,7 +8,9 @@ async fn projections(plyr: &Plyr) -> Vec<String> {
     let mut rows = Vec::new();
     for sql in [
         "select track::text from track order by uri",
-        "select plyr_like::text from plyr_like order by uri",
+        "select reaction::text from reaction order by uri, subject_uri",
+        "select link::text from link order by uri, path, target",
+        "select link_count::text from link_count where records <> 0 order by target, collection, path",
         "select comment::text from comment order by uri",
         "select list::text from list order by uri",
         "select list_item::text from list_item order by list_uri, position",
@@ -81,7 +83,7 @@ fn rebuild_ends_in_the_same_rows() {
         assert_eq!(projections(&plyr).await, before);
         // And it mends what is broken.
         for sql in [
-            "delete from plyr_like where uri <> (select min(uri) from plyr_like)",
+            "delete from reaction where uri <> (select min(uri) from reaction)",
             "update track set title = 'wrong'",
             "update subject_count set like_count = 99",
             "insert into comment select 'at://' || did || '/fm.plyr.comment/x', did, 'at://x', 'c', 'ghost', 0, now(), null from actor limit 1",

@@ -238,8 +238,8 @@ async fn truth(publisher: &Publisher, uri: &AtUri) -> Option<Proof> {
 async fn standing_for(publisher: &Publisher, intent: &Intent) -> anyhow::Result<Vec<(AtUri, Cid)>> {
     let Some(subject) = intent.subject() else { return Ok(Vec::new()) };
     let rows = sqlx::query!(
-        r#"select l.uri, r.cid as "cid!" from plyr_like l join record r on r.uri = l.uri
-            where l.subject_uri = $1 and l.did = $2 and r.cid is not null order by l.sort_at, l.uri"#,
+        r#"select l.uri, r.cid as "cid!" from reaction l join record r on r.uri = l.uri
+            where l.subject_uri = $1 and l.verb = 'like' and l.did = $2 and l.source = 'plyr' and r.cid is not null order by l.sort_at, l.uri"#,
         subject,
         intent.did.as_str()
     )

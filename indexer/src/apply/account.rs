@@ -12,6 +12,7 @@ use super::effects::{Count, Effects};
 use super::load::meet;
 use crate::change::Status;
 use crate::job;
+use crate::link::POST;
 use crate::record::{self, KINDS, Kind};
 use crate::sabotage;
 use crate::syntax::{Did, Handle};
@@ -51,13 +52,14 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
     if people.iter().any(|row| row.did == did.as_str() && row.status == Status::Deleted.as_str()) {
         return Ok(());
     }
-    let moved = sqlx::query_scalar!(
+    let known_now = sqlx::query!(
         r#"insert into actor (did, handle, handle_at, pds, resolved_at, looked_at)
            values ($1, $2, case when $2::text is not null then now() end, $3, now(), now())
            on conflict (did) do update set handle = case when $4 then excluded.handle else actor.handle end,
                                            handle_at = case when $4 then excluded.handle_at else actor.handle_at end,
                                            pds = excluded.pds, resolved_at = now(), looked_at = now()
-           returning (select $4 and old.handle is distinct from $2 from actor old where old.did = $1) as "moved""#,
+           returning (select $4 and old.handle is distinct from $2 from actor old where old.did = $1) as "moved",
+                     actor.followed_at is not null as "followed!""#,
         did.as_str(),
         handle,
         pds,
@@ -66,7 +68,7 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
     .fetch_one(&mut *tx)
     .await?;
     let mut effects = Effects::default();
-    if moved != Some(false) {
+    if known_now.moved != Some(false) {
         effects.repaint(did.as_str());
     }
     if let Some(handle) = handle {
@@ -86,7 +88,9 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
     effects.carry_out(&mut tx).await?;
     tx.commit().await?;
     // Before what is asked of them next is answered: nothing that they write after that may pass by.
-    door.expect(did);
+    if known_now.followed {
+        door.expect(did);
+    }
     Ok(())
 }
 
@@ -126,13 +130,26 @@ async fn expire_handle(db: &mut PgConnection, did: &Did, effects: &mut Effects) 
 pub async fn welcome(door: &Door, did: &Did) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
     let mut effects = Effects::default();
-    for did in meet(&mut tx, &[did.to_string()]).await? {
+    for did in meet(&mut tx, &[did.to_string()], true).await? {
         effects.job(job::RESYNC, did.clone());
         effects.job(job::MEET, did);
     }
     effects.carry_out(&mut tx).await?;
     tx.commit().await?;
     door.expect(did);
+    Ok(())
+}
+
+/// Makes a person known of whom something is asked, without following them: whatever they write meanwhile shall be heard.
+pub async fn acquaint(door: &Door, did: &Did) -> sqlx::Result<()> {
+    let mut tx = door.pool.begin().await?;
+    let mut effects = Effects::default();
+    for did in meet(&mut tx, &[did.to_string()], false).await? {
+        effects.job(job::MEET, did);
+    }
+    effects.carry_out(&mut tx).await?;
+    tx.commit().await?;
+    door.concerns.add_people(std::iter::once(did));
     Ok(())
 }
 
@@ -168,13 +185,22 @@ pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Stat
     let repo = sqlx::query!("select state from repo where did = $1 for update", did.as_str())
         .fetch_optional(&mut *tx)
         .await?;
-    let row = sqlx::query!("select status, pending_since from actor where did = $1", did.as_str())
-        .fetch_optional(&mut *tx)
-        .await?;
+    let row = sqlx::query!(
+        r#"select status, pending_since, followed_at is not null as "followed!" from actor where did = $1"#,
+        did.as_str()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     let Some(row) = row else { return Ok(true) };
     let is_settled = row.pending_since.is_none_or(|since| since == asked.since);
     let before = Status::from_word(&row.status).unwrap_or(Status::Active);
     let now = answer.unwrap_or(before);
+    if before != now {
+        let likes = projected(&mut tx, Kind::Like, did).await?;
+        let posts = projected(&mut tx, Kind::Post, did).await?;
+        let changes = [(Kind::Like, &*likes, &[][..]), (Kind::Post, &*posts, &[][..])];
+        record::take_turns(&mut tx, changes.into_iter(), std::iter::empty()).await?;
+    }
     sqlx::query!(
         "update actor set status = $2, pending_status = case when $3 then null else pending_status end,
                           pending_since = case when $3 then null else pending_since end
@@ -191,8 +217,8 @@ pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Stat
         (true, false) => weigh(&mut tx, did, -1, &mut effects).await?,
         (false, true) => {
             weigh(&mut tx, did, 1, &mut effects).await?;
-            welcome_back(&mut tx, did, repo.is_some_and(|repo| repo.state != "synchronized"), &mut effects)
-                .await?;
+            let is_behind = row.followed && repo.is_some_and(|repo| repo.state != "synchronized");
+            welcome_back(&mut tx, did, is_behind, &mut effects).await?;
         }
         _ => {}
     }
@@ -221,6 +247,19 @@ async fn welcome_back(
     if behind {
         effects.job(job::RESYNC, did.as_str());
     }
+    // Nobody could say of their likes what they are, meanwhile.
+    let (from, upto) = uris_of(did);
+    let awaited = sqlx::query_scalar!(
+        "select distinct a.target from awaited_link a join shared_post s on s.post_uri = a.target
+         where a.uri > $1 and a.uri < $2",
+        from,
+        upto
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    for post in awaited {
+        effects.job(job::LOOK_BACK, post);
+    }
     let missing = sqlx::query_scalar!(
         "select distinct r.cid from blob_ref r where r.did = $1 and not exists (select from blob b where b.cid = r.cid)",
         did.as_str()
@@ -233,19 +272,28 @@ async fn welcome_back(
     Ok(())
 }
 
-/// Adds or takes away all that a person counts for.
+/// Adds or takes away all that a person counts for. Their own come first: what others like by way of their posts is told apart
+/// from it by whether they are to be seen.
 async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effects) -> sqlx::Result<()> {
     let (from, upto) = uris_of(did);
     let rows = sqlx::query!(
-        r#"select subject_uri as "subject_uri!", sum(likes)::bigint as "likes!", sum(comments)::bigint as "comments!",
-                  sum(plays)::bigint as "plays!"
+        r#"select subject_uri as "subject_uri!", sum(likes)::bigint as "likes!", sum(plyr)::bigint as "plyr!",
+                  sum(bluesky)::bigint as "bluesky!", sum(by_shares)::bigint as "by_shares!",
+                  sum(reposts)::bigint as "reposts!", sum(shares)::bigint as "shares!",
+                  sum(comments)::bigint as "comments!", sum(plays)::bigint as "plays!"
            from (
-             select subject_uri, 1 as likes, 0 as comments, 0 as plays from plyr_like
-             where uri > $2 and uri < $3 group by subject_uri
+             select subject_uri, (verb = 'like')::int as likes, (verb = 'like' and bool_or(source = 'plyr'))::int as plyr,
+                    (verb = 'like' and bool_or(source = 'bluesky'))::int as bluesky,
+                    (verb = 'like' and bool_or(source = 'share'))::int as by_shares,
+                    (verb = 'repost')::int as reposts, 0 as shares, 0 as comments, 0 as plays
+             from reaction where uri > $2 and uri < $3 group by subject_uri, verb
              union all
-             select subject_uri, 0, count(*), 0 from comment where uri > $2 and uri < $3 group by subject_uri
+             select subject_uri, 0, 0, 0, 0, 0, count(*), 0, 0 from shared_post where did = $1 group by subject_uri
              union all
-             select subject_uri, 0, 0, count(distinct play_key) from play
+             select subject_uri, 0, 0, 0, 0, 0, 0, count(*), 0 from comment where uri > $2 and uri < $3
+             group by subject_uri
+             union all
+             select subject_uri, 0, 0, 0, 0, 0, 0, 0, count(distinct play_key) from play
              where did = $1 and subject_uri is not null group by subject_uri
            ) as part
            group by subject_uri"#,
@@ -256,11 +304,34 @@ async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effect
     .fetch_all(&mut *db)
     .await?;
     for row in rows {
-        effects.move_count(&row.subject_uri, Count::Likes, sign * row.likes);
-        effects.move_count(&row.subject_uri, Count::Comments, sign * row.comments);
-        effects.move_count(&row.subject_uri, Count::Plays, sign * row.plays);
+        let moved = [
+            (Count::Likes, row.likes),
+            (Count::PlyrLikes, row.plyr),
+            (Count::BlueskyLikes, row.bluesky),
+            (Count::ShareLikes, row.by_shares),
+            (Count::Reposts, row.reposts),
+            (Count::Shares, row.shares),
+            (Count::Comments, row.comments),
+            (Count::Plays, row.plays),
+        ];
+        for (count, number) in moved {
+            effects.move_count(&row.subject_uri, count, sign * number);
+        }
         effects.touch(&row.subject_uri, false);
     }
+    let links = sqlx::query!(
+        r#"select target, collection, path, count(*) as "records!" from link where uri > $1 and uri < $2
+           group by target, collection, path"#,
+        from,
+        upto
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    for row in links {
+        effects.move_links([row.target, row.collection, row.path], [sign * row.records, sign]);
+    }
+    let posts = projected(db, Kind::Post, did).await?;
+    record::post::reflect(db, &posts, effects).await?;
     let tracks =
         sqlx::query_scalar!("select uri from track where did = $1", did.as_str()).fetch_all(db).await?;
     for uri in tracks {
@@ -306,7 +377,12 @@ pub(super) fn uris_of(did: &Did) -> (String, String) {
 async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
     let (from, to) = uris_of(did);
     let did = did.as_str();
-    sqlx::query!("delete from subject_count where uri >= $1 and uri < $2 and like_count = 0 and comment_count = 0 and play_count = 0", from, to)
+    sqlx::query!(
+        "delete from subject_count where uri >= $1 and uri < $2
+           and (like_count, comment_count, play_count, share_count, repost_count) = (0, 0, 0, 0, 0)",
+        from,
+        to
+    )
         .execute(&mut *db)
         .await?;
     sqlx::query!(
@@ -316,14 +392,21 @@ async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
     )
     .execute(&mut *db)
     .await?;
+    sqlx::query!("delete from link_count where target >= $1 and target < $2 and records = 0", from, to)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query!("delete from awaited_link where uri >= $1 and uri < $2", from, to).execute(&mut *db).await?;
     sqlx::query!("delete from problem where did = $1", did).execute(&mut *db).await?;
     // One that runs finds nothing left to do.
     sqlx::query!(
         "delete from job where state <> 'running' and (
            kind = any(array['meet', 'account', 'resync', 'finish', 'prove']) and key = $1
+           or kind = 'look_back' and key >= $2 and key < $3
            or kind = 'intent' and key >= $1 || ' ' and key < $1 || '!'
            or kind = 'upload' and key in (select id from upload where did = $1))",
-        did
+        did,
+        from,
+        to
     )
     .execute(&mut *db)
     .await?;
@@ -342,10 +425,25 @@ pub(super) async fn projected(db: &mut PgConnection, kind: Kind, did: &Did) -> s
     let did = did.as_str();
     match kind {
         Kind::Track => sqlx::query_scalar!("select uri from track where did = $1", did).fetch_all(db).await,
+        // What is linked from where says more than what follows from it: a like of a post whose share is gone has nothing else.
+        Kind::Post => {
+            sqlx::query_scalar!(
+                "select distinct uri from link where uri > $1 and uri < $2 and collection = $3",
+                from,
+                upto,
+                POST
+            )
+            .fetch_all(db)
+            .await
+        }
         Kind::Like => {
-            sqlx::query_scalar!("select uri from plyr_like where uri > $1 and uri < $2", from, upto)
-                .fetch_all(db)
-                .await
+            sqlx::query_scalar!(
+                r"select distinct uri from link where uri > $1 and uri < $2 and collection ~ '\.(like|repost)$'",
+                from,
+                upto
+            )
+            .fetch_all(db)
+            .await
         }
         Kind::Comment => {
             sqlx::query_scalar!("select uri from comment where uri > $1 and uri < $2", from, upto)

@@ -21,7 +21,22 @@ pub enum Count {
     Comments,
     /// Distinct plays of it.
     Plays,
+    /// Distinct people who like it by `fm.plyr.like`.
+    PlyrLikes,
+    /// Distinct people who like it by `app.bsky.feed.like`.
+    BlueskyLikes,
+    /// Distinct people who like a post that shares it.
+    ShareLikes,
+    /// Posts that share it.
+    Shares,
+    /// Distinct people who reposted it, or a post that shares it.
+    Reposts,
 }
+
+/// How many numbers there are.
+const COUNTS: usize = 8;
+/// Target, collection and path of links.
+type Linked = [String; 3];
 
 /// Collects the effects of a transaction, to be carried out once, in one order: two transactions that lock the same
 /// counters in different orders would wait for each other.
@@ -29,7 +44,8 @@ pub enum Count {
 pub struct Effects {
     inactive: HashSet<String>,
     quiet: bool,
-    counts: BTreeMap<String, [i64; 3]>,
+    counts: BTreeMap<String, [i64; COUNTS]>,
+    links: BTreeMap<Linked, [i64; 2]>,
     touched: BTreeMap<String, bool>,
     repainted: BTreeSet<String>,
     jobs: BTreeMap<(&'static str, String), Duration>,
@@ -58,6 +74,19 @@ impl Effects {
     /// Moves a number whoever caused it.
     pub fn move_count(&mut self, subject: &str, count: Count, delta: i64) {
         self.counts.entry(subject.to_owned()).or_default()[count as usize] += delta;
+    }
+
+    /// Moves the numbers of links, of records and of people, by what `did` did.
+    pub fn count_links(&mut self, did: &str, linked: Linked, [records, people]: [i64; 2]) {
+        if !self.inactive.contains(did) || sabotage::is_on("counts-ignore-status") {
+            self.move_links(linked, [records, people]);
+        }
+    }
+
+    /// The same, whoever caused it.
+    pub fn move_links(&mut self, linked: Linked, [records, people]: [i64; 2]) {
+        let numbers = self.links.entry(linked).or_default();
+        *numbers = [numbers[0] + records, numbers[1] + people];
     }
 
     /// Open pages that show this track shall look again; `reorders` if the latest feed gained or lost it.
@@ -109,7 +138,8 @@ impl Effects {
             self.tell(db).await?;
         }
         // Many people like one thing, and whoever moves its number keeps others from it until the end: so it is moved last.
-        move_counts(db, &self.counts).await
+        move_counts(db, &self.counts).await?;
+        move_links(db, &self.links).await
     }
 
     async fn tell(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
@@ -132,24 +162,66 @@ impl Effects {
     }
 }
 
-async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; 3]>) -> sqlx::Result<()> {
-    let moved: Vec<(&String, &[i64; 3])> = counts.iter().filter(|(_, deltas)| **deltas != [0; 3]).collect();
+async fn move_counts(
+    db: &mut PgConnection,
+    counts: &BTreeMap<String, [i64; COUNTS]>,
+) -> sqlx::Result<()> {
+    let moved: Vec<(&String, &[i64; COUNTS])> =
+        counts.iter().filter(|(_, deltas)| **deltas != [0; COUNTS]).collect();
     if moved.is_empty() {
         return Ok(());
     }
-    let column = |index: usize| moved.iter().map(|(_, deltas)| deltas[index]).collect::<Vec<i64>>();
+    let column = |count: Count| moved.iter().map(|(_, deltas)| deltas[count as usize]).collect::<Vec<i64>>();
     sqlx::query!(
-        r#"insert into subject_count as c (uri, like_count, comment_count, play_count)
-           select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) as d (uri, l, m, p)
+        r#"insert into subject_count as c (uri, like_count, comment_count, play_count, plyr_like_count,
+                                           bluesky_like_count, share_like_count, share_count, repost_count)
+           select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                                $7::bigint[], $8::bigint[], $9::bigint[])
+                      as d (uri, likes, comments, plays, plyr, bluesky, by_shares, shares, reposts)
            order by d.uri collate "C"
            on conflict (uri) do update set
              like_count = c.like_count + excluded.like_count,
              comment_count = c.comment_count + excluded.comment_count,
-             play_count = c.play_count + excluded.play_count"#,
+             play_count = c.play_count + excluded.play_count,
+             plyr_like_count = c.plyr_like_count + excluded.plyr_like_count,
+             bluesky_like_count = c.bluesky_like_count + excluded.bluesky_like_count,
+             share_like_count = c.share_like_count + excluded.share_like_count,
+             share_count = c.share_count + excluded.share_count,
+             repost_count = c.repost_count + excluded.repost_count"#,
         &moved.iter().map(|(uri, _)| uri.as_str()).collect::<Vec<_>>() as &[&str],
-        &column(0),
-        &column(1),
-        &column(2)
+        &column(Count::Likes),
+        &column(Count::Comments),
+        &column(Count::Plays),
+        &column(Count::PlyrLikes),
+        &column(Count::BlueskyLikes),
+        &column(Count::ShareLikes),
+        &column(Count::Shares),
+        &column(Count::Reposts)
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn move_links(db: &mut PgConnection, links: &BTreeMap<Linked, [i64; 2]>) -> sqlx::Result<()> {
+    let moved: Vec<(&Linked, &[i64; 2])> = links.iter().filter(|(_, deltas)| **deltas != [0; 2]).collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let text = |at: usize| moved.iter().map(|(linked, _)| linked[at].as_str()).collect::<Vec<&str>>();
+    let number = |at: usize| moved.iter().map(|(_, deltas)| deltas[at]).collect::<Vec<i64>>();
+    sqlx::query!(
+        r#"insert into link_count as c (target, collection, path, records, people)
+           select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+                      as d (target, collection, path, records, people)
+           order by d.target collate "C", d.collection collate "C", d.path collate "C"
+           on conflict (target, collection, path) do update set
+             records = c.records + excluded.records, people = c.people + excluded.people"#,
+        &text(0) as &[&str],
+        &text(1) as &[&str],
+        &text(2) as &[&str],
+        &number(0),
+        &number(1)
     )
     .execute(db)
     .await?;

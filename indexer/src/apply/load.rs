@@ -34,9 +34,16 @@ impl<'a> World<'a> {
         let mut world = World::new(door, source.cloned());
         let dids: BTreeSet<Did> = inputs.iter().filter_map(did_of).collect();
         world.lock(db, &dids.iter().map(Did::to_string).collect::<Vec<_>>()).await?;
-        let new: BTreeSet<String> = inputs.iter().filter_map(|input| world.met_by(input)).collect();
-        let new: Vec<String> = new.into_iter().collect();
-        let met = meet(db, &new).await?;
+        world.refer(db, inputs).await?;
+        let (mut followed, mut others) = (BTreeSet::new(), BTreeSet::new());
+        for (did, follows) in inputs.iter().filter_map(|input| world.met_by(input)) {
+            if follows { followed.insert(did) } else { others.insert(did) };
+        }
+        let others: Vec<String> = others.difference(&followed).cloned().collect();
+        let followed: Vec<String> = followed.into_iter().collect();
+        let mut met = meet(db, &followed, true).await?;
+        met.extend(meet(db, &others, false).await?);
+        let new = [followed, others].concat();
         if !new.is_empty() {
             world.lock(db, &new).await?;
         }
@@ -50,18 +57,22 @@ impl<'a> World<'a> {
         Ok(world)
     }
 
-    /// Whom we do not know yet and an input shows to have something of ours.
-    fn met_by(&self, input: &Input) -> Option<String> {
+    /// Whom we do not know yet, or do not follow, and an input shows to have something of ours; and whether they are to be
+    /// followed.
+    fn met_by(&self, input: &Input) -> Option<(String, bool)> {
         let did = did_of(input)?;
-        let shows = !self.repos.contains_key(&did)
-            && match input {
-                Input::Commit(commit) => commit.ops.iter().any(|(uri, _)| self.tracks(uri)),
-                Input::Snapshot(snapshot) => snapshot.records.iter().any(|(uri, ..)| self.tracks(uri)),
-                Input::Report(report) => self.tracks(&report.uri),
-                Input::Local(_) => true,
-                _ => false,
-            };
-        shows.then(|| did.into())
+        let known = self.repos.get(&did);
+        if known.is_some_and(|held| held.followed) {
+            return None;
+        }
+        let follows = match input {
+            Input::Commit(commit) => commit.ops.iter().any(|(uri, _)| self.tracks(uri)),
+            Input::Snapshot(snapshot) => snapshot.records.iter().any(|(uri, ..)| self.tracks(uri)),
+            Input::Report(report) => self.tracks(&report.uri),
+            Input::Local(_) => true,
+            _ => false,
+        };
+        (follows || known.is_none() && self.is_concerned(input)).then(|| (did.into(), follows))
     }
 
     fn wanted(&self, inputs: &[Input]) -> Wanted {
@@ -104,11 +115,16 @@ impl<'a> World<'a> {
         .fetch_all(&mut *db)
         .await?;
         // A statement of its own, after the wait for the locks: whoever held them may have changed a status.
-        let people = sqlx::query!("select did, status, pending_status from actor where did = any($1)", dids)
+        let people = sqlx::query!(
+            r#"select did, status, pending_status, followed_at is not null as "followed!" from actor where did = any($1)"#,
+            dids
+        )
             .fetch_all(db)
             .await?;
-        let mut people: HashMap<String, (String, Option<String>)> =
-            people.into_iter().map(|row| (row.did, (row.status, row.pending_status))).collect();
+        let mut people: HashMap<String, (String, Option<String>, bool)> = people
+            .into_iter()
+            .map(|row| (row.did, (row.status, row.pending_status, row.followed)))
+            .collect();
         for row in rows {
             let tid = |text: Option<String>| text.and_then(|text| text.parse::<Tid>().ok());
             let resync = tid(row.resync_rev).zip(row.resync_upto.and_then(|upto| upto.parse().ok()));
@@ -127,11 +143,11 @@ impl<'a> World<'a> {
                     lost: row.resync_lost.max(0) as usize,
                 }),
             };
-            let Some((status, pending)) = people.remove(&row.did) else { continue };
+            let Some((status, pending, followed)) = people.remove(&row.did) else { continue };
             let status = Status::from_word(&status);
             let pending = pending.as_deref().and_then(Status::from_word);
             if let Ok(did) = row.did.parse::<Did>() {
-                self.repos.insert(did, Held { repo, status, pending, ..Held::default() });
+                self.repos.insert(did, Held { repo, status, pending, followed, ..Held::default() });
             }
         }
         Ok(())
@@ -202,8 +218,8 @@ fn did_of(input: &Input) -> Option<Did> {
     }
 }
 
-/// Makes people and their repos known. Returns those who were not.
-pub(super) async fn meet(db: &mut PgConnection, dids: &[String]) -> sqlx::Result<Vec<String>> {
+/// Makes people and their repos known, and from now on followed if they are to be. Returns those for whom that is new.
+pub(super) async fn meet(db: &mut PgConnection, dids: &[String], follows: bool) -> sqlx::Result<Vec<String>> {
     if dids.is_empty() {
         return Ok(Vec::new());
     }
@@ -215,9 +231,12 @@ pub(super) async fn meet(db: &mut PgConnection, dids: &[String]) -> sqlx::Result
     .execute(&mut *db)
     .await?;
     sqlx::query_scalar!(
-        r#"insert into actor (did) select * from unnest($1::text[]) as d (did) order by did collate "C"
-           on conflict do nothing returning did"#,
-        dids
+        r#"insert into actor (did, followed_at) select did, case when $2 then now() end
+           from unnest($1::text[]) as d (did) order by did collate "C"
+           on conflict (did) do update set followed_at = now() where actor.followed_at is null and $2
+           returning did"#,
+        dids,
+        follows
     )
     .fetch_all(db)
     .await

@@ -85,9 +85,14 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
             .await?;
         }
     }
+    let mut changes = Vec::new();
     for kind in KINDS {
         let uris = projected(&mut tx, kind, did).await?;
-        let rows = projections.remove(&kind).unwrap_or_default();
+        changes.push((kind, uris, projections.remove(&kind).unwrap_or_default()));
+    }
+    let turns = changes.iter().map(|(kind, uris, rows)| (*kind, &**uris, &**rows));
+    record::take_turns(&mut tx, turns, std::iter::empty()).await?;
+    for (kind, uris, rows) in changes {
         record::project(&mut tx, kind, &uris, rows, &mut effects).await?;
     }
     effects.carry_out(&mut tx).await?;
@@ -97,41 +102,78 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
 
 /// Counts every number anew from the projections. Returns how many were wrong.
 ///
-/// The lock waits for every transaction that has moved a number and stops others before they do: each then moves the
+/// The locks wait for every transaction that has moved a number and stop others before they do: each then moves the
 /// numbers by what this snapshot did not see.
 pub async fn recount(door: &Door) -> sqlx::Result<u64> {
     let mut tx = door.pool.begin().await?;
-    sqlx::query!("lock table subject_count in exclusive mode").execute(&mut *tx).await?;
-    let mended = recount_locked(&mut tx).await?;
+    sqlx::query!("lock table subject_count, link_count in exclusive mode").execute(&mut *tx).await?;
+    let mended = recount_subjects(&mut tx).await? + recount_links(&mut tx).await?;
     tx.commit().await?;
     Ok(mended)
 }
 
-async fn recount_locked(db: &mut PgConnection) -> sqlx::Result<u64> {
+async fn recount_subjects(db: &mut PgConnection) -> sqlx::Result<u64> {
     let mended = sqlx::query!(
-        r#"with part as (
-             select subject_uri as uri, count(distinct l.did) as likes, 0::bigint as comments, 0::bigint as plays
-             from plyr_like l join actor a on a.did = l.did and a.active group by subject_uri
+        r#"with active as materialized (select did from actor where active),
+           part as (
+             select subject_uri as uri, count(distinct did) filter (where verb = 'like') as likes,
+                    count(distinct did) filter (where verb = 'like' and source = 'plyr') as plyr,
+                    count(distinct did) filter (where verb = 'like' and source = 'bluesky') as bluesky,
+                    count(distinct did) filter (where verb = 'like' and source = 'share') as by_shares,
+                    count(distinct did) filter (where verb = 'repost') as reposts,
+                    0::bigint as shares, 0::bigint as comments, 0::bigint as plays
+             from reaction join active using (did) group by subject_uri
              union all
-             select subject_uri, 0, count(*), 0
-             from comment c join actor a on a.did = c.did and a.active group by subject_uri
+             select subject_uri, 0, 0, 0, 0, 0, count(*), 0, 0 from shared_post join active using (did) group by subject_uri
              union all
-             select subject_uri, 0, 0, count(distinct (p.did, p.play_key))
-             from play p join actor a on a.did = p.did and a.active where subject_uri is not null group by subject_uri
+             select subject_uri, 0, 0, 0, 0, 0, 0, count(*), 0 from comment join active using (did) group by subject_uri
+             union all
+             select subject_uri, 0, 0, 0, 0, 0, 0, 0, count(distinct (did, play_key))
+             from play join active using (did) where subject_uri is not null group by subject_uri
            ), truth as (
-             select uri, sum(likes)::bigint as likes, sum(comments)::bigint as comments, sum(plays)::bigint as plays
+             select uri, sum(likes)::bigint as likes, sum(comments)::bigint as comments, sum(plays)::bigint as plays,
+                    sum(plyr)::bigint as plyr, sum(bluesky)::bigint as bluesky, sum(by_shares)::bigint as by_shares,
+                    sum(shares)::bigint as shares, sum(reposts)::bigint as reposts
              from part group by uri
            ), compared as (
-             select coalesce(t.uri, c.uri) as uri, coalesce(t.likes, 0) as likes, coalesce(t.comments, 0) as comments,
-                    coalesce(t.plays, 0) as plays
+             select coalesce(t.uri, c.uri) as uri, coalesce(likes, 0) as likes, coalesce(comments, 0) as comments,
+                    coalesce(plays, 0) as plays, coalesce(plyr, 0) as plyr, coalesce(bluesky, 0) as bluesky,
+                    coalesce(by_shares, 0) as by_shares, coalesce(shares, 0) as shares, coalesce(reposts, 0) as reposts
              from truth t full join subject_count c on c.uri = t.uri
-             where (coalesce(t.likes, 0), coalesce(t.comments, 0), coalesce(t.plays, 0))
-                is distinct from (coalesce(c.like_count, 0), coalesce(c.comment_count, 0), coalesce(c.play_count, 0))
+             where (coalesce(likes, 0), coalesce(comments, 0), coalesce(plays, 0), coalesce(plyr, 0),
+                    coalesce(bluesky, 0), coalesce(by_shares, 0), coalesce(shares, 0), coalesce(reposts, 0))
+                is distinct from (coalesce(like_count, 0), coalesce(comment_count, 0), coalesce(play_count, 0),
+                    coalesce(plyr_like_count, 0), coalesce(bluesky_like_count, 0), coalesce(share_like_count, 0),
+                    coalesce(share_count, 0), coalesce(repost_count, 0))
            )
-           insert into subject_count as c (uri, like_count, comment_count, play_count)
-           select uri, likes, comments, plays from compared
+           insert into subject_count as c (uri, like_count, comment_count, play_count, plyr_like_count,
+                                           bluesky_like_count, share_like_count, share_count, repost_count)
+           select uri, likes, comments, plays, plyr, bluesky, by_shares, shares, reposts from compared
            on conflict (uri) do update set like_count = excluded.like_count, comment_count = excluded.comment_count,
-                                           play_count = excluded.play_count"#
+             play_count = excluded.play_count, plyr_like_count = excluded.plyr_like_count,
+             bluesky_like_count = excluded.bluesky_like_count, share_like_count = excluded.share_like_count,
+             share_count = excluded.share_count, repost_count = excluded.repost_count"#
+    )
+    .execute(db)
+    .await?;
+    Ok(mended.rows_affected())
+}
+
+async fn recount_links(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let mended = sqlx::query!(
+        r#"with truth as (
+             select target, collection, path, count(*) as records, count(distinct l.did) as people
+             from link l join actor a on a.did = l.did and a.active group by target, collection, path
+           ), compared as (
+             select target, collection, path, coalesce(t.records, 0) as records, coalesce(t.people, 0) as people
+             from truth t full join link_count c using (target, collection, path)
+             where (coalesce(t.records, 0), coalesce(t.people, 0))
+                is distinct from (coalesce(c.records, 0), coalesce(c.people, 0))
+           )
+           insert into link_count as c (target, collection, path, records, people)
+           select target, collection, path, records, people from compared
+           on conflict (target, collection, path)
+             do update set records = excluded.records, people = excluded.people"#
     )
     .execute(db)
     .await?;

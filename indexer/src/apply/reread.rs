@@ -56,6 +56,8 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
         .execute(&mut *tx)
         .await?;
     }
+    let turns = projections.iter().map(|(kind, (uris, rows))| (*kind, &**uris, &**rows));
+    record::take_turns(&mut tx, turns, std::iter::empty()).await?;
     for kind in KINDS {
         if let Some((uris, rows)) = projections.remove(&kind) {
             record::project(&mut tx, kind, &uris, rows, &mut effects).await?;

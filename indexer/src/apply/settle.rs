@@ -25,7 +25,7 @@ impl World<'_> {
         let scope = table::scope(&mut held.repo, &stretch);
         metrics::counter!("plyr_snapshots_total", "scope" => format!("{scope:?}")).increment(1);
         if scope == Scope::Discard {
-            if held.repo.state != RepoState::Synchronized {
+            if held.repo.state != RepoState::Synchronized && held.followed {
                 self.effects.job(job::RESYNC, did.as_str());
             }
             return;
@@ -35,17 +35,17 @@ impl World<'_> {
             tracing::warn!(%did, %rev, "the repo went back to an older state");
             metrics::counter!("plyr_repo_epochs_total").increment(1);
         }
+        // A proven tombstone says already what the snapshot says; from now on the synced rev defends it.
+        let epoch = held.repo.epoch;
+        let rests = |row: &Row| row.cid.is_none() && row.proven && row.epoch == epoch;
         let within = |uri: &AtUri| {
             stretch.after.is_none_or(|after| uri > after) && stretch.upto.is_none_or(|upto| uri <= upto)
         };
         let live: HashMap<&AtUri, Op> = records
             .iter()
-            .filter(|(uri, ..)| within(uri))
+            .filter(|(uri, ..)| within(uri) && self.keeps(uri))
             .map(|(uri, cid, value)| (uri, Op::Put { cid: *cid, value: value.clone() }))
             .collect();
-        // A proven tombstone says already what the snapshot says; from now on the synced rev defends it.
-        let epoch = held.repo.epoch;
-        let rests = |row: &Row| row.cid.is_none() && row.proven && row.epoch == epoch;
         let mine = self.rows.iter().filter(|(uri, _)| uri.authority() == did.as_str() && within(uri));
         let held_live = mine.clone().filter(|(_, row)| row.cid.is_some()).count();
         let absent: Vec<(AtUri, bool)> = mine
@@ -73,12 +73,21 @@ impl World<'_> {
             tracing::warn!(%did, held, lost, "most of a repo is gone");
             metrics::counter!("plyr_repo_collapses_total").increment(1);
         }
+        if let Some(held) = self.repos.get_mut(did).filter(|held| !held.followed && stretch.upto.is_none()) {
+            // It was looked at once. What comes is not followed, and so would seem to have gaps.
+            let repo = &mut held.repo;
+            (repo.state, repo.rev, repo.data) = (RepoState::Unknown, None, None);
+            repo.trail.clear();
+        }
     }
 
     pub(super) fn proof(&mut self, proof: &Proof) {
         let Proof { uri, rev, op, asked } = proof;
         let did = uri.did();
-        let tracks = self.tracks(uri);
+        if !self.keeps(uri) {
+            return;
+        }
+        let (tracks, refers) = (self.tracks(uri), self.refers(uri));
         let Some(held) = self.repos.get_mut(&did).filter(|held| held.status != Some(Status::Deleted)) else {
             return;
         };
@@ -88,6 +97,8 @@ impl World<'_> {
             if is_current && asked.seen_rev.as_ref().is_some_and(|seen| rev < seen) {
                 // The host stood behind what it had shown before we asked: only the whole repo tells what it is now.
                 self.effects.job(job::RESYNC, did.as_str());
+            } else if refers {
+                // Whoever asked sees that nothing came of it.
             } else if tracks {
                 self.prove_later(&did);
             } else {

@@ -1,15 +1,18 @@
 //! What a transaction decides in memory, under the locks of the repos it concerns, before anything is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
-use foldhash::{HashMap, HashMapExt};
+use foldhash::fast::FixedState;
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 
 use super::Door;
 use super::effects::Effects;
+use super::refer::Awaited;
 use super::table::{self, Chain, Change, Repo, RepoState, Row, Verdict};
 use crate::change::{Commit, Input, Local, Op, Problem, Report, Status};
 use crate::job;
@@ -29,6 +32,8 @@ pub(super) struct Held {
     pub(super) repo: Repo,
     pub(super) status: Option<Status>,
     pub(super) pending: Option<Status>,
+    /// Of others only what names something of ours is kept.
+    pub(super) followed: bool,
     pub(super) changed: bool,
     pub(super) verified: bool,
     /// A stretch of it has been read.
@@ -68,6 +73,11 @@ pub(super) struct World<'a> {
     /// Reports found false, by who made them.
     pub(super) divergent: BTreeMap<Arc<str>, i64>,
     pub(super) effects: Effects,
+    /// Records of other people's collections that are kept.
+    pub(super) concerned: HashSet<AtUri>,
+    pub(super) awaited: Awaited,
+    /// People whose records are to be asked for, each by itself.
+    pub(super) doubted: BTreeSet<Did>,
 }
 
 impl<'a> World<'a> {
@@ -86,6 +96,9 @@ impl<'a> World<'a> {
             problems: Vec::new(),
             divergent: BTreeMap::new(),
             effects: Effects::default(),
+            concerned: HashSet::new(),
+            awaited: Awaited::new(),
+            doubted: BTreeSet::new(),
         }
     }
 
@@ -118,6 +131,8 @@ impl<'a> World<'a> {
                 }
             }
             Input::Missed { did } => self.missed(did),
+            // Noted already.
+            Input::Awaited { .. } => {}
             Input::Problem(problem) => self.problems.push(problem.clone()),
         }
     }
@@ -147,6 +162,9 @@ impl<'a> World<'a> {
             }
         }
         for (uri, op) in ops {
+            if !self.keeps(uri) {
+                continue;
+            }
             let Some(held) = self.repos.get(did) else { return };
             let change = Change { uri, rev, proven: true, cid: op.cid() };
             let verdict = table::decide(&held.repo, self.rows.get(uri), change);
@@ -183,6 +201,11 @@ impl<'a> World<'a> {
         if sabotage::is_on("missed-forgotten") {
             return;
         }
+        if self.repos.get(did).is_some_and(|held| !held.followed) {
+            self.doubted.insert(did.clone());
+            self.effects.job(job::PROVE, did.as_str());
+            return;
+        }
         let tracked = |held: &&mut Held| held.repo.state != RepoState::Unknown;
         if let Some(held) = self.repos.get_mut(did).filter(tracked) {
             table::doubt(&mut held.repo);
@@ -214,9 +237,13 @@ impl<'a> World<'a> {
     /// earlier rev would look old. Answers whether it was news.
     fn believe(&mut self, uri: &AtUri, rev: &Tid, op: &Op, by: Arc<str>) -> bool {
         let did = uri.did();
+        if !self.keeps(uri) {
+            return false;
+        }
         let Some(held) = self.repos.get(&did).filter(|held| held.status != Some(Status::Deleted)) else {
             return false;
         };
+        let is_asked_for = held.followed || is_sampled(uri);
         let change = Change { uri, rev, proven: false, cid: op.cid() };
         let verdict = table::decide(&held.repo, self.rows.get(uri), change);
         if verdict == Verdict::Diverge {
@@ -226,7 +253,7 @@ impl<'a> World<'a> {
         if let Some(held) = self.repos.get_mut(&did).filter(|_| sabotage::is_on("report-moves-rev")) {
             (held.repo.rev, held.changed) = (held.repo.rev.take().max(Some(rev.clone())), true);
         }
-        if verdict == Verdict::Apply && !sabotage::is_on("reports-never-proven") {
+        if verdict == Verdict::Apply && is_asked_for && !sabotage::is_on("reports-never-proven") {
             self.prove_later(&did);
         }
         verdict == Verdict::Apply
@@ -319,6 +346,14 @@ impl<'a> World<'a> {
         metrics::counter!("plyr_chain_broken_total", "by" => by).increment(1);
         self.effects.job(job::RESYNC, did.as_str());
     }
+}
+
+/// Of what is reported of people whom we do not follow, every so many-th is proven: one popular share must not have the PDSes
+/// of all who like it asked.
+const SAMPLED: u64 = 16;
+
+fn is_sampled(uri: &AtUri) -> bool {
+    FixedState::with_seed(1).hash_one(uri.as_str()).is_multiple_of(SAMPLED)
 }
 
 /// Whether a commit belongs to a chain that we follow, or begins one.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::Met;
 use super::world::{Held, World, Write};
 use crate::copy::{self, Rows, Target};
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
@@ -40,8 +41,8 @@ struct Projections {
 }
 
 impl World<'_> {
-    /// Writes all. Returns whose repos it concerned.
-    pub(super) async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<Vec<Did>> {
+    /// Writes all. Returns whom and what it made known.
+    pub(super) async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<Met> {
         let writes = std::mem::take(&mut self.writes);
         // The lock on a repo keeps others from its records: one that was not found is inserted without another look.
         let (mut new, mut known) = (Rows::into(RECORDS), Columns::default());
@@ -72,6 +73,17 @@ impl World<'_> {
                 add(&mut new, &uri, &write, problem, self.now);
             }
         }
+        let mut met = Met::default();
+        for row in projections.values().flat_map(|of_kind| &of_kind.rows) {
+            if let Row::Post(post) = row
+                && !post.links.is_empty()
+            {
+                met.posts.push(post.uri.clone());
+            }
+        }
+        let changes = projections.iter().map(|(kind, of_kind)| (*kind, &*of_kind.gone, &*of_kind.rows));
+        let awaited = self.awaited.iter().map(|(_, post)| post.as_str());
+        record::take_turns(db, changes, awaited).await?;
         new.write(db).await?;
         known.update(db, self.now).await?;
         if sabotage::is_on("no-tombstone") {
@@ -83,12 +95,17 @@ impl World<'_> {
                 record::project(db, kind, &gone, rows, &mut self.effects).await?;
             }
         }
+        self.write_awaited(db).await?;
+        self.write_doubts(db).await?;
         self.write_repos(db).await?;
         self.write_pending(db).await?;
         problem::keep(db, self.source.as_deref(), &self.problems).await?;
         source::count_divergences(db, &self.divergent).await?;
         self.effects.carry_out(db).await?;
-        Ok(self.repos.into_keys().collect())
+        for (did, held) in self.repos {
+            if held.followed { met.followed.push(did) } else { met.others.push(did) }
+        }
+        Ok(met)
     }
 
     async fn raise_trust(&self, db: &mut PgConnection) -> sqlx::Result<()> {

@@ -25,7 +25,9 @@ use super::socket;
 use super::told::Told;
 use crate::apply::Door;
 use crate::change::Problem;
-use crate::syntax::Did;
+use crate::link::POST;
+use crate::link::concern::Concern;
+use crate::syntax::{AtUri, Did};
 pub(super) use connect::Session;
 use connect::{Connection, connect_v1};
 pub use event::{Head, Message, Unreadable, What, inputs, message};
@@ -49,21 +51,23 @@ pub enum Dialect {
     V2,
 }
 
-/// Whether an event may change anything here.
-pub fn concerns_us(door: &Door, head: &Head<'_>) -> bool {
+/// What an event may change here, told without reading the record.
+pub fn concern(door: &Door, head: &Head<'_>, bytes: &[u8]) -> Concern {
+    let ours = |is_ours: bool| if is_ours { Concern::Ours } else { Concern::None };
     match head.what {
-        What::Commit => {
-            let collection = head.collection.as_deref().and_then(|nsid| door.registry.get(nsid));
-            collection.is_some_and(|known| known.tracks || is_tracked(door, head))
-        }
-        What::Sync => is_tracked(door, head),
+        What::Commit => match head.collection.as_deref().and_then(|nsid| door.registry.get(nsid)) {
+            None => Concern::None,
+            Some(collection) if collection.tracks || door.concerns.knows(&head.did) => Concern::Ours,
+            Some(collection) if collection.refers => {
+                let now_us = || head.time().unwrap_or_else(chrono::Utc::now).timestamp_micros();
+                door.concerns.look(bytes, true, now_us)
+            }
+            Some(_) => Concern::None,
+        },
+        What::Sync => ours(head.did.parse().is_ok_and(|did| door.is_tracked(&did))),
         // They are few, and another process may know somebody whom we do not know yet: the door ignores strangers.
-        What::Identity | What::Account => true,
+        What::Identity | What::Account => Concern::Ours,
     }
-}
-
-fn is_tracked(door: &Door, head: &Head<'_>) -> bool {
-    head.did.parse().is_ok_and(|did| door.is_tracked(&did))
 }
 
 impl Session {
@@ -146,7 +150,8 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8]) -> anyhow::Resul
     }
     reader.health.heard(|| head.time());
     let door = &reader.indexer.door;
-    if !concerns_us(door, &head) {
+    let concern = concern(door, &head, bytes);
+    if concern == Concern::None {
         reader.lanes.pass(head.seq);
         return Ok(());
     }
@@ -161,9 +166,35 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8]) -> anyhow::Resul
         is_first = !door.is_tracked(&did);
         door.expect(&did);
     }
-    let told = Told::Json { dialect: place.dialect, what: head.what, is_first };
+    let touched = || Touched::uri(&did, place.dialect, bytes);
+    let told = match concern {
+        Concern::Early(posts) => match touched() {
+            Some(like) => Told::Awaited { likes: vec![like], posts },
+            None => {
+                reader.lanes.pass(head.seq);
+                return Ok(());
+            }
+        },
+        _ => {
+            if head.collection.as_deref().and_then(|nsid| door.registry.get(nsid)).is_some_and(|known| known.refers) {
+                expect(door, &did, touched().into_iter());
+            }
+            Told::Json { dialect: place.dialect, what: head.what, is_first }
+        }
+    };
     reader.lanes.dispatch(head.seq, did, told, whole()).await;
     Ok(())
+}
+
+/// Hears from now on of what this person takes back, and of likes of these records, should they be shares: the next event may
+/// be here before this one is applied.
+pub(super) fn expect(door: &Door, did: &Did, uris: impl Iterator<Item = AtUri>) {
+    if !door.concerns.knows(did.as_str()) {
+        door.concerns.add_people(std::iter::once(did));
+    }
+    for post in uris.filter(|uri| uri.collection() == POST) {
+        door.concerns.add_posts(std::iter::once(post.as_str()));
+    }
 }
 
 /// Looks at the first event: it is the one at the cursor, or something is missing, or the host is another one.

@@ -4,11 +4,16 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::Reader;
+use super::jetstream::expect;
 use super::socket::{self, Message};
 use super::told::Told;
+use crate::apply::Door;
 use crate::change::{Input, Problem, Status};
-use crate::proto::frame::{CommitFrame, FRAME_BYTES_MAX, Frame};
+use crate::link::concern::Concern;
+use crate::proto::frame::{Action, CommitFrame, FRAME_BYTES_MAX, Frame};
+use crate::record::Kind;
 use crate::source;
+use crate::syntax::AtUri;
 
 /// One connection.
 pub(super) async fn consume(reader: &Reader) -> anyhow::Result<()> {
@@ -130,19 +135,34 @@ async fn take(reader: &Reader, frame: Frame, message: Bytes) -> anyhow::Result<(
             if let Some(collection) = touched {
                 reader.health.heard_ours(collection, time);
             }
-            let concerns_us = match told {
-                Frame::Commit(_) => touched.is_some() || indexer.door.is_tracked(&did),
-                Frame::Sync(_) => indexer.door.is_tracked(&did),
+            let concern = match told {
+                Frame::Commit(_) if touched.is_some() => {
+                    // From now on, and not only once it is applied: the next commit may be here before that.
+                    indexer.door.expect(&did);
+                    Concern::Ours
+                }
+                Frame::Commit(event) => concern(&indexer.door, event, &message),
+                Frame::Sync(_) if !indexer.door.is_tracked(&did) => Concern::None,
                 // They are few, and another process may know somebody whom we do not know yet: the door ignores strangers.
-                _ => true,
+                _ => Concern::Ours,
             };
-            if !concerns_us {
-                reader.lanes.pass(seq);
-                return Ok(());
+            match concern {
+                Concern::None => {
+                    reader.lanes.pass(seq);
+                    return Ok(());
+                }
+                Concern::Early(posts) => {
+                    let Frame::Commit(event) = told else { return Ok(()) };
+                    let likes = written(&indexer.door, event, Kind::Like);
+                    reader.lanes.dispatch(seq, did, Told::Awaited { likes, posts }, Bytes::new()).await;
+                    return Ok(());
+                }
+                Concern::Ours => {}
             }
-            if matches!(told, Frame::Commit(_)) {
-                // From now on, and not only once it is applied: the next commit may be here before that.
-                indexer.door.expect(&did);
+            if let Frame::Commit(event) = told
+                && !indexer.door.is_tracked(&did)
+            {
+                expect(&indexer.door, &did, written(&indexer.door, event, Kind::Post).into_iter());
             }
             let (frame, message) = frame.alone(&message);
             reader.lanes.dispatch(seq, did, Told::Frame(frame), message).await;
@@ -163,6 +183,36 @@ fn ours<'a>(reader: &Reader, event: &'a CommitFrame) -> Option<&'a str> {
         let (collection, _) = op.path.split_once('/')?;
         reader.indexer.door.registry.get(collection).filter(|known| known.tracks).map(|_| collection)
     })
+}
+
+/// What a commit may change here that touches nothing of ours.
+fn concern(door: &Door, event: &CommitFrame, message: &[u8]) -> Concern {
+    if door.is_tracked(&event.repo) {
+        return Concern::Ours;
+    }
+    let mut refers = false;
+    for op in &event.ops {
+        let known = op.path.split_once('/').and_then(|(collection, _)| door.registry.get(collection));
+        if known.is_some() && door.concerns.knows(event.repo.as_str()) {
+            return Concern::Ours;
+        }
+        refers |= known.is_some_and(|known| known.refers) && op.action != Action::Delete;
+    }
+    if !refers {
+        return Concern::None;
+    }
+    let now_us = || event.time.unwrap_or_else(chrono::Utc::now).timestamp_micros();
+    door.concerns.look(message, false, now_us)
+}
+
+/// The records of some collections that a commit writes.
+fn written(door: &Door, event: &CommitFrame, kind: Kind) -> Vec<AtUri> {
+    let ops = event.ops.iter().filter(|op| op.action != Action::Delete);
+    let paths = ops.filter(|op| {
+        let known = op.path.split_once('/').and_then(|(collection, _)| door.registry.get(collection));
+        known.is_some_and(|known| known.refers && known.kind == kind)
+    });
+    paths.filter_map(|op| format!("at://{}/{}", event.repo, op.path).parse().ok()).collect()
 }
 
 /// What an event says that needs no proof.

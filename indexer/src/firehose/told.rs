@@ -7,7 +7,10 @@ use super::verify;
 use crate::Indexer;
 use crate::change::Input;
 use crate::proto::frame::Frame;
-use crate::syntax::Did;
+use crate::syntax::{AtUri, Did};
+
+/// Of one commit; who likes more in one is read when the post is known.
+const AWAITED_MAX: usize = 64;
 
 /// An event as it was received.
 pub(super) enum Told {
@@ -20,6 +23,9 @@ pub(super) enum Told {
         /// Nothing was known of the repo before: it is to be read as a whole.
         is_first: bool,
     },
+    /// Of either: likes and reposts, and the young posts that they may be of. Read no further, and not verified: each is asked
+    /// for where it is found to matter.
+    Awaited { likes: Vec<AtUri>, posts: Vec<AtUri> },
 }
 
 impl Told {
@@ -36,6 +42,13 @@ impl Told {
     pub async fn inputs(&self, indexer: &Indexer, seq: i64, message: &Bytes) -> Vec<Input> {
         match self {
             Told::Frame(frame) => verify::verify(indexer, seq, frame, message).await,
+            Told::Awaited { likes, posts } => {
+                let pairs = likes.iter().flat_map(|like| posts.iter().map(move |post| (like, post)));
+                pairs
+                    .take(AWAITED_MAX)
+                    .map(|(like, post)| Input::Awaited { like: like.clone(), post: post.clone() })
+                    .collect()
+            }
             Told::Json { dialect, is_first, .. } => {
                 let mut inputs = jetstream::inputs(*dialect, message);
                 for did in inputs.iter().filter_map(identity).collect::<Vec<_>>() {

@@ -116,7 +116,8 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
              order by looked_at limit 500
            ) as old
            union all
-           select distinct 'prove', did from record where not proven and indexed_at < now() - interval '10 minutes'
+           select distinct 'prove', r.did from record r join actor a on a.did = r.did and a.followed_at is not null
+           where not r.proven and r.indexed_at < now() - interval '10 minutes'
            union all
            select 'intent', did || ' ' || action from intent
            where settled < generation and wished_at < now() - interval '10 minutes'

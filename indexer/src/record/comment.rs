@@ -21,24 +21,27 @@ struct Record {
 /// A row of `comment`.
 #[derive(Debug)]
 pub struct Row {
-    uri: String,
+    pub(super) uri: String,
     did: String,
-    subject: StrongRef,
+    pub(super) subject: StrongRef,
     body: String,
     timestamp_ms: i64,
-    created_at: DateTime<Utc>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) sort_at: DateTime<Utc>,
     updated_at: Option<DateTime<Utc>>,
 }
 
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let record: Record = checked.typed()?;
+    let created_at = datetime("createdAt", &record.created_at)?;
     Ok(Row {
         uri: checked.uri.to_string(),
         did: checked.uri.did().into(),
         subject: record.subject,
         body: record.text,
         timestamp_ms: record.timestamp_ms,
-        created_at: datetime("createdAt", &record.created_at)?,
+        created_at,
+        sort_at: checked.sort_at(created_at),
         updated_at: record.updated_at.map(|text| datetime("updatedAt", &text)).transpose()?,
     })
 }

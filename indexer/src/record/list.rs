@@ -25,14 +25,14 @@ struct Item {
 /// A row of `list` and its items.
 #[derive(Debug)]
 pub struct Row {
-    uri: String,
+    pub(super) uri: String,
     did: String,
     name: Option<String>,
     list_type: Option<String>,
-    created_at: DateTime<Utc>,
+    pub(super) created_at: DateTime<Utc>,
     updated_at: Option<DateTime<Utc>>,
-    sort_at: DateTime<Utc>,
-    items: Vec<StrongRef>,
+    pub(super) sort_at: DateTime<Utc>,
+    pub(super) items: Vec<StrongRef>,
 }
 
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {

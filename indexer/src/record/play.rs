@@ -66,15 +66,15 @@ impl Heard {
 /// A row of `play`.
 #[derive(Debug)]
 pub struct Row {
-    uri: String,
+    pub(super) uri: String,
     did: String,
     play_key: String,
     heard: Heard,
     artist_names: Vec<String>,
     origin_uri: Option<String>,
     service_uri: Option<String>,
-    subject_uri: Option<String>,
-    played_at: DateTime<Utc>,
+    pub(super) subject_uri: Option<String>,
+    pub(super) played_at: DateTime<Utc>,
 }
 
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {

@@ -43,7 +43,8 @@ pub(super) fn check(kind: Kind, collection: &str, rkey: &str, record: &Record) -
     let alpha = collection.contains(".alpha.");
     match kind {
         Kind::Track => track(&it),
-        Kind::Like => it.subject().and_then(|()| it.time("createdAt", true)),
+        Kind::Like | Kind::Liked => it.subject().and_then(|()| it.time("createdAt", true)),
+        Kind::Post => post(&it),
         Kind::Comment => comment(&it),
         Kind::List => list(&it),
         Kind::Profile => profile(&it),
@@ -81,6 +82,14 @@ fn track(it: &Object) -> Checked {
         return Err("nothing can be played".into());
     }
     Ok(())
+}
+
+fn post(it: &Object) -> Checked {
+    it.text("text", true, 0, 3000)?;
+    it.characters("text", 300)?;
+    it.object("embed")?;
+    it.each("facets", usize::MAX, |facet| facet.is_object())?;
+    it.time("createdAt", true)
 }
 
 fn comment(it: &Object) -> Checked {

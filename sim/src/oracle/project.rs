@@ -1,5 +1,7 @@
 //! What a lawful record says, as rows of the tables that are derived from it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -9,7 +11,12 @@ use crate::truth::Record;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Track,
+    /// `fm.plyr.like`
     Like,
+    /// A like or repost of Bluesky's.
+    Liked,
+    /// A post of Bluesky's.
+    Post,
     Comment,
     List,
     Profile,
@@ -18,11 +25,9 @@ pub(super) enum Kind {
     BskyProfile,
 }
 
-/// What a record adds to a number.
+/// What a record adds to a number, beside what its links do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Count {
-    /// A person likes something, however often.
-    Like(String),
     Comment(String),
     /// A person heard something at that second, in whichever namespace they said so.
     Play {
@@ -39,6 +44,12 @@ pub(super) struct Projected {
     pub rows: Vec<(&'static str, String, Value)>,
     pub count: Option<Count>,
     pub features: Vec<String>,
+    /// Where it names what.
+    pub links: BTreeSet<(&'static str, String)>,
+    /// Its own claim.
+    pub created_at: i64,
+    /// It breaks its lexicon, and nothing follows from it.
+    pub broken: bool,
 }
 
 /// How records are read on one server.
@@ -64,6 +75,8 @@ impl Reader {
             (_, "fm.teal.feed.play" | "fm.teal.alpha.feed.play") => Kind::Play,
             (_, "fm.teal.actor.status" | "fm.teal.alpha.actor.status") => Kind::ActorStatus,
             (_, "app.bsky.actor.profile") => Kind::BskyProfile,
+            (_, "app.bsky.feed.like" | "app.bsky.feed.repost") => Kind::Liked,
+            (_, "app.bsky.feed.post") => Kind::Post,
             _ => return None,
         })
     }
@@ -73,7 +86,12 @@ impl Reader {
         let rkey = path.split_once('/').map_or("", |(_, rkey)| rkey);
         Ok(match kind {
             Kind::Track => self.track(did, uri, it)?,
-            Kind::Like => like(did, uri, it)?,
+            Kind::Like | Kind::Liked => like(it)?,
+            Kind::Post => Projected {
+                links: self.shared(it),
+                created_at: time(&it["createdAt"])?,
+                ..Projected::default()
+            },
             Kind::Comment => comment(did, uri, it)?,
             Kind::List => list(did, uri, it)?,
             Kind::Profile => one(
@@ -127,13 +145,15 @@ impl Reader {
         });
         merge(&mut row, heard);
         let fold = |text: &str| text.trim().to_lowercase();
+        let path = if uri.contains("/fm.teal.alpha.") { "originUrl" } else { "originUri" };
+        let links = subject.iter().map(|subject| (path, subject.clone())).collect();
         let count = subject.map(|subject| Count::Play {
             subject,
             second: at.timestamp(),
             title: fold(title),
             artist: fold(artists.first().map_or("", String::as_str)),
         });
-        Ok(Projected { count, ..one("play", uri, row) })
+        Ok(Projected { count, links, ..one("play", uri, row) })
     }
 
     fn status(&self, did: &str, uri: String, it: &Value) -> Result<Projected, String> {
@@ -171,23 +191,56 @@ impl Reader {
 
     /// A track's own URI, or its page here.
     fn track_named_by(&self, origin: &str) -> Option<String> {
-        let collection = format!("{}.track", self.namespace);
-        let decoded;
-        let parts: Vec<&str> = match (origin.strip_prefix("at://"), origin.strip_prefix(&self.public_url)) {
-            (Some(rest), _) => rest.split('/').collect(),
+        self.named_by(origin).filter(|uri| uri.split('/').nth(3) == Some(&format!("{}.track", self.namespace)))
+    }
+
+    /// A record of ours by its own URI, or by its page here.
+    fn named_by(&self, text: &str) -> Option<String> {
+        let (did, collection, rkey) = match (text.strip_prefix("at://"), text.strip_prefix(&self.public_url)) {
+            (Some(rest), _) => {
+                let [did, collection, rkey] = rest.split('/').collect::<Vec<_>>()[..] else { return None };
+                (did.to_owned(), collection.to_owned(), rkey.to_owned())
+            }
             (_, Some(page)) => {
-                let (did, rkey) = page.strip_prefix("/track/")?.split_once('/')?;
-                decoded = percent_decoded(did)?;
-                vec![&decoded, &collection, rkey]
+                let parts: Vec<&str> = page.split('/').filter(|part| !part.is_empty()).collect();
+                match parts[..] {
+                    ["track", did, rkey] => {
+                        (percent_decoded(did)?, format!("{}.track", self.namespace), rkey.to_owned())
+                    }
+                    ["u", did] => {
+                        (percent_decoded(did)?, format!("{}.actor.profile", self.namespace), "self".to_owned())
+                    }
+                    _ => return None,
+                }
             }
             _ => return None,
         };
-        match parts[..] {
-            [did, found, rkey] if found == collection && did.starts_with("did:") && !rkey.is_empty() => {
-                Some(format!("at://{did}/{collection}/{rkey}"))
+        let is_ours = self.is_ours(&collection) && did.starts_with("did:") && !rkey.is_empty();
+        is_ours.then(|| format!("at://{did}/{collection}/{rkey}"))
+    }
+
+    /// Whether a collection is one of music of ours, and not of plays or posts.
+    pub fn is_ours(&self, collection: &str) -> bool {
+        self.kind(collection).is_some() && collection.starts_with(&format!("{}.", self.namespace))
+    }
+
+    /// What of ours a post shares, and where it says so.
+    fn shared(&self, it: &Value) -> BTreeSet<(&'static str, String)> {
+        let embed = &it["embed"];
+        let mut said = vec![
+            ("embed.external.uri", &embed["external"]["uri"]),
+            ("embed.record.uri", &embed["record"]["uri"]),
+            ("embed.record.record.uri", &embed["record"]["record"]["uri"]),
+            ("embed.media.external.uri", &embed["media"]["external"]["uri"]),
+        ];
+        for facet in it["facets"].as_array().into_iter().flatten() {
+            for feature in facet["features"].as_array().into_iter().flatten() {
+                if feature["$type"] == "app.bsky.richtext.facet#link" {
+                    said.push(("facets[].features[app.bsky.richtext.facet#link].uri", &feature["uri"]));
+                }
             }
-            _ => None,
         }
+        said.into_iter().filter_map(|(path, text)| Some((path, self.named_by(text.as_str()?)?))).collect()
     }
 }
 
@@ -206,12 +259,10 @@ fn one(table: &'static str, uri: String, row: Value) -> Projected {
     Projected { rows: vec![(table, uri, row)], ..Projected::default() }
 }
 
-fn like(did: &str, uri: String, it: &Value) -> Result<Projected, String> {
+fn like(it: &Value) -> Result<Projected, String> {
     let subject = it["subject"]["uri"].as_str().unwrap_or_default().to_owned();
-    let row = json!({
-        "did": did, "subject_uri": subject, "subject_cid": it["subject"]["cid"], "created_at": time(&it["createdAt"])?,
-    });
-    Ok(Projected { count: Some(Count::Like(subject)), ..one("plyr_like", uri, row) })
+    let created_at = time(&it["createdAt"])?;
+    Ok(Projected { links: [("subject.uri", subject)].into(), created_at, ..Projected::default() })
 }
 
 fn comment(did: &str, uri: String, it: &Value) -> Result<Projected, String> {
@@ -221,7 +272,8 @@ fn comment(did: &str, uri: String, it: &Value) -> Result<Projected, String> {
         "timestamp_ms": it["timestampMs"], "created_at": time(&it["createdAt"])?,
         "updated_at": maybe_time(&it["updatedAt"])?,
     });
-    Ok(Projected { count: Some(Count::Comment(subject)), ..one("comment", uri, row) })
+    let links = [("subject.uri", subject.clone())].into();
+    Ok(Projected { count: Some(Count::Comment(subject)), links, ..one("comment", uri, row) })
 }
 
 fn list(did: &str, uri: String, it: &Value) -> Result<Projected, String> {
@@ -232,6 +284,8 @@ fn list(did: &str, uri: String, it: &Value) -> Result<Projected, String> {
     let mut projected = one("list", uri.clone(), row);
     for (position, item) in it["items"].as_array().into_iter().flatten().enumerate() {
         let row = json!({"subject_uri": item["subject"]["uri"], "subject_cid": item["subject"]["cid"]});
+        let subject = item["subject"]["uri"].as_str().unwrap_or_default();
+        projected.links.insert(("items[].subject.uri", subject.to_owned()));
         // Padded, so that lines come in the order of the list.
         projected.rows.push(("list_item", format!("{uri} {position:03}"), row));
     }

@@ -102,8 +102,8 @@ fn people_are_counted_and_not_their_records() {
         ("gone", Standing::Takendown, fan),
     ]);
     let tables = tables(&truth);
-    assert_eq!(tables["subject_count"][TRACK], json!({"likes": 2, "comments": 4, "plays": 2}));
-    assert_eq!((tables["plyr_like"].len(), tables["play"].len()), (4, 4));
+    assert_eq!(tables["subject_count"][TRACK], json!({"likes": 2, "plyr": 2, "comments": 4, "plays": 2}));
+    assert_eq!((tables["reaction"].len(), tables["play"].len()), (4, 4));
     let alpha = &tables["play"]["at://did:plc:one/fm.teal.alpha.feed.play/3jzfcijpj2z2b"];
     assert_eq!((&alpha["service_uri"], &alpha["subject_uri"]), (&json!("https://plyr.fm"), &json!(TRACK)));
 }
@@ -155,7 +155,7 @@ fn what_breaks_its_lexicon_is_kept_without_a_projection() {
         "{:#?}",
         tables["record_problem"]
     );
-    for name in ["track", "plyr_like", "comment", "list", "profile", "play", "actor_status", "subject_count"]
+    for name in ["track", "reaction", "comment", "list", "profile", "play", "actor_status", "subject_count"]
     {
         assert!(tables[name].is_empty(), "{name}: {:?}", tables[name]);
     }

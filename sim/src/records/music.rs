@@ -2,7 +2,7 @@
 
 use super::{Making, TRACK};
 use crate::clock::rfc3339;
-use crate::wire::{Cid, Value, tid};
+use crate::wire::Value;
 
 pub(super) fn track(making: &mut Making<'_>) -> Value {
     let kind = *making.dice.pick(&["mp3", "flac", "m4a", "wav"]).unwrap_or(&"mp3");
@@ -159,13 +159,16 @@ fn origin_of(making: &mut Making<'_>) -> String {
     let subject = making.subject();
     match making.dice.below(3) {
         0 => subject.uri,
-        1 => {
-            let (did, rkey) =
-                subject.uri["at://".len()..].split_once(&format!("/{TRACK}/")).unwrap_or(("did:plc:x", "x"));
-            format!("{}/track/{}/{rkey}", making.public_url, did.replace('%', "%25"))
-        }
+        1 => page_of(making, &subject.uri),
         _ => format!("https://elsewhere.example/{:x}", making.dice.roll()),
     }
+}
+
+/// The page of a track.
+pub(super) fn page_of(making: &Making<'_>, track: &str) -> String {
+    let (did, rkey) =
+        track["at://".len()..].split_once(&format!("/{TRACK}/")).unwrap_or(("did:plc:x", "x"));
+    format!("{}/track/{}/{rkey}", making.public_url, did.replace('%', "%25"))
 }
 
 pub(super) fn status(making: &mut Making<'_>, is_alpha: bool) -> Value {
@@ -188,24 +191,4 @@ pub(super) fn teal_onboarding(making: &mut Making<'_>) -> Value {
 
 pub(super) fn bsky_profile(making: &mut Making<'_>) -> Value {
     Value::map([("displayName", making.text(1, 3)), ("description", making.text(0, 20))])
-}
-
-pub(super) fn bsky_like(making: &mut Making<'_>) -> Value {
-    let subject = match making.dice.chance(0.2) {
-        true => making.strong_ref(),
-        false => {
-            let did =
-                making.dice.pick(making.people).cloned().unwrap_or_else(|| "did:web:nobody.example".into());
-            let rkey = tid(making.now_us, 1);
-            Value::map([
-                ("uri", Value::text(format!("at://{did}/app.bsky.feed.post/{rkey}"))),
-                ("cid", Value::text(Cid::of(rkey.as_bytes()).to_string())),
-            ])
-        }
-    };
-    Value::map([("subject", subject), ("createdAt", making.created_at())])
-}
-
-pub(super) fn bsky_post(making: &mut Making<'_>) -> Value {
-    Value::map([("text", making.text(0, 30)), ("createdAt", making.created_at())])
 }

@@ -1,4 +1,4 @@
-//! The PLC directory, which resolves handles too; and the web servers of did:web accounts.
+//! The PLC directory, which resolves handles and knows who links to what, too; and the web servers of did:web accounts.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use axum::{Extension, Router};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::json_of;
+use super::answer::{json_of, refuse};
 use super::{Answer, Params, repos};
 use crate::network::Shared;
 
@@ -19,7 +19,38 @@ pub(crate) fn directory(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/{did}", get(document))
         .route("/xrpc/com.atproto.identity.resolveHandle", get(resolve))
+        .route("/xrpc/blue.microcosm.links.getBacklinks", get(backlinks))
         .with_state(shared)
+}
+
+/// Records of one page.
+const PAGE: usize = 16;
+
+/// Who links to something by `subject.uri`, whoever they are and whether they are to be seen.
+async fn backlinks(
+    State(shared): State<Arc<Shared>>,
+    Extension(stop): Extension<CancellationToken>,
+    uri: Uri,
+    Query(params): Query<Params>,
+) -> Response {
+    let answer = || {
+        let of = |name: &str| params.get(name).map(String::as_str).unwrap_or_default();
+        let Some(collection) = of("source").strip_suffix(":subject.uri") else {
+            return refuse("InvalidRequest", "only subject.uri is known here");
+        };
+        let linking = shared.world().linking(of("subject"), collection);
+        let from: usize = of("cursor").parse().unwrap_or(0);
+        let page: Vec<_> = linking.iter().skip(from).take(PAGE).collect();
+        let records: Vec<_> = page
+            .iter()
+            .map(|(did, rkey)| json!({"did": did, "collection": collection, "rkey": rkey}))
+            .collect();
+        let next = Some(from + page.len()).filter(|next| *next < linking.len());
+        json_of(json!({
+            "total": linking.len(), "linking_records": records, "cursor": next.map(|next| next.to_string()),
+        }))
+    };
+    shared.mishaps.answer("directory", &uri, &stop, answer).await
 }
 
 async fn document(

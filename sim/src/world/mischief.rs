@@ -69,6 +69,7 @@ impl World {
             dice: &mut self.mischief,
             now_us,
             tracks: &self.tracks,
+            posts: &self.posts,
             people: &self.people,
             public_url: &self.options.public_url,
         });

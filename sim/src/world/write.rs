@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::{Body, Event, Repo, World};
 use crate::clock::rfc3339;
-use crate::records::{self, KINDS, Made, Making, Subject, TRACK};
+use crate::records::{self, KINDS, Made, Making, POST, Subject, TRACK};
 use crate::truth::Standing;
 use crate::wire::{self, Cid, Commit, CommitBody, Leaf, Op, Signer, Tree, tid};
 
 /// Tracks that are spoken of.
 const TRACKS: usize = 4000;
+/// Posts that are spoken of: few, so that they are liked by many.
+const POSTS: usize = 24;
 /// Records that an account has before it deletes more than it writes.
 const RECORDS: usize = 400;
 
@@ -61,6 +63,7 @@ impl World {
             dice: &mut self.story,
             now_us: self.clock_us,
             tracks: &self.tracks,
+            posts: &self.posts,
             people: &self.people,
             public_url: &self.options.public_url,
         }
@@ -87,6 +90,18 @@ impl World {
             } else {
                 let at = self.story.below(TRACKS);
                 self.tracks[at] = subject;
+            }
+        }
+        if leaf.path.starts_with(POST) {
+            let uri = format!("at://{}/{}", self.accounts[who].did, leaf.path);
+            let post = Subject { uri, cid: leaf.cid };
+            match self.posts.iter().position(|known| known.uri == post.uri) {
+                Some(at) => self.posts[at] = post,
+                None if self.posts.len() < POSTS => self.posts.push(post),
+                None => {
+                    let at = self.story.below(POSTS);
+                    self.posts[at] = post;
+                }
             }
         }
         vec![Edit::Put(leaf)]

@@ -32,7 +32,7 @@ fn who_is_cut_off_leaves_nothing_behind() {
             });
             vec![room.commit((rev > 1).then_some(rev - 1), rev, puts.collect())]
         };
-        let rows = "select (select count(*) from record) + (select count(*) from plyr_like)
+        let rows = "select (select count(*) from record) + (select count(*) from reaction)
                          + (select count(*) from subject_count where like_count = 1)";
         let (mut rev, mut cut, mut pause) = (1, 0, Duration::from_micros(200));
         while rev <= 3 {

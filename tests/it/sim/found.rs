@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use super::scene::Scene;
 
 /// (table, query of key, DID and row). Times as microseconds, and no column that depends on when something was seen.
-const QUERIES: [(&str, &str); 13] = [
+const QUERIES: [(&str, &str); 15] = [
     (
         "actor",
         "select did, did, case when active then jsonb_build_object('status', status, 'handle', handle, 'pds', pds)
@@ -22,8 +22,10 @@ const QUERIES: [(&str, &str); 13] = [
     ),
     (
         "record",
-        "select uri, did, jsonb_build_object('cid', cid, 'value_sha256', encode(sha256(value), 'hex'), 'proven', proven) from record
-         where cid is not null",
+        // What somebody of another collection says need not be proven.
+        "select uri, did, jsonb_build_object('cid', cid, 'value_sha256', encode(sha256(value), 'hex'))
+             || case when collection like 'app.bsky.feed.%' then '{}' else jsonb_build_object('proven', proven) end
+         from record where cid is not null",
     ),
     ("record_problem", "select uri, did, '{}'::jsonb from record where cid is not null and problem is not null"),
     (
@@ -34,9 +36,18 @@ const QUERIES: [(&str, &str); 13] = [
            'feature_dids', feature_dids, 'created_at', us(created_at)) from track",
     ),
     (
-        "plyr_like",
-        "select uri, did, jsonb_build_object('did', did, 'subject_uri', subject_uri, 'subject_cid', subject_cid,
-           'created_at', us(created_at)) from plyr_like",
+        "link",
+        "select uri || ' ' || path || ' ' || target, did, jsonb_build_object('did', did, 'collection', collection) from link",
+    ),
+    (
+        "shared_post",
+        "select post_uri || ' ' || subject_uri, did, jsonb_build_object('did', did, 'created_at', us(created_at))
+         from shared_post",
+    ),
+    (
+        "reaction",
+        "select uri || ' ' || subject_uri, did, jsonb_build_object('did', did, 'verb', verb, 'source', source, 'via', via,
+           'created_at', us(created_at)) from reaction",
     ),
     (
         "comment",
@@ -89,6 +100,11 @@ pub async fn tables(pool: &PgPool, expected: &Expected, scene: &Scene) -> sqlx::
         hidden: dids(&mut tx, "select did from actor where not active and status <> 'deleted'").await?,
         unordered: scene.reads_hosts(),
         nothing_lost: scene.loses_nothing(),
+        nothing_false: scene.tells_the_truth(),
+        follows: dids(&mut tx, "select did from actor where followed_at is not null").await?,
+        held: dids(&mut tx, "select uri from record where cid is not null").await?,
+        shared: dids(&mut tx, "select post_uri from shared_post").await?,
+        links: sqlx::query_as("select uri, path, target from link").fetch_all(&mut *tx).await?,
         ..Known::default()
     };
     let mut tables = Tables::new();
@@ -110,12 +126,24 @@ pub async fn tables(pool: &PgPool, expected: &Expected, scene: &Scene) -> sqlx::
         tables.insert(name, judged.map(|(key, _, row)| (key, row)).collect());
     }
     let counts: Vec<(String, Value)> = sqlx::query_as(
-        "select uri, jsonb_build_object('likes', like_count, 'comments', comment_count, 'plays', play_count)
-         from subject_count where (like_count, comment_count, play_count) <> (0, 0, 0)",
+        "select uri, (select jsonb_object_agg(name, number) from (values
+           ('likes', like_count), ('plyr', plyr_like_count), ('bluesky', bluesky_like_count),
+           ('by_shares', share_like_count), ('shares', share_count), ('reposts', repost_count),
+           ('comments', comment_count), ('plays', play_count)) as n (name, number) where number <> 0)
+         from subject_count
+         where (like_count, comment_count, play_count, share_count, repost_count, plyr_like_count, bluesky_like_count,
+                share_like_count) <> (0, 0, 0, 0, 0, 0, 0, 0)",
     )
     .fetch_all(&mut *tx)
     .await?;
     tables.insert("subject_count", counts.into_iter().collect());
+    let counts: Vec<(String, Value)> = sqlx::query_as(
+        "select target || ' ' || collection || ' ' || path, jsonb_build_object('records', records, 'people', people)
+         from link_count where (records, people) <> (0, 0)",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tables.insert("link_count", counts.into_iter().collect());
     tx.rollback().await?;
     Ok((tables, known))
 }
@@ -130,16 +158,18 @@ async fn dids(db: &mut PgConnection, sql: &'static str) -> sqlx::Result<BTreeSet
 }
 
 /// What must hold in any state of the tables, whatever they say: each query finds what breaks it.
-const INVARIANTS: [(&str, &str); 6] = [
+const INVARIANTS: [(&str, &str); 8] = [
     (
         "a feed's order is what the record claims, but never later than it was seen",
         "select uri from track t join record r using (uri) where t.sort_at <> least(t.created_at, r.first_seen_at)
-         union all select uri from plyr_like l join record r using (uri) where l.sort_at <> least(l.created_at, r.first_seen_at)
+         union all select uri from reaction l join record r using (uri) where l.sort_at <> least(l.created_at, r.first_seen_at)
+         union all select uri from link l join record r using (uri) where l.sort_at <> least(l.created_at, r.first_seen_at)
          union all select uri from list l join record r using (uri) where l.sort_at <> least(l.created_at, r.first_seen_at)",
     ),
     (
         "a projection has a live record without a problem",
-        "select p.uri from (select uri from track union all select uri from plyr_like union all select uri from comment
+        "select p.uri from (select uri from track union all select uri from reaction union all select uri from link union all
+           select post_uri from shared_post union all select uri from comment
            union all select uri from list union all select uri from profile union all select uri from bsky_profile
            union all select uri from play union all select uri from actor_status) p
          left join record r using (uri) where r.cid is null or r.problem is not null",
@@ -149,7 +179,20 @@ const INVARIANTS: [(&str, &str); 6] = [
         "select uri from record r join repo using (did) where r.proven and r.epoch = repo.epoch and r.rev > repo.seen_rev",
     ),
     ("every record belongs to a repo that is known", "select uri from record where did not in (select did from repo)"),
-    ("numbers do not fall below nothing", "select uri from subject_count where least(like_count, comment_count, play_count) < 0"),
+    ("numbers do not fall below nothing", "select uri from subject_count where least(like_count, comment_count, play_count, plyr_like_count,
+           bluesky_like_count, share_like_count, share_count, repost_count) < 0
+         union all select target from link_count where least(records, people) < 0"),
+    (
+        "what is liked by way of a post is shared by it, and its author is to be seen",
+        "select r.uri from reaction r where via is not null and not exists (select from shared_post s
+           join actor a on a.did = s.did and a.active where s.post_uri = r.via and s.subject_uri = r.subject_uri)",
+    ),
+    (
+        "whoever likes a post likes what it shares",
+        "select l.uri from link l join shared_post s on s.post_uri = l.target join actor a on a.did = s.did and a.active
+         where l.collection = any('{app.bsky.feed.like,app.bsky.feed.repost}') and not exists (
+           select from reaction r where r.uri = l.uri and r.subject_uri = s.subject_uri)",
+    ),
     ("no record is of an epoch to come", "select uri from record r join repo using (did) where r.epoch > repo.epoch"),
 ];
 

@@ -76,6 +76,21 @@ impl Scene {
             return sim::Faults::parse(&list).unwrap_or_else(|why| panic!("PLYR_SIM_FAULTS: {why}"));
         }
         let all = sim::Faults::all();
+        if self.seed % 4 == 2 {
+            // Whoever we do not follow, of them we know what was told, and no more.
+            return sim::Faults {
+                duplicates: all.duplicates,
+                reordering: all.reordering,
+                account_lies: all.account_lies,
+                silent_identities: all.silent_identities,
+                handle_swaps: all.handle_swaps,
+                slow_hosts: all.slow_hosts,
+                server_errors: all.server_errors,
+                rate_limits: all.rate_limits,
+                resets: all.resets,
+                ..sim::Faults::none()
+            };
+        }
         if self.is_compared() {
             all
         } else {
@@ -87,6 +102,27 @@ impl Scene {
     pub fn loses_nothing(&self) -> bool {
         let faults = self.faults();
         (faults.drops, faults.blind_sources) == (0.0, 0.0)
+    }
+
+    /// Whether everything that is told is true, and whole.
+    pub fn tells_the_truth(&self) -> bool {
+        let faults = self.faults();
+        let false_or_lost = [
+            faults.drops,
+            faults.truncated_cars,
+            faults.wrong_prev_data,
+            faults.missing_ops,
+            faults.wrong_bytes,
+            faults.forged_signatures,
+            faults.high_s,
+            faults.future_revs,
+            faults.stale_hosts,
+            faults.restores,
+            faults.blind_sources,
+            faults.lying_jetstreams,
+            faults.garbage,
+        ];
+        false_or_lost.iter().all(|rate| *rate == 0.0)
     }
 
     /// Whether hosts are read each by itself, at least for a while.

@@ -111,7 +111,8 @@ fn nothing_is_left_and_nothing_comes_back() {
         for table in [
             "record",
             "track",
-            "plyr_like",
+            "reaction",
+            "link",
             "comment",
             "list",
             "profile",
@@ -137,7 +138,7 @@ fn nothing_is_left_and_nothing_comes_back() {
         }
         assert!(person.get("/auth/me").await.status == 401, "still signed in");
         // The marker; and the friend's like with its count, which is the friend's. Announcements are swept each hour.
-        let friends_own = ["actor", "live_change", "plyr_like", "record", "repo", "subject_count"];
+        let friends_own = ["actor", "link", "link_count", "live_change", "reaction", "record", "repo", "subject_count"];
         let gone = async || {
             plyr.await_quiet().await;
             assert_eq!(tables_naming(&plyr, &leaver.did).await, friends_own);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::{Dialect, event};
+use crate::syntax::{AtUri, Did};
 
 /// How long a deletion waits for what may follow it in the same commit.
 pub(in crate::firehose) const DELETION_WAITS: Duration = Duration::from_millis(20);
@@ -28,6 +29,12 @@ impl Touched {
     pub fn read(dialect: Dialect, bytes: &[u8]) -> Option<Touched> {
         let (collection, rkey, rev, operation) = event::touched(dialect, bytes)?;
         Some(Touched { path: (collection, rkey), rev, is_deletion: operation == "delete" })
+    }
+
+    /// The record that an event of this account writes; none where it deletes one, or is of another kind.
+    pub fn uri(did: &Did, dialect: Dialect, bytes: &[u8]) -> Option<AtUri> {
+        let touched = Touched::read(dialect, bytes).filter(|touched| !touched.is_deletion)?;
+        format!("at://{did}/{}/{}", touched.path.0, touched.path.1).parse().ok()
     }
 
     /// Whether another event of the same account may be of the same commit.

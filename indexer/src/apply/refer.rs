@@ -1,0 +1,184 @@
+//! Which records of other people's collections a transaction keeps: those that name something of ours, and those that it
+//! holds already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipld_core::ipld::Ipld;
+use sqlx::PgConnection;
+
+use super::world::World;
+use crate::change::{Input, Op};
+use crate::link::{self, POST, concern};
+use crate::record::VALUE_MAX_BYTES;
+use crate::syntax::{AtUri, Did, Tid};
+use crate::{dag, job, sabotage};
+
+/// Likes and posts that may turn out to belong together: (like, post).
+pub(super) type Awaited = BTreeSet<(AtUri, AtUri)>;
+
+/// What a record of such a collection names.
+enum Names {
+    Ours,
+    Post(AtUri),
+    Nothing,
+}
+
+impl World<'_> {
+    /// Whether only some of a collection's records are kept.
+    pub(super) fn refers(&self, uri: &AtUri) -> bool {
+        self.door.registry.get(uri.collection()).is_some_and(|collection| collection.refers)
+    }
+
+    /// Whether what is said of this record is to be applied.
+    pub(super) fn keeps(&self, uri: &AtUri) -> bool {
+        !self.refers(uri) || self.concerned.contains(uri) || self.rows.contains_key(uri)
+    }
+
+    /// Looks which of the records told of name something of ours, as far as that decides whether they are kept.
+    pub(super) async fn refer(&mut self, db: &mut PgConnection, inputs: &[Input]) -> sqlx::Result<()> {
+        let mut of_posts: BTreeMap<AtUri, Vec<(AtUri, Tid)>> = BTreeMap::new();
+        let mut deleted = Vec::new();
+        for input in inputs {
+            let Some(rev) = input.rev() else {
+                if let Input::Awaited { like, post } = input {
+                    self.awaited.insert((like.clone(), post.clone()));
+                }
+                continue;
+            };
+            for (uri, value) in told(input) {
+                if !self.refers(uri) {
+                    continue;
+                }
+                match value.map(|value| self.names(uri, value)) {
+                    None => deleted.push(uri.to_string()),
+                    Some(Names::Ours) => drop(self.concerned.insert(uri.clone())),
+                    Some(Names::Post(post)) => {
+                        of_posts.entry(post).or_default().push((uri.clone(), rev.clone()));
+                    }
+                    Some(Names::Nothing) => {}
+                }
+            }
+        }
+        if !of_posts.is_empty() {
+            let posts: Vec<&str> = of_posts.keys().map(AtUri::as_str).collect();
+            let shared = sqlx::query_scalar!(
+                "select distinct post_uri from shared_post where post_uri = any($1)",
+                &posts as &[&str]
+            )
+            .fetch_all(&mut *db)
+            .await?;
+            for post in shared {
+                let likes = post.parse::<AtUri>().ok().and_then(|post| of_posts.remove(&post));
+                self.concerned.extend(likes.into_iter().flatten().map(|(uri, _)| uri));
+            }
+            for (post, likes) in of_posts {
+                let early = likes
+                    .into_iter()
+                    .filter(|(_, rev)| concern::is_early(post.rkey(), rev.timestamp_us()))
+                    .map(|(uri, _)| (uri, post.clone()));
+                self.awaited.extend(early);
+            }
+        }
+        if !deleted.is_empty() {
+            // Somebody may be asking for it just now: the answer shall find that it is gone.
+            let asked = sqlx::query_scalar!("select uri from awaited_link where uri = any($1)", &deleted)
+                .fetch_all(db)
+                .await?;
+            self.concerned.extend(asked.iter().filter_map(|uri| uri.parse().ok()));
+        }
+        Ok(())
+    }
+
+    fn names(&self, uri: &AtUri, value: &[u8]) -> Names {
+        let registry = &self.door.registry;
+        if value.len() > VALUE_MAX_BYTES {
+            return Names::Nothing;
+        }
+        if uri.collection() == POST {
+            // Nearly all posts are told by their bytes.
+            if !self.door.concerns.mentions_ours(value) {
+                return Names::Nothing;
+            }
+            let Ok(Ipld::Map(post)) = dag::decode(value) else { return Names::Nothing };
+            let facets = match post.get("facets") {
+                Some(Ipld::List(facets)) => facets.as_slice(),
+                _ => &[],
+            };
+            let links = link::of_post(registry, post.get("embed"), facets);
+            return if links.is_empty() { Names::Nothing } else { Names::Ours };
+        }
+        let Ok(Ipld::Map(record)) = dag::decode(value) else { return Names::Nothing };
+        let Some(Ipld::Map(subject)) = record.get("subject") else { return Names::Nothing };
+        let Some(Ipld::String(named)) = subject.get("uri") else { return Names::Nothing };
+        match named.parse::<AtUri>() {
+            Ok(named) if registry.is_ours(named.collection()) => Names::Ours,
+            Ok(named) if named.collection() == POST => Names::Post(named),
+            _ => Names::Nothing,
+        }
+    }
+
+    /// Whether an input shows something of ours in the repo of somebody: some of their records are kept.
+    pub(super) fn is_concerned(&self, input: &Input) -> bool {
+        told(input).any(|(uri, _)| self.concerned.contains(uri))
+    }
+
+    /// Notes likes of posts that may turn out to be shares. To be called when the turns at the posts are taken.
+    pub(super) async fn write_awaited(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
+        if self.awaited.is_empty() || sabotage::is_on("early-likes-forgotten") {
+            return Ok(());
+        }
+        let (likes, posts): (Vec<&str>, Vec<&str>) =
+            self.awaited.iter().map(|(like, post)| (like.as_str(), post.as_str())).unzip();
+        sqlx::query!(
+            "insert into awaited_link (uri, target)
+             select uri, target from unnest($1::text[], $2::text[]) as a (uri, target) order by target, uri
+             on conflict do nothing",
+            &likes as &[&str],
+            &posts as &[&str]
+        )
+        .execute(&mut *db)
+        .await?;
+        let shared = sqlx::query_scalar!(
+            "select distinct post_uri from shared_post where post_uri = any($1)",
+            &posts as &[&str]
+        )
+        .fetch_all(db)
+        .await?;
+        for post in shared {
+            self.effects.job(job::LOOK_BACK, post);
+        }
+        Ok(())
+    }
+
+    /// What of these people was missed is asked for, record by record: their repos are not followed.
+    pub(super) async fn write_doubts(&self, db: &mut PgConnection) -> sqlx::Result<()> {
+        if self.doubted.is_empty() {
+            return Ok(());
+        }
+        let dids: Vec<&str> = self.doubted.iter().map(Did::as_str).collect();
+        sqlx::query!(
+            "update record set proven = false, reported_by = 'doubt' where did = any($1) and proven and cid is not null",
+            &dids as &[&str]
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The records that an input tells of; those that are gone have no value.
+fn told(input: &Input) -> Box<dyn Iterator<Item = (&AtUri, Option<&[u8]>)> + '_> {
+    fn value(op: &Op) -> Option<&[u8]> {
+        if let Op::Put { value, .. } = op { Some(value) } else { None }
+    }
+    match input {
+        Input::Commit(commit) => Box::new(commit.ops.iter().map(|(uri, op)| (uri, value(op)))),
+        Input::Snapshot(snapshot) => {
+            Box::new(snapshot.records.iter().map(|(uri, _, value)| (uri, Some(value.as_ref()))))
+        }
+        Input::Proof(proof) => Box::new(std::iter::once((&proof.uri, value(&proof.op)))),
+        Input::Report(report) => Box::new(std::iter::once((&report.uri, value(&report.op)))),
+        Input::Local(local) => Box::new(std::iter::once((&local.uri, value(&local.op)))),
+        _ => Box::new(std::iter::empty()),
+    }
+}

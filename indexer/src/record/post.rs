@@ -1,0 +1,102 @@
+//! `app.bsky.feed.post` → `shared_post`, and what follows from it for those who like it.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use ipld_core::ipld::Ipld;
+use serde::Deserialize;
+use sqlx::PgConnection;
+
+use super::reaction::{self, By};
+use super::{Checked, datetime};
+use crate::apply::effects::{Count, Effects};
+use crate::copy::{self, Rows, Target};
+use crate::job;
+use crate::link::{self, Link};
+use crate::sabotage;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    created_at: String,
+    embed: Option<Ipld>,
+    #[serde(default)]
+    facets: Vec<Ipld>,
+}
+
+/// A post, as far as it names something of ours.
+#[derive(Debug)]
+pub struct Row {
+    pub(crate) uri: String,
+    did: String,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) sort_at: DateTime<Utc>,
+    pub(crate) links: Vec<Link>,
+}
+
+pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
+    let record: Record = checked.typed()?;
+    let created_at = datetime("createdAt", &record.created_at)?;
+    Ok(Row {
+        uri: checked.uri.to_string(),
+        did: checked.uri.did().into(),
+        created_at,
+        sort_at: checked.sort_at(created_at),
+        links: link::of_post(checked.registry, record.embed.as_ref(), &record.facets),
+    })
+}
+
+/// The columns of `shared_post` that a record gives.
+pub const SHARED_POSTS: Target = copy::into!(shared_post: post_uri, subject_uri, did, created_at);
+
+pub(super) async fn project(
+    db: &mut PgConnection,
+    gone: &[String],
+    rows: &[Row],
+    effects: &mut Effects,
+) -> sqlx::Result<()> {
+    let mut known = BTreeSet::new();
+    if !gone.is_empty() {
+        let gone = sqlx::query!(
+            "delete from shared_post where post_uri = any($1) returning post_uri, subject_uri, did",
+            gone
+        )
+        .fetch_all(&mut *db)
+        .await?;
+        for row in gone {
+            effects.count(&row.did, &row.subject_uri, Count::Shares, -1);
+            effects.touch(&row.subject_uri, false);
+            known.insert(row.post_uri);
+        }
+    }
+    let mut shares = Rows::into(SHARED_POSTS);
+    for row in rows {
+        let subjects: BTreeSet<&str> = row.links.iter().map(|link| link.target.as_str()).collect();
+        for subject in subjects {
+            effects.count(&row.did, subject, Count::Shares, 1);
+            effects.touch(subject, false);
+            shares.row().field(&row.uri).field(subject).field(&row.did).field(row.created_at);
+        }
+        if !row.links.is_empty() && known.insert(row.uri.clone()) {
+            // Who liked it before we knew of it.
+            effects.job(job::LOOK_BACK, row.uri.clone());
+        }
+    }
+    shares.write(db).await?;
+    reflect(db, &known.into_iter().collect::<Vec<_>>(), effects).await
+}
+
+/// Makes what follows from likes and reposts of these posts what it should be: while the post is there and its author is to
+/// be seen, whoever likes it likes what it shares.
+pub(crate) async fn reflect(
+    db: &mut PgConnection,
+    posts: &[String],
+    effects: &mut Effects,
+) -> sqlx::Result<()> {
+    if posts.is_empty() || sabotage::is_on("gone-share-keeps-likes") {
+        return Ok(());
+    }
+    let lost = reaction::remove_via(db, posts).await?;
+    let won = reaction::shared(db, By::Posts(posts)).await?;
+    reaction::settle(db, reaction::Doers::Anybodys, lost, won, effects).await
+}
