@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use indexer::syntax::{AtUri, Did};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 
@@ -38,8 +39,22 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub likes: i64,
+    pub sources: LikeSources,
+    pub shares: i64,
+    pub reposts: i64,
     pub comments: i64,
     pub plays: i64,
+}
+
+/// `fm.plyr.feed.defs#likeSources`.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct LikeSources {
+    /// People who like it by `fm.plyr.like`.
+    pub plyr: i64,
+    /// People who like it by `app.bsky.feed.like` of the thing itself.
+    pub bluesky: i64,
+    /// People who like a post that shares it.
+    pub shares: i64,
 }
 
 /// Versions without values.
@@ -137,17 +152,30 @@ pub(crate) async fn people(
 /// Counts; a thing that nobody has touched has none and is absent.
 pub(crate) async fn counts(db: &mut PgConnection, uris: &[String]) -> Result<HashMap<String, Counts>, Error> {
     let rows = sqlx::query!(
-        "select uri, like_count, comment_count, play_count from subject_count where uri = any($1)",
+        "select uri, like_count, plyr_like_count, bluesky_like_count, share_like_count, share_count, repost_count,
+                comment_count, play_count
+           from subject_count where uri = any($1)",
         uris
     )
     .fetch_all(db)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            (row.uri, Counts { likes: row.like_count, comments: row.comment_count, plays: row.play_count })
-        })
-        .collect())
+    let counts = rows.into_iter().map(|row| {
+        let sources = LikeSources {
+            plyr: row.plyr_like_count,
+            bluesky: row.bluesky_like_count,
+            shares: row.share_like_count,
+        };
+        let counts = Counts {
+            likes: row.like_count,
+            sources,
+            shares: row.share_count,
+            reposts: row.repost_count,
+            comments: row.comment_count,
+            plays: row.play_count,
+        };
+        (row.uri, counts)
+    });
+    Ok(counts.collect())
 }
 
 /// Somebody's own likes of some things, by what they like; the oldest where there are several.

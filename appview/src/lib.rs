@@ -19,6 +19,7 @@ mod health;
 mod hydrate;
 mod like;
 pub mod limit;
+mod link;
 mod live;
 mod media;
 pub mod mirror;
@@ -94,5 +95,10 @@ impl App {
             sessions,
             stop: CancellationToken::new(),
         }
+    }
+
+    /// What is ours, and where its pages are.
+    fn registry(&self) -> &indexer::record::Registry {
+        &self.sessions.indexer().door.registry
     }
 }

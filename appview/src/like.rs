@@ -26,6 +26,11 @@ pub struct LikeView {
     pub rev: String,
     /// Who likes.
     pub author: ProfileViewBasic,
+    /// What kind of like it is: `plyr`, `bluesky` or `share`.
+    pub source: String,
+    /// The post that shares the track, where that is what was liked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<AtUri>,
     /// When, as the record says.
     pub created_at: DateTime<Utc>,
     /// When this version was indexed.
@@ -65,6 +70,8 @@ impl Position {
 struct Row {
     uri: AtUri,
     did: Did,
+    source: String,
+    via: Option<AtUri>,
     created_at: DateTime<Utc>,
     sort_at: DateTime<Utc>,
 }
@@ -102,7 +109,7 @@ async fn skeleton(
     // not know how many likes this track has, and from "not exists" makes a join of all of them with all of
     // them. Nor may a page cost more the more often somebody likes: it ends where the window of 500 does.
     let rows = sqlx::query!(
-        r#"select uri, did, created_at, sort_at
+        r#"select uri, did, source, via, created_at, sort_at
              from (select *
                      from reaction
                     where subject_uri = $1 and verb = 'like'
@@ -129,6 +136,8 @@ async fn skeleton(
             Ok(Row {
                 uri: stored(&row.uri)?,
                 did: stored(&row.did)?,
+                source: row.source,
+                via: row.via.as_deref().map(stored).transpose()?,
                 created_at: row.created_at,
                 sort_at: row.sort_at,
             })
@@ -171,6 +180,8 @@ async fn views(app: &App, db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<L
             Some(LikeView {
                 author: people.get(&row.did)?.clone(),
                 uri: row.uri,
+                source: row.source,
+                via: row.via,
                 cid: version.cid,
                 rev: version.rev,
                 created_at: row.created_at,

@@ -11,8 +11,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, audio, auth, comment, headers, health, like, live, media, observe, own, sync, track,
-    upload, web, xrpc,
+    App, Options, actor, audio, auth, comment, headers, health, like, link, live, media, observe, own, sync,
+    track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -23,6 +23,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(xrpc())
         .merge(api(&app.options))
+        .merge(links())
         .merge(client())
         .merge(bytes())
         .merge(uploads(&app.options))
@@ -38,6 +39,9 @@ pub fn router(app: App) -> Router {
 fn xrpc() -> Router<App> {
     Router::new()
         .route("/xrpc/_health", get(health::version))
+        .route("/xrpc/blue.microcosm.links.getBacklinkDids", get(link::get_backlink_dids))
+        .route("/xrpc/blue.microcosm.links.getBacklinks", get(link::get_backlinks))
+        .route("/xrpc/blue.microcosm.links.getBacklinksCount", get(link::get_backlinks_count))
         .route("/xrpc/fm.plyr.actor.getProfile", get(actor::get_profile))
         .route("/xrpc/fm.plyr.feed.getComments", get(comment::get_comments))
         .route("/xrpc/fm.plyr.feed.getLatest", get(track::get_latest))
@@ -82,6 +86,21 @@ fn api(options: &Options) -> Router<App> {
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(CompressionLayer::new())
         .layer(headers::app_cors(options))
+}
+
+/// For clients of the older backlink service.
+fn links() -> Router<App> {
+    Router::new()
+        .route("/links", get(link::older::links))
+        .route("/links/distinct-dids", get(link::older::distinct_dids))
+        .route("/links/count", get(link::older::count))
+        .route("/links/count/distinct-dids", get(link::older::count_distinct_dids))
+        .route("/links/all", get(link::older::all))
+        .route("/links/all/count", get(link::older::all_count))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(observe::request))
+        .layer(CompressionLayer::new())
+        .layer(headers::open_cors())
 }
 
 /// For authorization servers.

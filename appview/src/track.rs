@@ -14,7 +14,7 @@ use url::Url;
 use crate::actor::ProfileViewBasic;
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
-use crate::hydrate::{self, Counts, PAGE_MAX_BYTES, Record};
+use crate::hydrate::{self, Counts, LikeSources, PAGE_MAX_BYTES, Record};
 use crate::media::Kind;
 use crate::session::Viewer;
 use crate::{App, Options, public_id};
@@ -52,6 +52,12 @@ pub struct TrackView {
     pub tags: Vec<String>,
     /// People who like it.
     pub like_count: i64,
+    /// In which way they do.
+    pub like_sources: LikeSources,
+    /// Posts that share it.
+    pub share_count: i64,
+    /// People who reposted it, or a post that shares it.
+    pub repost_count: i64,
     /// Comments on it.
     pub comment_count: i64,
     /// Distinct plays of it.
@@ -265,6 +271,9 @@ fn view(
         features: row.features.iter().filter_map(|did| people.get(did)).cloned().collect(),
         tags: row.tags,
         like_count: counts.likes,
+        like_sources: counts.sources,
+        share_count: counts.shares,
+        repost_count: counts.reposts,
         comment_count: counts.comments,
         play_count: counts.plays,
         sort_at: row.sort_at,

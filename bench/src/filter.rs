@@ -30,14 +30,17 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let pool = sqlx::PgPool::connect_lazy("postgres://127.0.0.1/none")?;
     let door = Door::unopened(pool, registry);
     // None of which is in the stream: to be sure of that takes a look.
-    let known = (0..KNOWN).map(|number| format!("at://did:plc:{number:024x}/app.bsky.feed.post/3lr3xwyj5y22c"));
+    let known =
+        (0..KNOWN).map(|number| format!("at://did:plc:{number:024x}/app.bsky.feed.post/3lr3xwyj5y22c"));
     door.concerns.add_posts(known);
     for (dialect, name) in [(Dialect::V2, "newer"), (Dialect::V1, "older")] {
         let events = events(dialect);
         let bytes = events.iter().map(Bytes::len).sum::<usize>() as f64 / EVENTS as f64;
         let ours = EVENTS / 100;
         let sifted = per_second(&events, |event| match message(dialect, event) {
-            Ok(Message::Event(head)) if concern(&door, &head, event) == Concern::Ours => inputs(dialect, event).len(),
+            Ok(Message::Event(head)) if concern(&door, &head, event) == Concern::Ours => {
+                inputs(dialect, event).len()
+            }
             _ => 0,
         });
         anyhow::ensure!(sifted.found == ours, "{} of {ours} found", sifted.found);

@@ -10,10 +10,10 @@ pub mod account;
 pub mod batch;
 pub mod effects;
 mod load;
-mod refer;
 #[cfg(test)]
 mod model;
 pub mod rebuild;
+mod refer;
 pub mod reread;
 mod settle;
 pub mod table;

@@ -10,7 +10,6 @@ use crate::apply::{self, batch::apply_all};
 use crate::backfill::Failure;
 use crate::change::{Input, RepoSnapshot};
 use crate::pds::{self, PdsError};
-use crate::record::BSKY_PROFILE;
 use crate::syntax::Did;
 
 /// How often a repo that differs is looked at again before that is drift: what is on its way arrives in seconds.
@@ -68,13 +67,16 @@ impl Difference {
 
 /// The repos to look at: so many at random, or all. Only people whom their PDS shows.
 pub async fn choose(indexer: &Indexer, sample: Option<u32>) -> sqlx::Result<Vec<Did>> {
+    let registry = &indexer.door.registry;
+    let tracks = |nsid: &&str| registry.get(nsid).is_some_and(|collection| collection.tracks);
+    let tracking: Vec<&str> = registry.nsids().filter(tracks).collect();
     let dids = sqlx::query_scalar!(
         "select r.did from repo r join actor a on a.did = r.did
          where a.active and a.followed_at is not null and (r.state <> 'unknown'
-           or exists (select from record where record.did = r.did and collection <> $2))
+           or exists (select from record where record.did = r.did and collection = any($2)))
          order by random() limit $1",
         sample.map(i64::from),
-        BSKY_PROFILE
+        &tracking as &[&str]
     )
     .fetch_all(&indexer.door.pool)
     .await?;

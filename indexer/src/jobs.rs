@@ -10,8 +10,8 @@ use chrono::Utc;
 use rand::Rng;
 
 use crate::Indexer;
-use crate::apply::account::{self, HandleNow, Pending};
 use crate::apply::FINISH_PATIENCE;
+use crate::apply::account::{self, HandleNow, Pending};
 use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;

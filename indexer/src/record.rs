@@ -257,7 +257,8 @@ impl Registry {
 
     /// Whether records of this collection are ours, and not teal's or Bluesky's.
     pub fn is_ours(&self, nsid: &str) -> bool {
-        let within = |nsid: &str| nsid.strip_prefix(&self.namespace).is_some_and(|rest| rest.starts_with('.'));
+        let within =
+            |nsid: &str| nsid.strip_prefix(&self.namespace).is_some_and(|rest| rest.starts_with('.'));
         self.get(nsid).is_some_and(|collection| within(&collection.nsid))
     }
 

@@ -71,6 +71,8 @@ struct Person {
 struct Linking {
     uri: String,
     need: Need,
+    /// Of a collection of Bluesky's.
+    is_others: bool,
     /// Of tables that depend on nobody else.
     rows: Vec<(&'static str, String, Value)>,
     links: Vec<(&'static str, String)>,
@@ -168,8 +170,8 @@ impl Expected {
         };
         for (did, person) in &self.people {
             let is_judged = person.standing == Standing::Active && self.judges(did, known);
-            let must =
-                person.must || is_judged && person.linking.iter().any(|linking| self.needs(linking, known));
+            let mut others = person.linking.iter().filter(|linking| linking.is_others);
+            let must = person.must || is_judged && others.any(|linking| self.needs(linking, known));
             if !must && !known.actors.contains(did) {
                 continue;
             }
@@ -282,10 +284,10 @@ impl Person {
         };
         let created_at = projected.created_at;
         if refers {
-            self.linking.push(Linking { uri, need, rows, links, created_at });
+            self.linking.push(Linking { uri, need, is_others: true, rows, links, created_at });
         } else {
             self.rows.extend(rows);
-            self.linking.push(Linking { uri, need, rows: Vec::new(), links, created_at });
+            self.linking.push(Linking { uri, need, is_others: false, rows: Vec::new(), links, created_at });
         }
         Some(projected).filter(|projected| !projected.broken)
     }

@@ -12,6 +12,7 @@ mod gate;
 mod hand;
 mod independent;
 mod liar;
+mod links;
 mod media;
 mod oddities;
 mod operation;

@@ -383,8 +383,8 @@ async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
         from,
         to
     )
-        .execute(&mut *db)
-        .await?;
+    .execute(&mut *db)
+    .await?;
     sqlx::query!(
         "delete from public_id where kind = any(array['track', 'comment']) and uri >= $1 and uri < $2",
         from,
@@ -436,15 +436,13 @@ pub(super) async fn projected(db: &mut PgConnection, kind: Kind, did: &Did) -> s
             .fetch_all(db)
             .await
         }
-        Kind::Like => {
-            sqlx::query_scalar!(
-                r"select distinct uri from link where uri > $1 and uri < $2 and collection ~ '\.(like|repost)$'",
-                from,
-                upto
-            )
-            .fetch_all(db)
-            .await
-        }
+        Kind::Like => sqlx::query_scalar!(
+            r"select distinct uri from link where uri > $1 and uri < $2 and collection ~ '\.(like|repost)$'",
+            from,
+            upto
+        )
+        .fetch_all(db)
+        .await,
         Kind::Comment => {
             sqlx::query_scalar!("select uri from comment where uri > $1 and uri < $2", from, upto)
                 .fetch_all(db)

@@ -162,10 +162,7 @@ impl Effects {
     }
 }
 
-async fn move_counts(
-    db: &mut PgConnection,
-    counts: &BTreeMap<String, [i64; COUNTS]>,
-) -> sqlx::Result<()> {
+async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; COUNTS]>) -> sqlx::Result<()> {
     let moved: Vec<(&String, &[i64; COUNTS])> =
         counts.iter().filter(|(_, deltas)| **deltas != [0; COUNTS]).collect();
     if moved.is_empty() {

@@ -37,7 +37,11 @@ impl<'a> World<'a> {
         world.refer(db, inputs).await?;
         let (mut followed, mut others) = (BTreeSet::new(), BTreeSet::new());
         for (did, follows) in inputs.iter().filter_map(|input| world.met_by(input)) {
-            if follows { followed.insert(did) } else { others.insert(did) };
+            if follows {
+                followed.insert(did)
+            } else {
+                others.insert(did)
+            };
         }
         let others: Vec<String> = others.difference(&followed).cloned().collect();
         let followed: Vec<String> = followed.into_iter().collect();
@@ -121,10 +125,8 @@ impl<'a> World<'a> {
         )
             .fetch_all(db)
             .await?;
-        let mut people: HashMap<String, (String, Option<String>, bool)> = people
-            .into_iter()
-            .map(|row| (row.did, (row.status, row.pending_status, row.followed)))
-            .collect();
+        let mut people: HashMap<String, (String, Option<String>, bool)> =
+            people.into_iter().map(|row| (row.did, (row.status, row.pending_status, row.followed))).collect();
         for row in rows {
             let tid = |text: Option<String>| text.and_then(|text| text.parse::<Tid>().ok());
             let resync = tid(row.resync_rev).zip(row.resync_upto.and_then(|upto| upto.parse().ok()));

@@ -176,7 +176,12 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8]) -> anyhow::Resul
             }
         },
         _ => {
-            if head.collection.as_deref().and_then(|nsid| door.registry.get(nsid)).is_some_and(|known| known.refers) {
+            if head
+                .collection
+                .as_deref()
+                .and_then(|nsid| door.registry.get(nsid))
+                .is_some_and(|known| known.refers)
+            {
                 expect(door, &did, touched().into_iter());
             }
             Told::Json { dialect: place.dialect, what: head.what, is_first }

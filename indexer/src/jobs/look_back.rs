@@ -98,19 +98,17 @@ async fn look(indexer: &Indexer, uri: &AtUri) -> Result<bool, PdsError> {
 }
 
 async fn is_held(indexer: &Indexer, uri: &AtUri) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select exists (select from record where uri = $1) as "held!""#,
-        uri.as_str()
-    )
-    .fetch_one(&indexer.door.pool)
-    .await
+    sqlx::query_scalar!(r#"select exists (select from record where uri = $1) as "held!""#, uri.as_str())
+        .fetch_one(&indexer.door.pool)
+        .await
 }
 
 /// `blue.microcosm.links.getBacklinks`
 #[derive(Deserialize)]
 struct Page {
     cursor: Option<String>,
-    linking_records: Vec<LinkingRecord>,
+    #[serde(alias = "linking_records")]
+    records: Vec<LinkingRecord>,
 }
 
 #[derive(Deserialize)]
@@ -132,11 +130,11 @@ async fn note_told(
     for _ in 0..PAGES_MAX {
         let mut query = vec![("subject", post.as_str()), ("source", source.as_str()), ("limit", PAGE)];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let url =
-            xrpc(service, "blue.microcosm.links.getBacklinks", &query).ok_or(PdsError::Document("service"))?;
+        let url = xrpc(service, "blue.microcosm.links.getBacklinks", &query)
+            .ok_or(PdsError::Document("service"))?;
         let page: Page = indexer.net.get_json(&url, PAGE_BYTES_MAX).await?;
         let uris: Vec<String> = page
-            .linking_records
+            .records
             .iter()
             .filter(|record| record.collection.as_str() == collection)
             .map(|record| AtUri::new(&record.did, &record.collection, &record.rkey).into())

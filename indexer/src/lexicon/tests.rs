@@ -72,6 +72,17 @@ fn samples() -> Vec<(&'static str, &'static str, Value)> {
         ("fm.teal.alpha.feed.play", RKEY, alpha.clone()),
         ("fm.teal.alpha.actor.status", "self", json!({"time": "1763600000", "expiry": at, "item": alpha})),
         (
+            "app.bsky.feed.like",
+            RKEY,
+            json!({"subject": subject, "createdAt": at, "via": {"a field": "not read"}}),
+        ),
+        ("app.bsky.feed.repost", RKEY, json!({"subject": subject, "createdAt": at})),
+        (
+            "app.bsky.feed.post",
+            RKEY,
+            json!({"text": "", "createdAt": at, "embed": {"$type": "something new"}, "facets": [{"features": []}], "langs": ["en"]}),
+        ),
+        (
             "app.bsky.actor.profile",
             "self",
             json!({

@@ -6,8 +6,8 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use foldhash::fast::FixedState;
 use foldhash::HashSet;
+use foldhash::fast::FixedState;
 use memchr::memmem::{self, Finder};
 use std::hash::BuildHasher;
 
@@ -197,7 +197,9 @@ mod tests {
     }
 
     fn cbor(uri: &str) -> Vec<u8> {
-        let value = Ipld::Map([("uri".to_owned(), Ipld::String(uri.to_owned())), ("createdAt".into(), Ipld::Null)].into());
+        let value = Ipld::Map(
+            [("uri".to_owned(), Ipld::String(uri.to_owned())), ("createdAt".into(), Ipld::Null)].into(),
+        );
         let mut bytes = b"frame ".to_vec();
         bytes.extend(crate::dag::encode(&value).expect("encodes").1);
         bytes
@@ -239,7 +241,9 @@ mod tests {
     #[test]
     fn nothing_that_comes_can_break_it() {
         let concerns = concerns();
-        for bytes in [&b"at://"[..], b"\x78at://", b"\x79\xff\xffat://", b"\x7fat://", b"at://\xff\xfe", b"\\u00"] {
+        for bytes in
+            [&b"at://"[..], b"\x78at://", b"\x79\xff\xffat://", b"\x7fat://", b"at://\xff\xfe", b"\\u00"]
+        {
             concerns.look(bytes, true, || 0);
             concerns.look(bytes, false, || 0);
         }

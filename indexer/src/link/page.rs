@@ -54,7 +54,8 @@ impl PageHosts {
     pub fn page(&self, text: &str) -> Option<Page> {
         // As it is written: who looks for mentions looks for this text.
         let mentions = |host: &str| {
-            text.match_indices(host).any(|(at, _)| at.checked_sub(1).is_some_and(|at| text.as_bytes()[at] == b'/'))
+            text.match_indices(host)
+                .any(|(at, _)| at.checked_sub(1).is_some_and(|at| text.as_bytes()[at] == b'/'))
         };
         if !self.hosts.iter().any(|(host, _)| mentions(host)) {
             return None;
@@ -84,7 +85,8 @@ mod tests {
 
     #[test]
     fn a_page_stands_for_what_it_shows() {
-        let urls: Vec<Url> = ["https://plyr.example", "http://127.0.0.1:8080"].map(|url| url.parse().expect("a URL")).into();
+        let urls: Vec<Url> =
+            ["https://plyr.example", "http://127.0.0.1:8080"].map(|url| url.parse().expect("a URL")).into();
         let hosts = PageHosts::new(&urls);
         let track = |did: &str| Some(Page::Track { did: did.into(), rkey: "3jz".into() });
         for (text, page) in [

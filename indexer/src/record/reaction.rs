@@ -99,7 +99,8 @@ type Whose = (Verb, String, String);
 type Held = BTreeMap<Whose, BTreeSet<Source>>;
 
 /// The columns of `reaction`.
-pub const REACTIONS: Target = copy::into!(reaction: uri, subject_uri, did, verb, source, via, created_at, sort_at);
+pub const REACTIONS: Target =
+    copy::into!(reaction: uri, subject_uri, did, verb, source, via, created_at, sort_at);
 
 /// Takes away the reactions of these records.
 pub(super) async fn remove(db: &mut PgConnection, uris: &[String]) -> sqlx::Result<Held> {
@@ -293,8 +294,9 @@ async fn held(db: &mut PgConnection, concerned: &BTreeSet<&Whose>) -> sqlx::Resu
 async fn hidden(db: &mut PgConnection, concerned: &BTreeSet<&Whose>) -> sqlx::Result<HashSet<String>> {
     let dids: BTreeSet<&str> = concerned.iter().map(|(.., did)| did.as_str()).collect();
     let dids: Vec<&str> = dids.into_iter().collect();
-    let rows = sqlx::query_scalar!("select did from actor where did = any($1) and not active", &dids as &[&str])
-        .fetch_all(db)
-        .await?;
+    let rows =
+        sqlx::query_scalar!("select did from actor where did = any($1) and not active", &dids as &[&str])
+            .fetch_all(db)
+            .await?;
     Ok(rows.into_iter().collect())
 }

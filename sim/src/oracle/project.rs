@@ -191,12 +191,14 @@ impl Reader {
 
     /// A track's own URI, or its page here.
     fn track_named_by(&self, origin: &str) -> Option<String> {
-        self.named_by(origin).filter(|uri| uri.split('/').nth(3) == Some(&format!("{}.track", self.namespace)))
+        self.named_by(origin)
+            .filter(|uri| uri.split('/').nth(3) == Some(&format!("{}.track", self.namespace)))
     }
 
     /// A record of ours by its own URI, or by its page here.
     fn named_by(&self, text: &str) -> Option<String> {
-        let (did, collection, rkey) = match (text.strip_prefix("at://"), text.strip_prefix(&self.public_url)) {
+        let (did, collection, rkey) = match (text.strip_prefix("at://"), text.strip_prefix(&self.public_url))
+        {
             (Some(rest), _) => {
                 let [did, collection, rkey] = rest.split('/').collect::<Vec<_>>()[..] else { return None };
                 (did.to_owned(), collection.to_owned(), rkey.to_owned())
@@ -207,9 +209,11 @@ impl Reader {
                     ["track", did, rkey] => {
                         (percent_decoded(did)?, format!("{}.track", self.namespace), rkey.to_owned())
                     }
-                    ["u", did] => {
-                        (percent_decoded(did)?, format!("{}.actor.profile", self.namespace), "self".to_owned())
-                    }
+                    ["u", did] => (
+                        percent_decoded(did)?,
+                        format!("{}.actor.profile", self.namespace),
+                        "self".to_owned(),
+                    ),
                     _ => return None,
                 }
             }

@@ -40,7 +40,9 @@ pub(super) fn post(making: &mut Making<'_>) -> Value {
     };
     let external = |uri: String| {
         let texts = [("title", Value::text("a track")), ("description", Value::text(""))];
-        Value::map([("uri", Value::text(uri))]).with(texts[0].0, texts[0].1.clone()).with(texts[1].0, texts[1].1.clone())
+        Value::map([("uri", Value::text(uri))])
+            .with(texts[0].0, texts[0].1.clone())
+            .with(texts[1].0, texts[1].1.clone())
     };
     match making.dice.weighed(&[4.0, 3.0, 2.0, 1.0, 2.0, 1.0, 1.0]) {
         0 => post,

@@ -166,8 +166,7 @@ fn origin_of(making: &mut Making<'_>) -> String {
 
 /// The page of a track.
 pub(super) fn page_of(making: &Making<'_>, track: &str) -> String {
-    let (did, rkey) =
-        track["at://".len()..].split_once(&format!("/{TRACK}/")).unwrap_or(("did:plc:x", "x"));
+    let (did, rkey) = track["at://".len()..].split_once(&format!("/{TRACK}/")).unwrap_or(("did:plc:x", "x"));
     format!("{}/track/{}/{rkey}", making.public_url, did.replace('%', "%25"))
 }
 

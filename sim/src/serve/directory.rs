@@ -47,7 +47,7 @@ async fn backlinks(
             .collect();
         let next = Some(from + page.len()).filter(|next| *next < linking.len());
         json_of(json!({
-            "total": linking.len(), "linking_records": records, "cursor": next.map(|next| next.to_string()),
+            "total": linking.len(), "records": records, "cursor": next.map(|next| next.to_string()),
         }))
     };
     shared.mishaps.answer("directory", &uri, &stop, answer).await

@@ -109,16 +109,7 @@ fn nothing_is_left_and_nothing_comes_back() {
         plyr.await_quiet().await;
         let before = tables_naming(&plyr, &leaver.did).await;
         for table in [
-            "record",
-            "track",
-            "reaction",
-            "link",
-            "comment",
-            "list",
-            "profile",
-            "play",
-            "session",
-            "intent",
+            "record", "track", "reaction", "link", "comment", "list", "profile", "play", "session", "intent",
             "problem",
         ] {
             assert!(before.iter().any(|name| name == table), "{table}: {before:?}");
@@ -138,7 +129,8 @@ fn nothing_is_left_and_nothing_comes_back() {
         }
         assert!(person.get("/auth/me").await.status == 401, "still signed in");
         // The marker; and the friend's like with its count, which is the friend's. Announcements are swept each hour.
-        let friends_own = ["actor", "link", "link_count", "live_change", "reaction", "record", "repo", "subject_count"];
+        let friends_own =
+            ["actor", "link", "link_count", "live_change", "reaction", "record", "repo", "subject_count"];
         let gone = async || {
             plyr.await_quiet().await;
             assert_eq!(tables_naming(&plyr, &leaver.did).await, friends_own);

@@ -7,6 +7,9 @@ fn the_embedded_files_are_read_and_all_there() {
     assert_eq!(
         methods,
         [
+            "blue.microcosm.links.getBacklinkDids",
+            "blue.microcosm.links.getBacklinks",
+            "blue.microcosm.links.getBacklinksCount",
             "fm.plyr.actor.getProfile",
             "fm.plyr.feed.getComments",
             "fm.plyr.feed.getLatest",

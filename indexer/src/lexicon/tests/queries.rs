@@ -74,7 +74,7 @@ fn track_view() -> Value {
     json!({
         "uri": TRACK_URI, "cid": RECORD_CID, "rev": RKEY, "author": profile(), "record": sample("fm.plyr.track").1,
         "audio": "http://127.0.0.1:3000/audio/0123456789abcdef", "features": [profile()], "tags": [], "likeCount": 0,
-        "commentCount": 0, "playCount": 3, "sortAt": at, "indexedAt": at,
+        "likeSources": {"plyr": 0, "bluesky": 0, "shares": 0}, "shareCount": 0, "repostCount": 0, "commentCount": 0, "playCount": 3, "sortAt": at, "indexedAt": at,
     })
 }
 
@@ -84,7 +84,9 @@ fn answers_are_checked_down_to_the_last_view() {
     let like = json!({
         "uri": TRACK_URI, "cid": RECORD_CID, "rev": RKEY, "author": profile(), "createdAt": at, "indexedAt": at,
     });
-    let mut comment = like.clone();
+    let (mut comment, mut like) = (like.clone(), like);
+    like["source"] = json!("share");
+    like["via"] = json!(TRACK_URI);
     comment["text"] = json!("!");
     comment["timestampMs"] = json!(1);
     let mut person = profile();

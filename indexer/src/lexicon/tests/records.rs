@@ -30,6 +30,9 @@ fn each_required_field_is_missed() {
         ("fm.teal.alpha.feed.play", &["trackName"]),
         ("fm.teal.alpha.actor.status", &["time", "item"]),
         ("app.bsky.actor.profile", &[]),
+        ("app.bsky.feed.like", &["subject", "createdAt"]),
+        ("app.bsky.feed.repost", &["subject", "createdAt"]),
+        ("app.bsky.feed.post", &["text", "createdAt"]),
     ];
     for (nsid, required) in required {
         let (rkey, record) = sample(nsid);
