@@ -17,13 +17,15 @@ create table link (
   path       text collate "C" not null, -- where in the record: subject.uri, embed.external.uri
   target     text collate "C" not null, -- an at-uri, its authority a DID
   created_at timestamptz not null,      -- the record's claim
-  sort_at    timestamptz not null,      -- least(created_at, first seen)
-  primary key (uri, path, target)       -- what a record named is found by it when it is replaced or goes
+  sort_at    timestamptz not null       -- least(created_at, first seen)
 );
+-- What a record named, when it is replaced or goes. That no row is there twice is the door's work, which takes away all of a
+-- record's before it adds any: a key of three long texts would only cost every like.
+create index link_uri_idx on link (uri);
 -- getBacklinks walks what names one target, newest first: keys are TIDs.
 create index link_target_idx on link (target, collection, path, rkey desc, did desc);
 -- "Does this person name it by another record?" is asked for every link that comes or goes.
-create index link_person_idx on link (target, did, collection, path);
+create index link_person_idx on link (target, did);
 
 -- How many records, and how many people; only active people count.
 create table link_count (
@@ -61,13 +63,14 @@ create table reaction (
   via         text collate "C",     -- the post, where the source is a share
   created_at  timestamptz not null,
   sort_at     timestamptz not null,
-  primary key (uri, subject_uri),
   constraint reaction_verb_known check (verb in ('like', 'repost')),
   constraint reaction_source_known check (source in ('plyr', 'bluesky', 'share')),
   constraint reaction_via_post check ((source = 'share') = (via is not null))
 );
--- "Does this person like it by another record?", and the oldest stands for them in getLikes.
-create index reaction_person_idx on reaction (subject_uri, verb, did, sort_at, uri);
+-- As with links.
+create index reaction_uri_idx on reaction (uri);
+-- "Does this person like it by another record?", and the oldest stands for them in getLikes: they have few each.
+create index reaction_person_idx on reaction (subject_uri, did);
 -- getLikes walks one subject's likes, newest first.
 create index reaction_subject_idx on reaction (subject_uri, verb, sort_at desc, uri desc);
 -- When a share goes, so does what came by it.
@@ -103,7 +106,7 @@ alter table subject_count
 update subject_count set plyr_like_count = like_count;
 
 -- Likes and reposts of posts that may turn out to be shares: the post of one host may come after its likes of another.
--- Only names: whether it is so is asked of the PDS, once the post is known. Kept for an hour, newest two million.
+-- Only names: whether it is so is asked of the PDS, once the post is known. Swept after an hour.
 create table awaited_link (
   uri     text collate "C" not null, -- the like or repost
   target  text collate "C" not null, -- the post

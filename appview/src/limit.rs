@@ -113,7 +113,11 @@ pub(crate) struct Limits {
     pub(crate) auth: Limit,
     pub(crate) write: Limit,
     pub(crate) upload: Limit,
+    pub(crate) now_playing: Limit,
 }
+
+/// A player tells what it plays every ten seconds at least, and at each touch.
+const NOW_PLAYING_PER_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap();
 
 impl Limits {
     pub(crate) fn new(rates: Rates) -> Self {
@@ -121,6 +125,7 @@ impl Limits {
             auth: Limit::new(rates.auth),
             write: Limit::new(rates.write),
             upload: Limit::new(rates.upload),
+            now_playing: Limit::new(Rate::per_minute(NOW_PLAYING_PER_MINUTE)),
         }
     }
 }

@@ -11,8 +11,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, audio, auth, comment, headers, health, like, link, live, media, observe, own, sync,
-    track, upload, web, xrpc,
+    App, Options, actor, audio, auth, comment, headers, health, like, link, live, media, now_playing,
+    observe, own, sync, teal, track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -42,6 +42,7 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/blue.microcosm.links.getBacklinkDids", get(link::get_backlink_dids))
         .route("/xrpc/blue.microcosm.links.getBacklinks", get(link::get_backlinks))
         .route("/xrpc/blue.microcosm.links.getBacklinksCount", get(link::get_backlinks_count))
+        .route("/xrpc/fm.plyr.actor.getNowPlaying", get(now_playing::get_now_playing))
         .route("/xrpc/fm.plyr.actor.getProfile", get(actor::get_profile))
         .route("/xrpc/fm.plyr.feed.getComments", get(comment::get_comments))
         .route("/xrpc/fm.plyr.feed.getLatest", get(track::get_latest))
@@ -49,6 +50,10 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.plyr.feed.getTracks", get(track::get_tracks))
         .route("/xrpc/fm.plyr.sync.getRepoStatus", get(sync::get_repo_status))
         .route("/xrpc/fm.plyr.sync.getStatus", get(sync::get_status))
+        .route("/xrpc/fm.teal.actor.getStatus", get(teal::status::get_status))
+        .route("/xrpc/fm.teal.feed.getActorFeed", get(teal::feed::get_actor_feed))
+        .route("/xrpc/fm.teal.feed.getPlay", get(teal::feed::get_play))
+        .route("/xrpc/fm.teal.stats.getLatest", get(teal::feed::get_latest))
         .route("/xrpc/{*method}", any(xrpc::unknown_method))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))
@@ -77,6 +82,11 @@ fn api(options: &Options) -> Router<App> {
         .route("/auth/developer-token/start", post(auth::start_developer_token))
         .route("/auth/developer-tokens", get(auth::developer_tokens))
         .route("/auth/developer-tokens/{token_prefix}", delete(auth::revoke_developer_token))
+        .route("/now-playing", post(now_playing::http::tell).delete(now_playing::http::clear))
+        .route("/now-playing/", post(now_playing::http::tell).delete(now_playing::http::clear))
+        .route("/now-playing/{did}", get(now_playing::http::by_did))
+        .route("/now-playing/by-did/{did}", get(now_playing::http::by_did))
+        .route("/now-playing/by-handle/{handle}", get(now_playing::http::by_handle))
         .route("/tracks/{id}/like", post(like::http::like).delete(like::http::unlike))
         .route("/tracks/{id}/likes", get(like::http::likers))
         .route("/tracks/{id}/comments", get(comment::http::list).post(comment::http::create))
@@ -220,7 +230,7 @@ mod tests {
         methods.push("fm.plyr.feed.getNothing");
         for nsid in methods {
             // What no lexicon allows, so that nothing is read.
-            let path = format!("/xrpc/{nsid}?limit=0&actor=!&did=!&uri=!&uris=!");
+            let path = format!("/xrpc/{nsid}?limit=0&actor=!&did=!&uri=!&uris=!&authorDID=!");
             let (response, body) = ask("GET", &path, "*/*").await;
             let expected = match nsid {
                 "fm.plyr.feed.getNothing" => 501,

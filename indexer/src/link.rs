@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use ipld_core::ipld::Ipld;
+use sqlx::PgPool;
 
 use crate::record::Registry;
 
@@ -28,6 +29,11 @@ pub const POST: &str = "app.bsky.feed.post";
 pub const LIKE: &str = "app.bsky.feed.like";
 /// Reposts of Bluesky.
 pub const REPOST: &str = "app.bsky.feed.repost";
+
+/// Whether a record's URI is that of a post.
+pub(crate) fn is_post(uri: &str) -> bool {
+    uri.split('/').nth(3) == Some(POST)
+}
 
 /// Links of one record at most: a post has room for fewer.
 const LINKS_MAX: usize = 100;
@@ -83,4 +89,19 @@ fn at<'a>(value: &'a Ipld, path: &[&str]) -> Option<&'a Ipld> {
         Ipld::Map(entries) => entries.get(*name),
         _ => None,
     })
+}
+
+/// Forgets likes of posts that did not turn out to be shares: after an hour, and the oldest beyond two million. Those of people
+/// who are hidden are kept, as long as the post is a share: nobody can say what they are until their authors return. Returns how
+/// many went.
+pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
+    let swept = sqlx::query!(
+        "delete from awaited_link a
+         where seen_at < greatest(now() - interval '1 hour',
+                                  (select seen_at from awaited_link order by seen_at desc offset 2000000 limit 1))
+           and not exists (select from shared_post s where s.post_uri = a.target)"
+    )
+    .execute(pool)
+    .await?;
+    Ok(swept.rows_affected())
 }

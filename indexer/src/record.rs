@@ -394,13 +394,14 @@ pub(crate) async fn project(
                 .collect::<Vec<_>>()
         };
     }
-    if matches!(kind, Kind::Post | Kind::Like | Kind::Comment | Kind::List | Kind::Play) {
+    // Likes see to their links themselves.
+    if matches!(kind, Kind::Post | Kind::Comment | Kind::List | Kind::Play) {
         link::project::project(db, gone, &rows, effects).await?;
     }
     match kind {
         Kind::Track => track::project(db, gone, &rows_of!(Track), effects).await,
         Kind::Post => post::project(db, gone, &rows_of!(Post), effects).await,
-        Kind::Like => like::project(db, gone, &rows_of!(Like), effects).await,
+        Kind::Like => like::project(db, gone, &rows, effects).await,
         Kind::Comment => comment::project(db, gone, &rows_of!(Comment), effects).await,
         Kind::List => list::project(db, gone, &rows_of!(List)).await,
         Kind::Profile => profile::project(db, gone, &rows_of!(Profile), effects).await,

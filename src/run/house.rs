@@ -96,6 +96,15 @@ async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = swept {
         tracing::warn!(%error, "cannot sweep old announcements");
     }
+    let unheard = sqlx::query!("delete from player_state where updated_at < now() - interval '1 hour'")
+        .execute(pool)
+        .await;
+    if let Err(error) = unheard {
+        tracing::warn!(%error, "cannot sweep what players said long ago");
+    }
+    if let Err(error) = indexer::link::sweep(pool).await {
+        tracing::warn!(%error, "cannot sweep likes of posts that share nothing");
+    }
     // A wish that was settled long ago has nothing to say to the next one.
     let settled = sqlx::query!(
         "delete from intent where settled = generation and wished_at < now() - interval '7 days'"

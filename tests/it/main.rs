@@ -14,6 +14,7 @@ mod independent;
 mod liar;
 mod links;
 mod media;
+mod now_playing;
 mod oddities;
 mod operation;
 mod problems;

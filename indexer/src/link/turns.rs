@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use sqlx::PgConnection;
 
-use super::POST;
+use super::is_post;
 use crate::record::{Kind, Row};
 use crate::sabotage;
 
@@ -97,7 +97,7 @@ impl Turns {
             self.liked.extend(targets);
         }
         let (liked_posts, mut liked): (Vec<String>, Vec<String>) =
-            self.liked.into_iter().partition(|uri| uri.contains(POST));
+            self.liked.into_iter().partition(|uri| is_post(uri));
         let mut at_posts = Wanted::default();
         liked_posts.iter().for_each(|uri| at_posts.add(uri, false));
         self.posts.iter().for_each(|uri| at_posts.add(uri, true));

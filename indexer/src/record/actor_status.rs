@@ -1,4 +1,5 @@
-//! `fm.teal.actor.status` and `fm.teal.alpha.actor.status` → `actor_status`.
+//! `fm.teal.actor.status` and `fm.teal.alpha.actor.status` → `actor_status`. Players clear a status by one without a name:
+//! that has a row, too, for it is newer than what the other namespace may still say.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -57,12 +58,10 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
 pub const STATUSES: Target = copy::into!(actor_status: uri, did, started_at, expires_at, track_name, artist_names,
     release_name, duration_s, origin_uri, service_uri, subject_uri);
 
-pub(super) async fn project(db: &mut PgConnection, gone: &[String], mut rows: Vec<Row>) -> sqlx::Result<()> {
+pub(super) async fn project(db: &mut PgConnection, gone: &[String], rows: Vec<Row>) -> sqlx::Result<()> {
     if !gone.is_empty() {
         sqlx::query!("delete from actor_status where uri = any($1)", gone).execute(&mut *db).await?;
     }
-    // Players clear a status by one without a name: nothing is playing.
-    rows.retain(|row| !row.heard.track_name.is_empty());
     let mut statuses = Rows::into(STATUSES);
     for row in &rows {
         statuses.row().field(&row.uri).field(&row.did).field(row.started_at).field(row.expires_at);

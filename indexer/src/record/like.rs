@@ -7,7 +7,8 @@ use sqlx::PgConnection;
 use super::reaction::{self, Reaction, Source, Verb};
 use super::{Checked, StrongRef, datetime};
 use crate::apply::effects::Effects;
-use crate::link::{LIKE, POST, REPOST};
+use crate::link::project::{Moved, Whose};
+use crate::link::{self, LIKE, REPOST};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,11 +32,7 @@ pub struct Row {
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let record: Record = checked.typed()?;
     let created_at = datetime("createdAt", &record.created_at)?;
-    let (verb, source) = match checked.uri.collection() {
-        LIKE => (Verb::Like, Source::Bluesky),
-        REPOST => (Verb::Repost, Source::Bluesky),
-        _ => (Verb::Like, Source::Plyr),
-    };
+    let (verb, source) = kind(checked.uri.collection());
     Ok(Row {
         uri: checked.uri.to_string(),
         did: checked.uri.did().into(),
@@ -47,18 +44,21 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     })
 }
 
+/// Of `rows`, all are likes.
 pub(super) async fn project(
     db: &mut PgConnection,
     gone: &[String],
-    rows: &[Row],
+    rows: &[super::Row],
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
+    let links = Moved::gather(db, gone, rows).await?;
     let lost = reaction::remove(db, gone).await?;
     let mut won: Vec<Reaction> = Vec::with_capacity(rows.len());
     let mut of_posts = Vec::new();
     for row in rows {
+        let super::Row::Like(row) = row else { continue };
         // A post is none of ours, whatever it shares; what it shares is liked by liking it.
-        if row.source == Source::Bluesky && row.subject.contains(POST) {
+        if row.source == Source::Bluesky && link::is_post(&row.subject) {
             of_posts.push(row.uri.clone());
         } else {
             won.push(Reaction {
@@ -73,6 +73,36 @@ pub(super) async fn project(
             });
         }
     }
+    // Whoever likes a thing names it: what is looked up for the one need not be for the other. A post is only named.
+    let is_of_post = |whose: &&Whose| link::is_post(&whose.0);
+    let posts = link::project::held(db, links.concerned().filter(is_of_post)).await?;
+    let concerned = links.concerned().filter(|whose| !is_of_post(whose)).map(direct);
+    let held = reaction::held(db, &lost, &won, concerned).await?;
+    let names = |whose: &Whose| match is_of_post(&whose) {
+        true => posts.contains(whose),
+        false => {
+            let (whose, source) = direct(whose);
+            held.get(&whose).is_some_and(|sources| sources.contains(&source))
+        }
+    };
+    links.settle(db, names, effects).await?;
     won.extend(reaction::shared(db, reaction::By::Reactions(&of_posts)).await?);
-    reaction::settle(db, reaction::Doers::Own, lost, won, effects).await
+    let held =
+        if of_posts.is_empty() { held } else { reaction::held(db, &lost, &won, std::iter::empty()).await? };
+    reaction::settle(db, reaction::Doers::Own, (held, lost), won, effects).await
+}
+
+/// What a link of a like says of its person.
+fn direct((target, did, collection, _): &Whose) -> (reaction::Whose, Source) {
+    let (verb, source) = kind(collection);
+    ((verb, target.clone(), did.clone()), source)
+}
+
+/// What a record of this collection does.
+fn kind(collection: &str) -> (Verb, Source) {
+    match collection {
+        LIKE => (Verb::Like, Source::Bluesky),
+        REPOST => (Verb::Repost, Source::Bluesky),
+        _ => (Verb::Like, Source::Plyr),
+    }
 }

@@ -98,5 +98,6 @@ pub(crate) async fn reflect(
     }
     let lost = reaction::remove_via(db, posts).await?;
     let won = reaction::shared(db, By::Posts(posts)).await?;
-    reaction::settle(db, reaction::Doers::Anybodys, lost, won, effects).await
+    let held = reaction::held(db, &lost, &won, std::iter::empty()).await?;
+    reaction::settle(db, reaction::Doers::Anybodys, (held, lost), won, effects).await
 }

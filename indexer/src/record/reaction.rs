@@ -94,9 +94,9 @@ pub(crate) struct Reaction {
 }
 
 /// (verb, subject, person)
-type Whose = (Verb, String, String);
+pub(super) type Whose = (Verb, String, String);
 /// By what they do it.
-type Held = BTreeMap<Whose, BTreeSet<Source>>;
+pub(super) type Held = BTreeMap<Whose, BTreeSet<Source>>;
 
 /// The columns of `reaction`.
 pub const REACTIONS: Target =
@@ -210,11 +210,25 @@ pub(super) enum Doers {
     Anybodys,
 }
 
-/// Adds reactions, and moves the numbers by what they and those that were `lost` make of each person.
+/// What else people do it by, whose reactions were `lost` or are `won`, and some `more`.
+pub(super) async fn held(
+    db: &mut PgConnection,
+    lost: &Held,
+    won: &[Reaction],
+    more: impl Iterator<Item = (Whose, Source)>,
+) -> sqlx::Result<Held> {
+    let mut wanted: BTreeSet<Whose> = more.map(|(whose, _)| whose).collect();
+    wanted.extend(lost.keys().cloned());
+    wanted.extend(won.iter().map(|row| (row.verb, row.subject.clone(), row.did.clone())));
+    look_up(db, &wanted).await
+}
+
+/// Adds reactions, and moves the numbers by what they and those that were `lost` make of each person; what else they do it by
+/// is `held`.
 pub(super) async fn settle(
     db: &mut PgConnection,
     doers: Doers,
-    lost: Held,
+    (held, lost): (Held, Held),
     won: Vec<Reaction>,
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
@@ -227,7 +241,6 @@ pub(super) async fn settle(
     if concerned.is_empty() {
         return Ok(());
     }
-    let held = held(db, &concerned).await?;
     let hidden = match doers {
         Doers::Own => HashSet::new(),
         Doers::Anybodys => hidden(db, &concerned).await?,
@@ -267,8 +280,11 @@ pub(super) async fn settle(
     rows.write(db).await
 }
 
-/// What else each of them does it by.
-async fn held(db: &mut PgConnection, concerned: &BTreeSet<&Whose>) -> sqlx::Result<Held> {
+/// By what each of them does it.
+async fn look_up(db: &mut PgConnection, concerned: &BTreeSet<Whose>) -> sqlx::Result<Held> {
+    if concerned.is_empty() {
+        return Ok(Held::new());
+    }
     let verbs: Vec<&str> = concerned.iter().map(|(verb, ..)| verb.as_str()).collect();
     let subjects: Vec<&str> = concerned.iter().map(|(_, subject, _)| subject.as_str()).collect();
     let dids: Vec<&str> = concerned.iter().map(|(.., did)| did.as_str()).collect();

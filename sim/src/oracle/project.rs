@@ -158,10 +158,6 @@ impl Reader {
 
     fn status(&self, did: &str, uri: String, it: &Value) -> Result<Projected, String> {
         let item = &it["item"];
-        // Nothing is playing any more.
-        if item["trackName"] == "" {
-            return Ok(Projected::default());
-        }
         let started = it["time"].as_str().and_then(datetime_or_unix).ok_or("time")?;
         let expires = it["expiry"].as_str().and_then(datetime_or_unix);
         let expires = expires.unwrap_or(started + chrono::TimeDelta::minutes(10));

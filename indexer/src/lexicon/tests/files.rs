@@ -10,6 +10,7 @@ fn the_embedded_files_are_read_and_all_there() {
             "blue.microcosm.links.getBacklinkDids",
             "blue.microcosm.links.getBacklinks",
             "blue.microcosm.links.getBacklinksCount",
+            "fm.plyr.actor.getNowPlaying",
             "fm.plyr.actor.getProfile",
             "fm.plyr.feed.getComments",
             "fm.plyr.feed.getLatest",
@@ -17,6 +18,10 @@ fn the_embedded_files_are_read_and_all_there() {
             "fm.plyr.feed.getTracks",
             "fm.plyr.sync.getRepoStatus",
             "fm.plyr.sync.getStatus",
+            "fm.teal.actor.getStatus",
+            "fm.teal.feed.getActorFeed",
+            "fm.teal.feed.getPlay",
+            "fm.teal.stats.getLatest",
         ]
     );
     assert_eq!(errors("fm.plyr.feed.getLikes").collect::<Vec<_>>(), ["NotFound"]);

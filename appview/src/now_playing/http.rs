@@ -1,0 +1,189 @@
+//! `/now-playing`: what a player says, and what others are told.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use indexer::syntax::{AtUri, Did, Handle};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use crate::App;
+use crate::actor::AtIdentifier;
+use crate::detail::Detail;
+use crate::session::Viewer;
+
+/// Characters of a name that a player gives.
+const NAME_MAX_CHARS: usize = 512;
+const URL_MAX_BYTES: usize = 2048;
+/// A day, in milliseconds.
+const TIME_MAX_MS: i64 = 24 * 3600 * 1000;
+
+/// What a player says of itself.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Told {
+    track_id: Option<i64>,
+    file_id: Option<String>,
+    track_name: String,
+    artist_name: String,
+    album_name: Option<String>,
+    duration_ms: i64,
+    progress_ms: i64,
+    is_playing: bool,
+    image_url: Option<String>,
+}
+
+/// `POST /now-playing/`.
+pub(crate) async fn tell(
+    State(app): State<App>,
+    viewer: Viewer,
+    told: Result<Json<Told>, JsonRejection>,
+) -> Result<Json<Value>, Detail> {
+    app.limits.now_playing.check(viewer.did.as_str())?;
+    let Json(told) = told.map_err(|error| Detail::invalid("body", "body", error.body_text()))?;
+    lawful(&told)?;
+    let names = [Some(&told.track_name), Some(&told.artist_name), told.album_name.as_ref()];
+    let clean = names.map(|name| name.map(|name| name.replace('\0', "")));
+    let [track_name, artist_name, album_name] = clean;
+    sqlx::query!(
+        "insert into player_state (did, track_id, file_id, track_name, artist_name, album_name, duration_ms,
+                                   progress_ms, is_playing, image_url)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (did) do update set
+           track_id = excluded.track_id, file_id = excluded.file_id, track_name = excluded.track_name,
+           artist_name = excluded.artist_name, album_name = excluded.album_name, duration_ms = excluded.duration_ms,
+           progress_ms = excluded.progress_ms, is_playing = excluded.is_playing, image_url = excluded.image_url,
+           updated_at = now()",
+        viewer.did.as_str(),
+        told.track_id,
+        told.file_id,
+        track_name.unwrap_or_default(),
+        artist_name.unwrap_or_default(),
+        album_name,
+        told.duration_ms,
+        told.progress_ms,
+        told.is_playing,
+        told.image_url
+    )
+    .execute(&app.sessions.indexer().door.pool)
+    .await?;
+    Ok(Json(json!({"status": "ok"})))
+}
+
+/// What a player may say.
+fn lawful(told: &Told) -> Result<(), Detail> {
+    let texts = [
+        ("track_name", Some(&told.track_name)),
+        ("artist_name", Some(&told.artist_name)),
+        ("album_name", told.album_name.as_ref()),
+    ];
+    for (field, text) in texts {
+        if text.is_some_and(|text| text.chars().count() > NAME_MAX_CHARS) {
+            let text = format!("String should have at most {NAME_MAX_CHARS} characters");
+            return Err(Detail::invalid("body", field, text));
+        }
+    }
+    let is_hex = |id: &String| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if told.file_id.as_ref().is_some_and(|id| !is_hex(id)) {
+        return Err(Detail::invalid("body", "file_id", "String should be a file id"));
+    }
+    let is_web = |url: &String| {
+        let parsed = url::Url::parse(url).ok();
+        url.len() <= URL_MAX_BYTES && parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https"))
+    };
+    if told.image_url.as_ref().is_some_and(|url| !is_web(url)) {
+        return Err(Detail::invalid("body", "image_url", "URL scheme should be 'http' or 'https'"));
+    }
+    for (field, time_ms) in [("duration_ms", told.duration_ms), ("progress_ms", told.progress_ms)] {
+        if !(0..=TIME_MAX_MS).contains(&time_ms) {
+            return Err(Detail::invalid("body", field, format!("Input should be from 0 to {TIME_MAX_MS}")));
+        }
+    }
+    Ok(())
+}
+
+/// `DELETE /now-playing/`.
+pub(crate) async fn clear(State(app): State<App>, viewer: Viewer) -> Result<Json<Value>, Detail> {
+    sqlx::query!("delete from player_state where did = $1", viewer.did.as_str())
+        .execute(&app.sessions.indexer().door.pool)
+        .await?;
+    Ok(Json(json!({"status": "ok"})))
+}
+
+/// What others are told; the names are the contract's.
+#[derive(Debug, Serialize)]
+struct Shown {
+    track_name: String,
+    artist_name: String,
+    album_name: Option<String>,
+    duration_ms: i64,
+    progress_ms: i64,
+    is_playing: bool,
+    track_id: Option<i64>,
+    file_id: Option<String>,
+    track_url: Option<String>,
+    image_url: Option<String>,
+    service_base_url: String,
+}
+
+/// `GET /now-playing/{did}`, `GET /now-playing/by-did/{did}`: 204 when nothing plays.
+pub(crate) async fn by_did(State(app): State<App>, Path(did): Path<String>) -> Result<Response, Detail> {
+    let did: Did = did.parse().map_err(|_| Detail::invalid("path", "did", "Input should be a DID"))?;
+    shown(&app, did).await
+}
+
+/// `GET /now-playing/by-handle/{handle}`: 404 when nobody has it.
+pub(crate) async fn by_handle(
+    State(app): State<App>,
+    Path(handle): Path<String>,
+) -> Result<Response, Detail> {
+    let unknown = || Detail::not_found("user not found");
+    let handle = Handle::normalized(&handle).map_err(|_| unknown())?;
+    let mut db = app.pool.acquire().await?;
+    let did = AtIdentifier::Handle(handle).did(&mut db).await?.ok_or_else(unknown)?;
+    drop(db);
+    shown(&app, did).await
+}
+
+async fn shown(app: &App, did: Did) -> Result<Response, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let Ok(did) = super::somebody(&mut db, AtIdentifier::Did(did)).await else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let Some(playing) = super::playing(&mut db, &did).await? else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let track_id = super::number(&mut db, playing.subject.as_ref()).await?;
+    let file_id = match (playing.file_id, &playing.subject) {
+        (None, Some(uri)) => file_id(&mut db, uri).await?,
+        (told, _) => told,
+    };
+    let page = |uri: &AtUri| app.options.address(&format!("track/{}/{}", uri.authority(), uri.rkey()));
+    let shown = Shown {
+        artist_name: playing.artist_names.join(", "),
+        track_name: playing.track_name,
+        album_name: playing.album_name,
+        duration_ms: playing.duration_ms.unwrap_or_default(),
+        progress_ms: playing.progress_ms.unwrap_or_default(),
+        is_playing: true,
+        track_url: playing.subject.as_ref().map(page).or(playing.origin_uri),
+        track_id,
+        file_id,
+        image_url: playing.image_url,
+        service_base_url: app.options.address("").trim_end_matches('/').to_owned(),
+    };
+    Ok(Json(shown).into_response())
+}
+
+/// Of the sound of a track, if we hold it.
+async fn file_id(db: &mut PgConnection, uri: &AtUri) -> Result<Option<String>, Detail> {
+    let found = sqlx::query_scalar!(
+        "select file_id from track join blob on blob.cid = track.audio_cid where track.uri = $1",
+        uri.as_str()
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(found)
+}
