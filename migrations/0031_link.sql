@@ -25,7 +25,8 @@ create index link_uri_idx on link (uri);
 -- getBacklinks walks what names one target, newest first: keys are TIDs.
 create index link_target_idx on link (target, collection, path, rkey desc, did desc);
 -- "Does this person name it by another record?" is asked for every link that comes or goes.
-create index link_person_idx on link (target, did);
+-- All four: with fewer, the index above is taken for it, in which the person bounds nothing.
+create index link_person_idx on link (target, did, collection, path);
 
 -- How many records, and how many people; only active people count.
 create table link_count (
@@ -115,3 +116,6 @@ create table awaited_link (
 );
 create index awaited_link_uri_idx on awaited_link (uri);
 create index awaited_link_seen_idx on awaited_link (seen_at);
+
+-- What followed people like and share on Bluesky was passed over until now: the sweep has their repos read once more.
+update repo set state = 'desynchronized' where state = 'synchronized';

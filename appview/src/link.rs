@@ -15,8 +15,8 @@ use sqlx::PgConnection;
 use crate::App;
 use crate::error::Error;
 
-/// People that a page looks at, at most: the hidden are stepped over. Of records it is as many.
-const WINDOW: i64 = 2000;
+/// Rows of hidden people that a page steps over before it ends.
+const HIDDEN: i64 = 100;
 
 /// What is asked for: one place in the records of one collection that names one thing.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Question {
         Ok(row.map_or((0, 0), |row| (row.records, row.people)))
     }
 
-    /// A page of the records, by their keys, newest first unless `reverse`.
+    /// A page of the records, by their keys, newest first unless `reverse`. It may be short and not the last, where many people
+    /// are hidden.
     async fn records(
         &self,
         db: &mut PgConnection,
@@ -62,76 +63,62 @@ impl Question {
         (reverse, after, limit): (bool, Option<Place>, usize),
     ) -> sqlx::Result<(Vec<LinkRecord>, Option<Place>)> {
         let dids: Vec<&str> = dids.iter().map(Did::as_str).collect();
-        let (rkey, did) = after.map(|place| (place.first, place.second)).unzip();
-        // The window goes by the index alone; who may be seen is looked up row by row, so that the planner cannot begin with
-        // all the people there are.
+        // Before every key, or behind every one.
+        let begin = || Place { first: if reverse { "" } else { "\u{7f}" }.to_owned(), second: String::new() };
+        let Place { first, second } = after.unwrap_or_else(begin);
+        let window = limit as i64 + HIDDEN;
+        // A range of one index; who may be seen is looked up row by row, so that the planner cannot begin with all the people
+        // there are.
         macro_rules! page {
-            ($compared:literal, $order:literal) => {{
-                let rows = sqlx::query_as!(
-                    Place,
-                    r#"select rkey as first, did as second
-                       from (select did, rkey from link
-                              where target = $1 and collection = $2 and path = $3
-                                and ($4::text is null or (rkey, did) "#
-                        + $compared
-                        + r#" ($4, $5))
-                                and (cardinality($6::text[]) = 0 or did = any($6))
-                              order by "#
-                        + $order
-                        + r#" limit 2000) as l
-                       where (select active from actor where actor.did = l.did)
-                       order by "#
-                        + $order
-                        + " limit $7",
+            ($compared:literal, $order:literal) => {
+                sqlx::query_as!(
+                    Seen,
+                    r#"select rkey as first, did as second, (select active from actor where actor.did = l.did) as "seen?"
+                       from link l
+                       where target = $1 and collection = $2 and path = $3 and (rkey, did) "#
+                        + $compared + " ($4, $5) order by " + $order + " limit $6",
                     self.target,
                     self.collection,
                     self.path,
-                    rkey,
-                    did,
-                    &dids as &[&str],
-                    limit as i64 + 1
+                    first,
+                    second,
+                    window
                 )
-                .fetch_all(&mut *db)
-                .await?;
-                let end = if rows.len() > limit {
-                    None
-                } else {
-                    sqlx::query_as!(
-                        Place,
-                        r#"select rkey as first, did as second from link
-                           where target = $1 and collection = $2 and path = $3
-                             and ($4::text is null or (rkey, did) "#
-                            + $compared
-                            + r#" ($4, $5))
-                             and (cardinality($6::text[]) = 0 or did = any($6))
-                           order by "#
-                            + $order
-                            + " offset 1999 limit 1",
-                        self.target,
-                        self.collection,
-                        self.path,
-                        rkey,
-                        did,
-                        &dids as &[&str]
-                    )
-                    .fetch_optional(&mut *db)
-                    .await?
-                };
-                (rows, end)
-            }};
+                .fetch_all(db)
+                .await?
+            };
+            ($compared:literal, $order:literal, $dids:expr) => {
+                sqlx::query_as!(
+                    Seen,
+                    r#"select rkey as first, did as second, (select active from actor where actor.did = l.did) as "seen?"
+                       from link l
+                       where target = $1 and collection = $2 and path = $3 and (rkey, did) "#
+                        + $compared + " ($4, $5) and did = any($7) order by " + $order + " limit $6",
+                    self.target,
+                    self.collection,
+                    self.path,
+                    first,
+                    second,
+                    window,
+                    $dids as &[&str]
+                )
+                .fetch_all(db)
+                .await?
+            };
         }
-        let (mut rows, mut end) =
-            if reverse { page!(">", "rkey, did") } else { page!("<", "rkey desc, did desc") };
-        if rows.len() > limit {
-            rows.truncate(limit);
-            end = rows.last().cloned();
-        }
+        let rows = match (reverse, dids.is_empty()) {
+            (false, true) => page!("<", "rkey desc, did desc"),
+            (true, true) => page!(">", "rkey, did"),
+            (false, false) => page!("<", "rkey desc, did desc", &dids),
+            (true, false) => page!(">", "rkey, did", &dids),
+        };
+        let (places, end) = seen(rows, window, limit);
         let record = |Place { first, second }| LinkRecord {
             did: second,
             collection: self.collection.clone(),
             rkey: first,
         };
-        Ok((rows.into_iter().map(record).collect(), end))
+        Ok((places.into_iter().map(record).collect(), end))
     }
 
     /// A page of the people, by their DIDs.
@@ -141,8 +128,10 @@ impl Question {
         after: Option<Place>,
         limit: usize,
     ) -> sqlx::Result<(Vec<String>, Option<Place>)> {
-        let rows = sqlx::query!(
-            r#"select did, (select active from actor where actor.did = l.did) as "seen?"
+        let window = limit as i64 + HIDDEN;
+        let rows = sqlx::query_as!(
+            Seen,
+            r#"select did as first, '' as "second!", (select active from actor where actor.did = l.did) as "seen?"
                from (select distinct did from link
                       where target = $1 and collection = $2 and path = $3 and did > $4
                       order by did limit $5) as l
@@ -151,24 +140,38 @@ impl Question {
             self.collection,
             self.path,
             after.map(|place| place.first).unwrap_or_default(),
-            WINDOW
+            window
         )
         .fetch_all(db)
         .await?;
-        let mut more = rows.len() as i64 == WINDOW;
-        let (mut dids, mut last) = (Vec::with_capacity(limit), None);
-        for row in rows {
-            if row.seen == Some(true) {
-                if dids.len() == limit {
-                    more = true;
-                    break;
-                }
-                dids.push(row.did.clone());
-            }
-            last = Some(Place { first: row.did, second: String::new() });
-        }
-        Ok((dids, last.filter(|_| more)))
+        let (places, end) = seen(rows, window, limit);
+        Ok((places.into_iter().map(|place| place.first).collect(), end))
     }
+}
+
+/// A row, and whether its person may be seen.
+struct Seen {
+    first: String,
+    second: String,
+    seen: Option<bool>,
+}
+
+/// Those that may be seen, at most `limit`, and where to go on, of a window that had room for so many.
+fn seen(rows: Vec<Seen>, window: i64, limit: usize) -> (Vec<Place>, Option<Place>) {
+    let mut more = rows.len() as i64 == window;
+    let (mut places, mut last) = (Vec::with_capacity(limit), None);
+    for Seen { first, second, seen } in rows {
+        let place = Place { first, second };
+        if seen == Some(true) {
+            if places.len() == limit {
+                more = true;
+                break;
+            }
+            places.push(place.clone());
+        }
+        last = Some(place);
+    }
+    (places, last.filter(|_| more))
 }
 
 /// Where a page ended; opaque to callers.

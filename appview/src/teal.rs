@@ -74,8 +74,15 @@ fn mbid(text: &str) -> Option<String> {
     fits.then(|| format!("mbid:{}", uuid.to_ascii_lowercase()))
 }
 
+/// As the lexicon's format has it: an at-uri is none to the parser of URLs.
 fn is_uri(text: &str) -> bool {
-    text.len() <= 8192 && url::Url::parse(text).is_ok() && !text.contains(char::is_whitespace)
+    let of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let fits = text.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(of_scheme)
+            && !rest.is_empty()
+    });
+    fits && text.len() <= 8192 && !text.contains(char::is_whitespace)
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ use claim::{claim_all, give_back, renew};
 
 /// Somebody appeared or changed their identity: look at their DID document, handle and profile. Key: DID.
 pub const MEET: &str = "meet";
+/// The same of somebody whom we do not follow: there may be many at once, and nobody waits for them. Key: DID.
+pub const GREET: &str = "greet";
 /// A host says something of an account: ask the account's PDS. Key: DID.
 pub const ACCOUNT: &str = "account";
 /// What we hold of a repo is not whole: read it. Key: DID.
@@ -186,13 +188,14 @@ pub type Handler = Arc<dyn Fn(Job) -> Handling + Send + Sync>;
 pub type Handlers = BTreeMap<&'static str, Handler>;
 
 /// Every kind that anything enqueues.
-pub const KINDS: [&str; 9] = [MEET, ACCOUNT, RESYNC, FINISH, LOOK_BACK, BLOB, PROVE, INTENT, UPLOAD];
+pub const KINDS: [&str; 10] = [MEET, GREET, ACCOUNT, RESYNC, FINISH, LOOK_BACK, BLOB, PROVE, INTENT, UPLOAD];
 
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
-const SLOTS: [(&str, usize); 9] = [
+const SLOTS: [(&str, usize); 10] = [
     (INTENT, 6),
     (ACCOUNT, 16),
     (MEET, 6),
+    (GREET, 3),
     (PROVE, 4),
     (LOOK_BACK, 4),
     (UPLOAD, 2),

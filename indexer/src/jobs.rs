@@ -38,10 +38,18 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
         };
     }
     handle!(job::MEET, Did, meet);
+    handle!(job::GREET, Did, meet);
     handle!(job::ACCOUNT, Did, confirm_account);
     handle!(job::RESYNC, Did, resync);
     handle!(job::FINISH, Did, finish);
-    handle!(job::LOOK_BACK, AtUri, look_back::look_back);
+    let looking = indexer.clone();
+    handlers.insert(
+        job::LOOK_BACK,
+        Arc::new(move |job: Job| {
+            let indexer = looking.clone();
+            Box::pin(async move { look_back::look_back(&indexer, &job).await })
+        }),
+    );
     handle!(job::PROVE, Did, prove);
     handlers
 }

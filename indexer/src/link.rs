@@ -35,8 +35,8 @@ pub(crate) fn is_post(uri: &str) -> bool {
     uri.split('/').nth(3) == Some(POST)
 }
 
-/// Links of one record at most: a post has room for fewer.
-const LINKS_MAX: usize = 100;
+/// Links of one post at most: each is multiplied by everybody who likes it.
+const LINKS_MAX: usize = 10;
 
 /// What a record names, and where and since when it does. A path is written as backlink services do: `subject.uri`,
 /// `items[].subject.uri`, `facets[].features[app.bsky.richtext.facet#link].uri`.
@@ -99,7 +99,8 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
         "delete from awaited_link a
          where seen_at < greatest(now() - interval '1 hour',
                                   (select seen_at from awaited_link order by seen_at desc offset 2000000 limit 1))
-           and not exists (select from shared_post s where s.post_uri = a.target)"
+           and (seen_at < now() - interval '30 days'
+                or not exists (select from shared_post s where s.post_uri = a.target))"
     )
     .execute(pool)
     .await?;

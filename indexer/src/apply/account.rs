@@ -145,7 +145,7 @@ pub async fn acquaint(door: &Door, did: &Did) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
     let mut effects = Effects::default();
     for did in meet(&mut tx, &[did.to_string()], false).await? {
-        effects.job(job::MEET, did);
+        effects.job(job::GREET, did);
     }
     effects.carry_out(&mut tx).await?;
     tx.commit().await?;
@@ -400,7 +400,7 @@ async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
     // One that runs finds nothing left to do.
     sqlx::query!(
         "delete from job where state <> 'running' and (
-           kind = any(array['meet', 'account', 'resync', 'finish', 'prove']) and key = $1
+           kind = any(array['meet', 'greet', 'account', 'resync', 'finish', 'prove']) and key = $1
            or kind = 'look_back' and key >= $2 and key < $3
            or kind = 'intent' and key >= $1 || ' ' and key < $1 || '!'
            or kind = 'upload' and key in (select id from upload where did = $1))",

@@ -45,8 +45,8 @@ impl<'a> World<'a> {
         }
         let others: Vec<String> = others.difference(&followed).cloned().collect();
         let followed: Vec<String> = followed.into_iter().collect();
-        let mut met = meet(db, &followed, true).await?;
-        met.extend(meet(db, &others, false).await?);
+        let met = meet(db, &followed, true).await?;
+        let greeted = meet(db, &others, false).await?;
         let new = [followed, others].concat();
         if !new.is_empty() {
             world.lock(db, &new).await?;
@@ -55,6 +55,9 @@ impl<'a> World<'a> {
         world.effects = Effects::new(inactive.map(|(did, _)| did.to_string()).collect::<HashSet<_>>());
         for did in met {
             world.effects.job(job::MEET, did);
+        }
+        for did in greeted {
+            world.effects.job(job::GREET, did);
         }
         let wanted = world.wanted(inputs);
         world.read_rows(db, wanted).await?;

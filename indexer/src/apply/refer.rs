@@ -67,7 +67,9 @@ impl World<'_> {
             )
             .fetch_all(&mut *db)
             .await?;
-            for post in shared {
+            // A post that comes with its likes, as where a repo is read as a whole, is here though not in the database.
+            let here = of_posts.keys().filter(|post| self.concerned.contains(*post)).map(AtUri::to_string);
+            for post in shared.into_iter().chain(here.collect::<Vec<_>>()) {
                 let likes = post.parse::<AtUri>().ok().and_then(|post| of_posts.remove(&post));
                 self.concerned.extend(likes.into_iter().flatten().map(|(uri, _)| uri));
             }

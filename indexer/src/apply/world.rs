@@ -108,6 +108,9 @@ impl<'a> World<'a> {
         }
         match input {
             Input::Commit(commit) => self.commit(commit),
+            Input::Sync { did, .. } if self.repos.get(did).is_some_and(|held| !held.followed) => {
+                self.missed(did)
+            }
             Input::Sync { did, rev, data } => {
                 if let Some(held) =
                     self.repos.get_mut(did).filter(|held| held.repo.state != RepoState::Unknown)
@@ -201,10 +204,16 @@ impl<'a> World<'a> {
         if sabotage::is_on("missed-forgotten") {
             return;
         }
-        if self.repos.get(did).is_some_and(|held| !held.followed) {
-            self.doubted.insert(did.clone());
-            self.effects.job(job::PROVE, did.as_str());
-            return;
+        match self.repos.get(did) {
+            Some(held) if held.followed => {}
+            Some(_) => {
+                self.doubted.insert(did.clone());
+                self.effects.job(job::PROVE, did.as_str());
+                return;
+            }
+            // A stranger: their repo is none of our business.
+            None if !self.door.is_tracked(did) => return,
+            None => {}
         }
         let tracked = |held: &&mut Held| held.repo.state != RepoState::Unknown;
         if let Some(held) = self.repos.get_mut(did).filter(tracked) {

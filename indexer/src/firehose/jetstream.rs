@@ -27,6 +27,7 @@ use crate::apply::Door;
 use crate::change::Problem;
 use crate::link::POST;
 use crate::link::concern::Concern;
+use crate::record::Kind;
 use crate::syntax::{AtUri, Did};
 pub(super) use connect::Session;
 use connect::{Connection, connect_v1};
@@ -57,17 +58,30 @@ pub fn concern(door: &Door, head: &Head<'_>, bytes: &[u8]) -> Concern {
     match head.what {
         What::Commit => match head.collection.as_deref().and_then(|nsid| door.registry.get(nsid)) {
             None => Concern::None,
-            Some(collection) if collection.tracks || door.concerns.knows(&head.did) => Concern::Ours,
-            Some(collection) if collection.refers => {
+            Some(collection) if collection.tracks => Concern::Ours,
+            Some(collection) => {
+                let is_known = door.concerns.knows(&head.did);
+                let is_tracked = is_known && head.did.parse().is_ok_and(|did| door.is_tracked(&did));
+                // What somebody takes back or changes does not say what it was.
+                if is_tracked || is_known && !(collection.refers && is_creation(bytes)) {
+                    return Concern::Ours;
+                }
+                if !collection.refers {
+                    return Concern::None;
+                }
                 let now_us = || head.time().unwrap_or_else(chrono::Utc::now).timestamp_micros();
                 door.concerns.look(bytes, true, now_us)
             }
-            Some(_) => Concern::None,
         },
-        What::Sync => ours(head.did.parse().is_ok_and(|did| door.is_tracked(&did))),
+        What::Sync => ours(door.concerns.knows(&head.did)),
         // They are few, and another process may know somebody whom we do not know yet: the door ignores strangers.
         What::Identity | What::Account => Concern::Ours,
     }
+}
+
+/// Whether an event plainly creates its record. Inside a record's text the same words have backslashes.
+fn is_creation(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, br#""operation":"create""#).is_some()
 }
 
 impl Session {
@@ -168,7 +182,7 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8]) -> anyhow::Resul
     }
     let touched = || Touched::uri(&did, place.dialect, bytes);
     let told = match concern {
-        Concern::Early(posts) => match touched() {
+        Concern::Early(posts) => match touched().filter(|uri| is_like(door, uri)) {
             Some(like) => Told::Awaited { likes: vec![like], posts },
             None => {
                 reader.lanes.pass(head.seq);
@@ -189,6 +203,11 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8]) -> anyhow::Resul
     };
     reader.lanes.dispatch(head.seq, did, told, whole()).await;
     Ok(())
+}
+
+/// Whether a record is a like or repost.
+fn is_like(door: &Door, uri: &AtUri) -> bool {
+    door.registry.get(uri.collection()).is_some_and(|known| known.kind == Kind::Like)
 }
 
 /// Hears from now on of what this person takes back, and of likes of these records, should they be shares: the next event may

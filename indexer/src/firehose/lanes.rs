@@ -157,7 +157,11 @@ impl Lanes {
             watermark.begin(seq)
         };
         let door = &self.shared.indexer.door;
-        let missed = problem.did.clone().filter(|did| door.is_tracked(did)).map(|did| Input::Missed { did });
+        let missed = problem
+            .did
+            .clone()
+            .filter(|did| door.concerns.knows(did.as_str()))
+            .map(|did| Input::Missed { did });
         let inputs = std::iter::once(Input::Problem(problem)).chain(missed).collect();
         self.shared.shards[0].send(Verified { place, inputs, room }).await.ok();
     }

@@ -142,7 +142,7 @@ async fn take(reader: &Reader, frame: Frame, message: Bytes) -> anyhow::Result<(
                     Concern::Ours
                 }
                 Frame::Commit(event) => concern(&indexer.door, event, &message),
-                Frame::Sync(_) if !indexer.door.is_tracked(&did) => Concern::None,
+                Frame::Sync(_) if !indexer.door.concerns.knows(did.as_str()) => Concern::None,
                 // They are few, and another process may know somebody whom we do not know yet: the door ignores strangers.
                 _ => Concern::Ours,
             };
@@ -154,6 +154,10 @@ async fn take(reader: &Reader, frame: Frame, message: Bytes) -> anyhow::Result<(
                 Concern::Early(posts) => {
                     let Frame::Commit(event) = told else { return Ok(()) };
                     let likes = written(&indexer.door, event, Kind::Like);
+                    if likes.is_empty() {
+                        reader.lanes.pass(seq);
+                        return Ok(());
+                    }
                     reader.lanes.dispatch(seq, did, Told::Awaited { likes, posts }, Bytes::new()).await;
                     return Ok(());
                 }
@@ -190,13 +194,17 @@ fn concern(door: &Door, event: &CommitFrame, message: &[u8]) -> Concern {
     if door.is_tracked(&event.repo) {
         return Concern::Ours;
     }
+    let is_known = door.concerns.knows(event.repo.as_str());
     let mut refers = false;
     for op in &event.ops {
         let known = op.path.split_once('/').and_then(|(collection, _)| door.registry.get(collection));
-        if known.is_some() && door.concerns.knows(event.repo.as_str()) {
+        let Some(known) = known else { continue };
+        let is_creation = known.refers && op.action == Action::Create;
+        // What somebody takes back or changes does not say what it was.
+        if is_known && !is_creation {
             return Concern::Ours;
         }
-        refers |= known.is_some_and(|known| known.refers) && op.action != Action::Delete;
+        refers |= known.refers && op.action != Action::Delete;
     }
     if !refers {
         return Concern::None;

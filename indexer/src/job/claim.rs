@@ -109,14 +109,27 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
            union all
            select 'account', did from actor where pending_status is not null
            union all
-           select 'meet', did from actor where resolved_at is null and status <> 'deleted'
+           select case when followed_at is null then 'greet' else 'meet' end, did from actor
+           where resolved_at is null and status <> 'deleted'
            union all
            select 'meet', did from (
              select did from actor where looked_at < now() - interval '1 day' and status <> 'deleted'
+                                     and followed_at is not null
              order by looked_at limit 500
            ) as old
            union all
-           select distinct 'prove', r.did from record r join actor a on a.did = r.did and a.followed_at is not null
+           select 'greet', did from (
+             select did from actor where looked_at < now() - interval '7 days' and status <> 'deleted'
+                                     and followed_at is null
+             order by looked_at limit 100
+           ) as old
+           union all
+           select distinct 'look_back', a.target from awaited_link a join shared_post s on s.post_uri = a.target
+           left join actor p on p.did = split_part(a.uri, '/', 3)
+           where a.seen_at < now() - interval '10 minutes' and coalesce(p.active, true)
+           union all
+           select distinct 'prove', r.did from record r join actor a on a.did = r.did
+                                                     and (a.followed_at is not null or r.reported_by = 'doubt')
            where not r.proven and r.indexed_at < now() - interval '10 minutes'
            union all
            select 'intent', did || ' ' || action from intent

@@ -5,47 +5,67 @@
 //! meanwhile is heard.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 
 use crate::Indexer;
 use crate::apply::account;
 use crate::apply::batch::apply_all;
-use crate::change::{Input, Op};
-use crate::job::Outcome;
+use crate::change::Input;
+use crate::job::{Job, Outcome};
 use crate::link::{LIKE, REPOST};
 use crate::pds::{self, PdsError, xrpc};
 use crate::syntax::{AtUri, Did, Nsid, Rkey};
 
-/// Likes of one post that are asked for in one go; the job goes on with the rest.
-const AT_ONCE: i64 = 500;
+/// Likes that are read from our notes at once, and questions under way.
+const PAGE_URIS: i64 = 500;
+const AT_ONCE: usize = 8;
+/// After so long a job gives way to others.
+const BUDGET: Duration = Duration::from_secs(300);
+/// Before those are asked again who did not answer.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Links that a service tells of on one page, and pages that are read.
 const PAGE: &str = "100";
 const PAGES_MAX: usize = 1000;
 const PAGE_BYTES_MAX: u64 = 1 << 20;
 
-/// Asks for every like and repost of a post that is told of and that we do not hold.
-pub(super) async fn look_back(indexer: &Indexer, post: &AtUri) -> anyhow::Result<Outcome> {
+/// Asks for every like and repost of a post that is told of and that we do not hold, each once.
+pub(super) async fn look_back(indexer: &Indexer, job: &Job) -> anyhow::Result<Outcome> {
+    let (post, started) = (job.key.parse::<AtUri>()?, Instant::now());
     let mut unknown = None;
-    if let Some(service) = &indexer.backlinks {
+    // Once: what it told stands in our notes, and is asked for from them.
+    if let Some(service) = indexer.backlinks.as_ref().filter(|_| job.attempts == 1) {
         for collection in [LIKE, REPOST] {
             // What we noted ourselves is asked for all the same.
-            unknown = note_told(indexer, service, post, collection).await.err().or(unknown);
+            unknown = note_told(indexer, service, &post, collection).await.err().or(unknown);
         }
     }
+    let (mut settled, mut after) = (0, String::new());
     loop {
         let awaited = sqlx::query_scalar!(
             "select a.uri from awaited_link a left join actor p on p.did = split_part(a.uri, '/', 3)
-             where a.target = $1 and coalesce(p.active, true) order by a.seen_at limit $2",
+             where a.target = $1 and a.uri > $2 and coalesce(p.active, true) order by a.uri limit $3",
             post.as_str(),
-            AT_ONCE
+            after,
+            PAGE_URIS
         )
         .fetch_all(&indexer.door.pool)
         .await?;
-        let asked = awaited.len();
-        let mut settled = 0;
-        for uri in awaited {
-            match look(indexer, &uri.parse()?).await {
+        let Some(last) = awaited.last() else { break };
+        after = last.clone();
+        let mut asked = stream::iter(awaited)
+            .map(|uri| async move {
+                let looked = match uri.parse() {
+                    Ok(uri) => look(indexer, &uri).await,
+                    Err(_) => Ok(true),
+                };
+                (uri, looked)
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((uri, looked)) = asked.next().await {
+            match looked {
                 Ok(true) => {
                     settled += 1;
                     sqlx::query!("delete from awaited_link where uri = $1", uri)
@@ -56,12 +76,16 @@ pub(super) async fn look_back(indexer: &Indexer, post: &AtUri) -> anyhow::Result
                 Err(error) => unknown = Some(error),
             }
         }
-        if asked == 0 || settled == 0 {
-            break;
+        if started.elapsed() > BUDGET {
+            // Others come first; what is left is asked for then.
+            anyhow::ensure!(settled > 0, "nobody has answered for {} s", BUDGET.as_secs());
+            return Ok(Outcome::Later(Duration::from_secs(1)));
         }
     }
     match unknown {
-        Some(error) => super::later(error),
+        // Somebody's host may be away for ever: it costs an attempt, unless something came of this one.
+        Some(_) if settled > 0 => Ok(Outcome::Later(AGAIN)),
+        Some(error) => Err(error.into()),
         None => Ok(Outcome::Done),
     }
 }
@@ -78,10 +102,9 @@ async fn look(indexer: &Indexer, uri: &AtUri) -> Result<bool, PdsError> {
     };
     match pds::get_record(indexer, &did, &collection, &rkey).await {
         Ok(proof) => {
-            let is_absent = proof.op == Op::Delete;
+            // What it proves may be of no concern: then nothing is kept, and nothing is to be asked again.
             apply_all(&indexer.door, vec![Input::Proof(proof)]).await;
-            // It may have come to nothing: the account went back to an older state meanwhile.
-            Ok(is_absent || is_held(indexer, uri).await?)
+            Ok(true)
         }
         // Who is not to be seen now may come back: the note stays until then.
         Err(error) if error.status().is_some() => {

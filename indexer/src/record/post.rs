@@ -1,6 +1,6 @@
 //! `app.bsky.feed.post` → `shared_post`, and what follows from it for those who like it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use ipld_core::ipld::Ipld;
@@ -55,7 +55,8 @@ pub(super) async fn project(
     rows: &[Row],
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
-    let mut known = BTreeSet::new();
+    // What each shared, and shares.
+    let mut before: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     if !gone.is_empty() {
         let gone = sqlx::query!(
             "delete from shared_post where post_uri = any($1) returning post_uri, subject_uri, did",
@@ -66,24 +67,31 @@ pub(super) async fn project(
         for row in gone {
             effects.count(&row.did, &row.subject_uri, Count::Shares, -1);
             effects.touch(&row.subject_uri, false);
-            known.insert(row.post_uri);
+            before.entry(row.post_uri).or_default().insert(row.subject_uri);
         }
     }
     let mut shares = Rows::into(SHARED_POSTS);
+    let mut changed: Vec<String> = Vec::new();
     for row in rows {
-        let subjects: BTreeSet<&str> = row.links.iter().map(|link| link.target.as_str()).collect();
-        for subject in subjects {
+        let subjects: BTreeSet<String> = row.links.iter().map(|link| link.target.clone()).collect();
+        for subject in &subjects {
             effects.count(&row.did, subject, Count::Shares, 1);
             effects.touch(subject, false);
             shares.row().field(&row.uri).field(subject).field(&row.did).field(row.created_at);
         }
-        if !row.links.is_empty() && known.insert(row.uri.clone()) {
+        let shared = before.remove(&row.uri).unwrap_or_default();
+        if !subjects.is_empty() && shared.is_empty() {
             // Who liked it before we knew of it.
             effects.job(job::LOOK_BACK, row.uri.clone());
         }
+        // One that is written anew and shares the same is liked by the same people: they may be many.
+        if subjects != shared {
+            changed.push(row.uri.clone());
+        }
     }
     shares.write(db).await?;
-    reflect(db, &known.into_iter().collect::<Vec<_>>(), effects).await
+    changed.extend(before.into_keys());
+    reflect(db, &changed, effects).await
 }
 
 /// Makes what follows from likes and reposts of these posts what it should be: while the post is there and its author is to
