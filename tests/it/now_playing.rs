@@ -57,8 +57,12 @@ fn the_newest_word_holds_until_it_ends() {
         let teal = plyr.query("fm.teal.actor.getStatus", &[("actor", did)]).await;
         assert_eq!((&teal["isListening"], &teal["status"]["originUri"]), (&json!(true), &json!(track.0)));
 
-        let handle = plyr.query("fm.plyr.actor.getProfile", &[("actor", did)]).await;
-        let handle = handle["handle"].as_str().expect("a handle");
+        let handle = eventually("the handle", || async {
+            let person = plyr.query("fm.plyr.actor.getProfile", &[("actor", did)]).await;
+            let handle = person["handle"].as_str().expect("a handle").to_owned();
+            if handle == "handle.invalid" { Err(handle) } else { Ok(handle) }
+        })
+        .await;
         for path in [
             format!("/now-playing/{did}"),
             format!("/now-playing/by-did/{did}"),
