@@ -17,6 +17,7 @@ fn main() -> std::process::ExitCode {
                 Command::Backfill { from, dids, anew, failures } => {
                     run::backfill(config, from, dids, anew, failures).await
                 }
+                Command::AuditCounts => run::audit_counts(config).await,
                 Command::Audit { sample, repair } => run::audit(config, sample, repair).await,
                 Command::Sim(simulation) => run::sim::simulate(*simulation).await,
                 Command::Problems(ask) => run::problems(config, ask).await,

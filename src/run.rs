@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::telemetry;
-pub use audit::audit;
+pub use audit::{audit, audit_counts};
 pub use backfill::backfill;
 use database::Database;
 pub use problems::problems;

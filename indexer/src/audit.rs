@@ -1,5 +1,7 @@
 //! Holding what we have against what there is: every record of a repo as its PDS has it now, proven, against our rows.
 
+pub mod numbers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

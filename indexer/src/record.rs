@@ -329,6 +329,12 @@ fn duration_s(value: Option<i64>) -> Option<i32> {
 }
 
 impl Row {
+    /// The track of ours that was heard, and what makes two records the same play.
+    pub(crate) fn play(&self) -> Option<(&str, &str)> {
+        let Row::Play(row) = self else { return None };
+        Some((row.subject_uri.as_deref()?, &row.play_key))
+    }
+
     /// What the record names.
     pub(crate) fn links(&self) -> Option<Links<'_>> {
         const SUBJECT: &str = "subject.uri";

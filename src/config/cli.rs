@@ -111,17 +111,23 @@ Examples:
         #[command(flatten)]
         settings: Settings,
     },
-    /// Compare what we hold of repos with what their accounts' PDSes hold, record by record, then exit.
+    /// Compare what we hold with what the accounts' PDSes hold, or what we count with what we hold, then exit.
     ///
-    /// Each repo is read and verified. What differs is asked for again after a few seconds, so that what is on its way is
-    /// not taken for drift. Ends with 1 when there is drift.
+    /// Of repos, record by record: each is read and verified. What differs is asked for again after a few seconds, so that
+    /// what is on its way is not taken for drift. Of counts, every number is counted anew from the bytes of the records, in
+    /// one snapshot and without the network. Ends with 1 when there is drift.
     #[command(after_help = "\
 Examples:
   A hundred repos at random:
     plyr audit
-  All of them, and have those that drifted read anew by whoever does the jobs:
+  Every number of likes, comments, plays and links:
+    plyr audit counts
+  All repos, and have those that drifted read anew by whoever does the jobs:
     plyr audit --all --repair")]
     Audit {
+        /// What to compare.
+        #[arg(value_enum, default_value_t = Audited::Repos)]
+        what: Audited,
         /// How many repos, at random.
         #[arg(long, value_name = "NUMBER", default_value_t = 100, conflicts_with = "all")]
         sample: u32,
@@ -156,6 +162,15 @@ Examples:
     plyr problems --show 17 --save frame.bin"
     )]
     Problems(Box<ProblemsCli>),
+}
+
+/// What `plyr audit` compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Audited {
+    /// Repos with their PDSes.
+    Repos,
+    /// Numbers with the records.
+    Counts,
 }
 
 /// A command with a command inside: both take settings.

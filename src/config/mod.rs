@@ -77,6 +77,8 @@ pub enum Command {
         /// Whether those that drifted are to be read anew.
         repair: bool,
     },
+    /// Compare numbers with records.
+    AuditCounts,
     /// Serve a simulated network.
     Sim(Box<Simulation>),
     /// Look at what was kept aside, or try it again.
@@ -217,7 +219,10 @@ impl Invocation {
             cli::CliCommand::Backfill { from, anew, failures, dids, settings } => {
                 (read::backfill(from.as_deref(), &dids, (anew, failures), &mut errors), settings)
             }
-            cli::CliCommand::Audit { sample, all, repair, settings } => {
+            cli::CliCommand::Audit { what: cli::Audited::Counts, settings, .. } => {
+                (Command::AuditCounts, settings)
+            }
+            cli::CliCommand::Audit { sample, all, repair, settings, .. } => {
                 (Command::Audit { sample: (!all).then_some(sample), repair }, settings)
             }
             cli::CliCommand::Sim(arguments) => {
@@ -241,6 +246,7 @@ impl Invocation {
             | Command::Migrate
             | Command::Rebuild
             | Command::Audit { .. }
+            | Command::AuditCounts
             | Command::Sim(_)
             | Command::Problems(_) => false,
         };

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
+use indexer::audit::numbers::{self, Wrong};
 use indexer::audit::{self as looking, Difference, Drift, Finding};
 
 use super::progress::Progress as Bar;
-use super::{Database, indexer};
+use super::{Database, indexer, registry};
 use crate::config::Config;
 
 /// Records named of one repo; the rest are counted.
@@ -55,6 +56,26 @@ pub async fn audit(config: Config, sample: Option<u32>, repair: bool) -> anyhow:
     }
     database.close().await;
     anyhow::ensure!(drifted.is_empty(), "{} repos drifted", drifted.len());
+    Ok(())
+}
+
+/// Counts every number anew and says which are wrong.
+pub async fn audit_counts(config: Config) -> anyhow::Result<()> {
+    let (config, database) = Database::open(config).await?;
+    database.expect_migrated().await?;
+    let (registry, bar) = (registry(&config), Bar::new("records"));
+    let numbers = numbers::count(&database.pool, &registry, |records| bar.at(records, None, "")).await?;
+    bar.end();
+    for Wrong { uri, name, counted, found } in &numbers.wrong {
+        println!("{uri}\n  {name}: {found}, and the records say {counted}");
+    }
+    println!("{} records: {} numbers are not what they say", numbers.records, numbers.wrong_count);
+    database.close().await;
+    anyhow::ensure!(
+        numbers.wrong_count == 0,
+        "{} numbers drifted; `plyr rebuild` mends them",
+        numbers.wrong_count
+    );
     Ok(())
 }
 

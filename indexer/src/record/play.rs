@@ -68,7 +68,7 @@ impl Heard {
 pub struct Row {
     pub(super) uri: String,
     did: String,
-    play_key: String,
+    pub(super) play_key: String,
     heard: Heard,
     artist_names: Vec<String>,
     origin_uri: Option<String>,

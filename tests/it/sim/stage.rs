@@ -84,6 +84,10 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(self.dice.random_range(0..120))).await;
             self.revive().await?;
             self.trouble(slice).await?;
+            if matches!(slice, 11 | 20) && self.scene.trouble != Trouble::Postgres {
+                // Numbers are right at any moment, and not only in the end.
+                self.output(&["audit", "counts"]).await.map_err(|why| format!("in the middle: {why}"))?;
+            }
         }
         self.net.settle().await;
         Ok(())
@@ -146,6 +150,7 @@ impl Stage {
         if !broken.is_empty() {
             return Err(broken.join("\n"));
         }
+        self.output(&["audit", "counts"]).await?;
         let rebuilt = self.output(&["rebuild"]).await?;
         if !rebuilt.contains(" 0 counts mended") {
             return Err(format!("a number was wrong: {rebuilt}"));
