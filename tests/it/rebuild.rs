@@ -91,7 +91,13 @@ fn rebuild_ends_in_the_same_rows() {
             sqlx::query(sql).execute(&plyr.db.pool).await.expect(sql);
         }
         assert_ne!(projections(&plyr).await, before);
+        let audited = plyr.command(&["audit", "counts"]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&audited.stdout);
+        assert_eq!(audited.status.code(), Some(1), "{said}");
+        assert!(said.contains("likes: 99, and the records say"), "{said}");
         assert!(plyr.command(&["rebuild"]).output().expect("it runs").status.success());
         assert_eq!(projections(&plyr).await, before);
+        let audited = plyr.command(&["audit", "counts"]).output().expect("it runs");
+        assert!(audited.status.success(), "{}", String::from_utf8_lossy(&audited.stdout));
     });
 }
