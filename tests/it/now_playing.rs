@@ -91,7 +91,7 @@ fn the_newest_word_holds_until_it_ends() {
         let teal = plyr.query("fm.teal.actor.getStatus", &[("actor", did)]).await;
         assert_eq!((&teal["isListening"], &teal["status"]), (&json!(false), &Value::Null));
         // It ends by itself; and nothing is playing that claims to begin tomorrow.
-        listener.put_record(STABLE, "self", status("short", 1, 3, &track.0)).await;
+        listener.put_record(STABLE, "self", status("short", 1, 15, &track.0)).await;
         await_name(&plyr, did, Some("short")).await;
         await_name(&plyr, did, None).await;
         listener.put_record(STABLE, "self", status("tomorrow", -86_400, 90_000, &track.0)).await;
