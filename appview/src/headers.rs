@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::Options;
 
-/// Any page may read what is public; none may send credentials along.
+/// Any page may read what is public, and call procedures; none may send cookies along.
 pub(crate) fn open_cors() -> CorsLayer {
     let exposed = [
         RETRY_AFTER,
@@ -25,7 +25,7 @@ pub(crate) fn open_cors() -> CorsLayer {
     ];
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(exposed)
         .max_age(Duration::from_secs(7200))

@@ -44,6 +44,7 @@ pub(crate) struct Counts {
     pub reposts: i64,
     pub comments: i64,
     pub plays: i64,
+    pub play_sources: PlaySources,
 }
 
 /// `fm.plyr.feed.defs#likeSources`.
@@ -55,6 +56,15 @@ pub struct LikeSources {
     pub bluesky: i64,
     /// People who like a post that shares it.
     pub shares: i64,
+}
+
+/// `fm.plyr.feed.defs#playSources`.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct PlaySources {
+    /// Plays that players told us of.
+    pub plyr: i64,
+    /// Plays that people keep records of.
+    pub teal: i64,
 }
 
 /// Versions without values.
@@ -153,7 +163,7 @@ pub(crate) async fn people(
 pub(crate) async fn counts(db: &mut PgConnection, uris: &[String]) -> Result<HashMap<String, Counts>, Error> {
     let rows = sqlx::query!(
         "select uri, like_count, plyr_like_count, bluesky_like_count, share_like_count, share_count, repost_count,
-                comment_count, play_count
+                comment_count, play_count, plyr_play_count, teal_play_count
            from subject_count where uri = any($1)",
         uris
     )
@@ -172,6 +182,7 @@ pub(crate) async fn counts(db: &mut PgConnection, uris: &[String]) -> Result<Has
             reposts: row.repost_count,
             comments: row.comment_count,
             plays: row.play_count,
+            play_sources: PlaySources { plyr: row.plyr_play_count, teal: row.teal_play_count },
         };
         (row.uri, counts)
     });

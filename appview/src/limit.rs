@@ -114,10 +114,14 @@ pub(crate) struct Limits {
     pub(crate) write: Limit,
     pub(crate) upload: Limit,
     pub(crate) now_playing: Limit,
+    pub(crate) play: Limit,
 }
 
 /// A player tells what it plays every ten seconds at least, and at each touch.
 const NOW_PLAYING_PER_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap();
+
+/// Of one person; of one address, behind which a household or an office may be.
+const PLAYS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
 impl Limits {
     pub(crate) fn new(rates: Rates) -> Self {
@@ -126,6 +130,7 @@ impl Limits {
             write: Limit::new(rates.write),
             upload: Limit::new(rates.upload),
             now_playing: Limit::new(Rate::per_minute(NOW_PLAYING_PER_MINUTE)),
+            play: Limit::new(Rate::per_minute(PLAYS_PER_MINUTE)),
         }
     }
 }

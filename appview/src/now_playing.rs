@@ -53,6 +53,16 @@ pub(crate) struct TealStatus {
     subject_uri: Option<String>,
 }
 
+impl TealStatus {
+    pub fn started_at(&self) -> DateTime<Utc> {
+        self.started_at
+    }
+
+    pub fn expires_at(&self) -> DateTime<Utc> {
+        self.expires_at
+    }
+}
+
 /// Who is meant; an error where nobody is, or they are not to be seen.
 pub(crate) async fn somebody(db: &mut PgConnection, actor: AtIdentifier) -> Result<Did, Error> {
     let missing = || Error::declared("NotFound", "no such person");

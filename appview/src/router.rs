@@ -11,8 +11,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, audio, auth, comment, headers, health, like, link, live, media, now_playing,
-    observe, own, sync, teal, track, upload, web, xrpc,
+    App, Options, actor, audio, auth, chart, comment, headers, health, like, link, live, media, now_playing,
+    observe, own, play, sync, teal, track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -47,13 +47,24 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.plyr.feed.getComments", get(comment::get_comments))
         .route("/xrpc/fm.plyr.feed.getLatest", get(track::get_latest))
         .route("/xrpc/fm.plyr.feed.getLikes", get(like::get_likes))
+        .route("/xrpc/fm.plyr.feed.getTop", get(chart::get_top))
         .route("/xrpc/fm.plyr.feed.getTracks", get(track::get_tracks))
+        .route("/xrpc/fm.plyr.feed.recordPlay", post(play::record_play))
         .route("/xrpc/fm.plyr.sync.getRepoStatus", get(sync::get_repo_status))
         .route("/xrpc/fm.plyr.sync.getStatus", get(sync::get_status))
+        .route("/xrpc/fm.teal.actor.getProfile", get(teal::profile::get_profile))
+        .route("/xrpc/fm.teal.actor.getProfiles", get(teal::profile::get_profiles))
         .route("/xrpc/fm.teal.actor.getStatus", get(teal::status::get_status))
+        .route("/xrpc/fm.teal.actor.searchActors", get(teal::profile::search_actors))
         .route("/xrpc/fm.teal.feed.getActorFeed", get(teal::feed::get_actor_feed))
         .route("/xrpc/fm.teal.feed.getPlay", get(teal::feed::get_play))
         .route("/xrpc/fm.teal.stats.getLatest", get(teal::feed::get_latest))
+        .route("/xrpc/fm.teal.stats.getRepoTopReleases", get(teal::stats::get_repo_top_releases))
+        .route("/xrpc/fm.teal.stats.getTopArtists", get(teal::stats::get_top_artists))
+        .route("/xrpc/fm.teal.stats.getTopReleases", get(teal::stats::get_top_releases))
+        .route("/xrpc/fm.teal.stats.getUserTopArtists", get(teal::stats::get_user_top_artists))
+        .route("/xrpc/fm.teal.stats.getUserTopRecordings", get(teal::stats::get_user_top_recordings))
+        .route("/xrpc/fm.teal.stats.getUserTopReleases", get(teal::stats::get_user_top_releases))
         .route("/xrpc/{*method}", any(xrpc::unknown_method))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))
@@ -89,6 +100,7 @@ fn api(options: &Options) -> Router<App> {
         .route("/now-playing/by-handle/{handle}", get(now_playing::http::by_handle))
         .route("/tracks/{id}/like", post(like::http::like).delete(like::http::unlike))
         .route("/tracks/{id}/likes", get(like::http::likers))
+        .route("/tracks/{id}/play", post(play::play))
         .route("/tracks/{id}/comments", get(comment::http::list).post(comment::http::create))
         .route("/tracks/comments/{id}", patch(comment::http::edit).delete(comment::http::delete))
         .method_not_allowed_fallback(api_method_not_allowed)
@@ -236,6 +248,8 @@ mod tests {
                 "fm.plyr.feed.getNothing" => 501,
                 // Nothing to get wrong; the database is away.
                 "fm.plyr.sync.getStatus" => 503,
+                // A procedure.
+                "fm.plyr.feed.recordPlay" => 405,
                 _ => 400,
             };
             assert_eq!(response.status().as_u16(), expected, "{nsid}: {body}");

@@ -156,6 +156,11 @@ impl From<CallError> for Detail {
 }
 
 impl Sessions {
+    /// What we may keep of something that shall be known again, but by nobody without our key.
+    pub(crate) fn fingerprint(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 16] {
+        self.shared.sealer.fingerprint(purpose, parts)
+    }
+
     /// Sessions of the server at `public_url`, for records in `namespace`. Connects to nothing yet.
     pub fn new(indexer: Indexer, public_url: &Url, namespace: &str, key: &SecretKey) -> Self {
         let scope = scope::wanted(namespace);

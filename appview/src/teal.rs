@@ -1,9 +1,12 @@
 //! teal's queries, so that its clients can point here: what people heard, and hear.
 
 pub(crate) mod feed;
+pub(crate) mod profile;
+pub(crate) mod stats;
 pub(crate) mod status;
 
 use indexer::lexicon::parse_datetime_or_unix;
+use indexer::record::mbid;
 use serde_json::{Map, Value, json};
 
 /// `fm.teal.feed.defs#playView` of what a play or the item of a status says, in either namespace. What older records say in
@@ -61,17 +64,6 @@ fn artists(said: &Value) -> Value {
         }
     };
     Value::Array(artists.into_iter().filter(|artist| artist["artistName"] != "").collect())
-}
-
-/// An identifier of MusicBrainz as `mbid:` and a UUID.
-fn mbid(text: &str) -> Option<String> {
-    let uuid = text.strip_prefix("mbid:").unwrap_or(text);
-    let fits = uuid.len() == 36
-        && uuid.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        });
-    fits.then(|| format!("mbid:{}", uuid.to_ascii_lowercase()))
 }
 
 /// As the lexicon's format has it: an at-uri is none to the parser of URLs.

@@ -14,7 +14,7 @@ use url::Url;
 use crate::actor::ProfileViewBasic;
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
-use crate::hydrate::{self, Counts, LikeSources, PAGE_MAX_BYTES, Record};
+use crate::hydrate::{self, Counts, LikeSources, PAGE_MAX_BYTES, PlaySources, Record};
 use crate::media::Kind;
 use crate::session::Viewer;
 use crate::{App, Options, public_id};
@@ -62,6 +62,8 @@ pub struct TrackView {
     pub comment_count: i64,
     /// Distinct plays of it.
     pub play_count: i64,
+    /// Of which kind they are.
+    pub play_sources: PlaySources,
     /// What the one who asks has to do with it; absent when nobody is signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub viewer: Option<ViewerState>,
@@ -276,6 +278,7 @@ fn view(
         repost_count: counts.reposts,
         comment_count: counts.comments,
         play_count: counts.plays,
+        play_sources: counts.play_sources,
         sort_at: row.sort_at,
         indexed_at: record.version.indexed_at,
     })

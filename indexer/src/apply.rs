@@ -9,6 +9,7 @@
 pub mod account;
 pub mod batch;
 pub mod effects;
+pub mod hear;
 mod load;
 #[cfg(test)]
 mod model;

@@ -223,6 +223,12 @@ pub enum Input {
         /// Whose repo.
         did: Did,
     },
+    /// A commit that cannot be verified says that it writes records of ours. If nobody knows the repo, it is to be read:
+    /// a key that was rotated right after somebody's first track must not hide them.
+    Begun {
+        /// Whose repo.
+        did: Did,
+    },
     /// Somebody likes or reposts a post that may turn out to share something of ours; nothing of it is proven.
     Awaited {
         /// The like or repost.
@@ -243,7 +249,8 @@ impl Input {
             Input::Sync { did, .. }
             | Input::Account { did, .. }
             | Input::Identity { did }
-            | Input::Missed { did } => Some(did),
+            | Input::Missed { did }
+            | Input::Begun { did } => Some(did),
             Input::Proof(_)
             | Input::Local(_)
             | Input::Report(_)
@@ -264,6 +271,7 @@ impl Input {
             Input::Account { .. }
             | Input::Identity { .. }
             | Input::Missed { .. }
+            | Input::Begun { .. }
             | Input::Awaited { .. }
             | Input::Problem(_) => None,
         }

@@ -29,7 +29,7 @@ macro_rules! into {
 pub(crate) use into;
 
 /// Every table that is copied into.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     crate::apply::RECORDS,
     crate::record::TRACKS,
     crate::link::LINKS,
@@ -42,6 +42,8 @@ pub const TARGETS: [Target; 12] = [
     crate::record::PLAYS,
     crate::record::STATUSES,
     crate::record::BSKY_PROFILES,
+    crate::record::TEAL_PROFILES,
+    crate::chart::due::DUES,
 ];
 
 /// Signature, flags, and the length of no extension.

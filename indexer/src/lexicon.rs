@@ -79,9 +79,19 @@ pub fn check_output(query: &str, body: &Value) -> Result<(), Violation> {
     check::check(&CATALOG, &output.schema, &value)
 }
 
-/// The NSIDs of all queries, for a router to serve.
+/// Checks the body of a request by the input that the lexicon of `procedure` declares.
+pub fn check_input(procedure: &str, body: &Value) -> Result<(), Violation> {
+    let Some(procedure) = CATALOG.query(procedure) else {
+        return Err(Violation::new(format!("no procedure is named {}", violation::quoted(procedure))));
+    };
+    let Some(input) = &procedure.input else { return Err(Violation::new("the procedure has no input")) };
+    let value = crate::dag::from_json(body).map_err(|problem| Violation::new(problem.to_string()))?;
+    check::check(&CATALOG, &input.schema, &value)
+}
+
+/// The NSIDs of all queries and procedures, for a router to serve.
 pub fn methods() -> impl Iterator<Item = &'static str> {
-    LazyLock::force(&CATALOG).queries()
+    LazyLock::force(&CATALOG).methods()
 }
 
 /// The NSIDs of all records.

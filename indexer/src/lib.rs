@@ -12,6 +12,7 @@ pub mod apply;
 pub mod audit;
 pub mod backfill;
 pub mod change;
+pub mod chart;
 pub mod compare;
 pub mod copy;
 pub mod dag;

@@ -14,6 +14,7 @@ pub(crate) mod post;
 mod profile;
 mod public_id;
 mod reaction;
+mod teal_profile;
 mod track;
 
 use std::collections::{BTreeSet, HashMap};
@@ -36,10 +37,11 @@ pub use actor_status::STATUSES;
 pub use bsky_profile::BSKY_PROFILES;
 pub use comment::COMMENTS;
 pub use list::{LIST_ITEMS, LISTS};
-pub use play::PLAYS;
+pub use play::{PLAYS, mbid};
 pub use post::SHARED_POSTS;
 pub use profile::PROFILES;
 pub use reaction::REACTIONS;
+pub use teal_profile::TEAL_PROFILES;
 pub use track::{TRACKS, normalize_tags};
 
 /// A record value larger than this gets no projection: the largest lawful `fm.plyr.list` is near 80 KB.
@@ -66,6 +68,8 @@ pub enum Row {
     ActorStatus(actor_status::Row),
     /// `app.bsky.actor.profile`
     BskyProfile(bsky_profile::Row),
+    /// `fm.teal.actor.profile`, both namespaces
+    TealProfile(teal_profile::Row),
 }
 
 /// The projections, one for each kind of [`Row`].
@@ -89,10 +93,12 @@ pub enum Kind {
     ActorStatus,
     /// `bsky_profile`
     BskyProfile,
+    /// `teal_profile`
+    TealProfile,
 }
 
 /// Every kind, in the order in which projections are written: shares before what is liked by way of them.
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 10] = [
     Kind::Track,
     Kind::Post,
     Kind::Like,
@@ -102,6 +108,7 @@ pub const KINDS: [Kind; 9] = [
     Kind::Play,
     Kind::ActorStatus,
     Kind::BskyProfile,
+    Kind::TealProfile,
 ];
 
 /// A collection that is indexed.
@@ -188,6 +195,8 @@ impl Registry {
             ("fm.teal.alpha.feed.play".into(), "fm.teal.alpha.feed.play", Kind::Play, true),
             ("fm.teal.actor.status".into(), "fm.teal.actor.status", Kind::ActorStatus, true),
             ("fm.teal.alpha.actor.status".into(), "fm.teal.alpha.actor.status", Kind::ActorStatus, true),
+            ("fm.teal.actor.profile".into(), "fm.teal.actor.profile", Kind::TealProfile, true),
+            ("fm.teal.alpha.actor.profile".into(), "fm.teal.alpha.actor.profile", Kind::TealProfile, true),
             (BSKY_PROFILE.into(), BSKY_PROFILE, Kind::BskyProfile, false),
             (link::LIKE.into(), link::LIKE, Kind::Like, false),
             (link::REPOST.into(), link::REPOST, Kind::Like, false),
@@ -297,6 +306,7 @@ impl Registry {
             Kind::Play => play::read(checked).map(Row::Play),
             Kind::ActorStatus => actor_status::read(checked).map(Row::ActorStatus),
             Kind::BskyProfile => bsky_profile::read(checked).map(Row::BskyProfile),
+            Kind::TealProfile => teal_profile::read(checked).map(Row::TealProfile),
         };
         row.map_err(|detail| problem("InvalidRecord", detail))
     }
@@ -329,10 +339,10 @@ fn duration_s(value: Option<i64>) -> Option<i32> {
 }
 
 impl Row {
-    /// The track of ours that was heard, and what makes two records the same play.
-    pub(crate) fn play(&self) -> Option<(&str, &str)> {
+    /// The track of ours that was heard, what makes two records the same play, and when it was.
+    pub(crate) fn play(&self) -> Option<(&str, &str, DateTime<Utc>)> {
         let Row::Play(row) = self else { return None };
-        Some((row.subject_uri.as_deref()?, &row.play_key))
+        Some((row.subject_uri.as_deref()?, &row.play_key, row.played_at))
     }
 
     /// What the record names.
@@ -367,7 +377,13 @@ impl Row {
                 sort_at: row.sort_at,
                 links: row.links.iter().map(|Link { path, target }| (*path, target.as_str())).collect(),
             },
-            Row::Track(_) | Row::Profile(_) | Row::ActorStatus(_) | Row::BskyProfile(_) => return None,
+            Row::Track(_)
+            | Row::Profile(_)
+            | Row::ActorStatus(_)
+            | Row::BskyProfile(_)
+            | Row::TealProfile(_) => {
+                return None;
+            }
         })
     }
 }
@@ -414,5 +430,6 @@ pub(crate) async fn project(
         Kind::Play => play::project(db, gone, &rows_of!(Play), effects).await,
         Kind::ActorStatus => actor_status::project(db, gone, rows_of!(ActorStatus)).await,
         Kind::BskyProfile => bsky_profile::project(db, gone, &rows_of!(BskyProfile), effects).await,
+        Kind::TealProfile => teal_profile::project(db, gone, &rows_of!(TealProfile)).await,
     }
 }

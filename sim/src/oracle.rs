@@ -3,6 +3,7 @@
 //! An independent reading of the rules. It looks at the world's last state alone and at nothing of the indexer's, so that the
 //! two can only agree where both are right. Rows are JSON, times in it microseconds since 1970.
 
+mod chart;
 mod check;
 mod link;
 mod project;
@@ -23,11 +24,14 @@ pub type Table = BTreeMap<String, Value>;
 pub type Tables = BTreeMap<&'static str, Table>;
 
 /// Every table that is told of, whether or not it has a row.
-pub const TABLES: [&str; 17] = [
+pub const TABLES: [&str; 21] = [
     "actor",
     "actor_status",
     "bsky_profile",
+    "chart_member",
     "comment",
+    "heard",
+    "liked",
     "link",
     "link_count",
     "list",
@@ -40,6 +44,7 @@ pub const TABLES: [&str; 17] = [
     "repo",
     "shared_post",
     "subject_count",
+    "teal_profile",
     "track",
 ];
 
@@ -191,6 +196,7 @@ impl Expected {
             }
         }
         self.link(known, &mut tables);
+        chart::chart(&mut tables);
         tables
     }
 

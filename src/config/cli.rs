@@ -232,6 +232,11 @@ pub(super) struct Settings {
     /// found to share a track, it is asked who liked the post before; each is verified at their PDS. [default: none]
     #[arg(long, env = "PLYR_BACKLINKS_URL", value_name = "URL", help_heading = "Network")]
     pub(super) backlinks_url: Option<String>,
+    /// Domains of PDSes, separated by commas, that anybody may join and that see to their gate: what their people hear and like
+    /// counts in charts in full. Of any other domain's at most ten plays, listeners or likes of a thing count beyond what all
+    /// others give it. [default: bsky.network]
+    #[arg(long, env = "PLYR_OPEN_HOSTS", value_name = "LIST", help_heading = "Network")]
+    pub(super) open_hosts: Option<String>,
     /// How often the revs of all repos are compared with those that their PDSes state: for example `6h`, or `off`. After a
     /// gap in a source's events it is done at once, whatever this says. [default: 6h]
     #[arg(long, env = "PLYR_COMPARE_EVERY", value_name = "TIME", help_heading = "Network")]
@@ -323,7 +328,7 @@ const NETWORK: &[&str] = &[
 ];
 const IDENTITY: &[&str] =
     &["plc_url", "handle_resolver_url", "private_hosts", "namespace", "public_url", "page_origins"];
-const LOOKING_BACK: &[&str] = &["backlinks_url"];
+const LOOKING_BACK: &[&str] = &["backlinks_url", "open_hosts"];
 const READING: &[&str] = &["backfill_at_once", "backfill_per_host"];
 const COMPARING: &[&str] = &["compare_every"];
 const SERVING: &[&str] = &[

@@ -110,6 +110,8 @@ pub struct Config {
     pub namespace: String,
     /// `PLYR_BACKLINKS_URL`.
     pub backlinks_url: Option<Url>,
+    /// `PLYR_OPEN_HOSTS`, domains.
+    pub open_hosts: Vec<String>,
     /// `PLYR_PAGE_ORIGINS`, each a bare origin.
     pub page_origins: Vec<Url>,
     /// `PLYR_COMPARE_EVERY`; none when `off`.

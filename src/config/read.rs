@@ -50,6 +50,10 @@ pub(super) fn config(settings: &Settings, search_path: Option<OsString>, errors:
             .collect::<HashSet<_>>(),
         namespace: or_default(errors, "PLYR_NAMESPACE", &settings.namespace, "fm.plyr", namespace),
         backlinks_url: optional(errors, "PLYR_BACKLINKS_URL", &settings.backlinks_url, base_url),
+        open_hosts: match &settings.open_hosts {
+            None => vec!["bsky.network".to_owned()],
+            given => list(errors, "PLYR_OPEN_HOSTS", given, domain),
+        },
         page_origins: list(errors, "PLYR_PAGE_ORIGINS", &settings.page_origins, origin),
         compare_every: or_default(errors, "PLYR_COMPARE_EVERY", &settings.compare_every, "6h", |text| {
             if text == "off" { Ok(None) } else { duration(text).map(Some) }
@@ -163,6 +167,12 @@ fn list<T>(
 ) -> Vec<T> {
     let items = given(text).unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty());
     items.filter_map(|item| noted(errors, name, item, read(item))).collect()
+}
+
+/// A domain, or an address, without a port.
+fn domain(text: &str) -> Result<String, String> {
+    let host = url::Host::parse(text).map_err(|_| "must be a domain, such as `bsky.network`")?;
+    Ok(host.to_string())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

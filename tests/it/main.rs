@@ -5,6 +5,7 @@
 
 mod auth;
 mod browser;
+mod chart;
 mod cli;
 mod crash;
 mod door;
@@ -17,6 +18,7 @@ mod media;
 mod now_playing;
 mod oddities;
 mod operation;
+mod play;
 mod problems;
 mod rebuild;
 mod river;

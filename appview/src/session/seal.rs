@@ -9,6 +9,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 /// The form of what is sealed; another one would begin with another byte.
 const FORM: u8 = 1;
@@ -81,11 +82,23 @@ impl Place<'_> {
 }
 
 /// Seals and opens (XChaCha20-Poly1305: nonces may be drawn at random for ever).
-pub(super) struct Sealer(XChaCha20Poly1305);
+pub(super) struct Sealer(XChaCha20Poly1305, SecretKey);
 
 impl Sealer {
     pub fn new(key: &SecretKey) -> Self {
-        Sealer(XChaCha20Poly1305::new(&key.0.into()))
+        Sealer(XChaCha20Poly1305::new(&key.0.into()), key.clone())
+    }
+
+    /// What we may keep of something that shall be known again, but by nobody without the key.
+    pub(super) fn fingerprint(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 16] {
+        let mut hash = Sha256::new_with_prefix(self.1.0);
+        for part in std::iter::once(purpose.as_bytes()).chain(parts.iter().copied()) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.finalize()[..16]);
+        short
     }
 
     pub fn seal<T: Serialize>(&self, place: &Place<'_>, value: &T) -> anyhow::Result<Vec<u8>> {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use indexer::syntax::Did;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sqlx::PgConnection;
 
 use super::play_view;
 use crate::actor::AtIdentifier;
@@ -38,13 +39,18 @@ pub(crate) async fn get_status(
         let message = Some("nothing is playing");
         return Ok(Json(Status { did, is_listening: false, status: None, message }));
     };
+    let status = item(&mut db, &current.uri).await?;
+    Ok(Json(Status { did, is_listening: status.is_some(), status, message: None }))
+}
+
+/// What a status record says is heard.
+pub(super) async fn item(db: &mut PgConnection, uri: &str) -> Result<Option<Value>, Error> {
     let value = sqlx::query_scalar!(
         r#"select value as "value!" from record where uri = $1 and value is not null"#,
-        current.uri
+        uri
     )
-    .fetch_optional(&mut *db)
+    .fetch_optional(db)
     .await?;
     let value = value.and_then(|value| indexer::dag::decode(&value).ok());
-    let status = value.map(|value| play_view(&indexer::dag::to_json(&value)["item"]));
-    Ok(Json(Status { did, is_listening: status.is_some(), status, message: None }))
+    Ok(value.map(|value| play_view(&indexer::dag::to_json(&value)["item"])))
 }

@@ -59,6 +59,7 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
                                            handle_at = case when $4 then excluded.handle_at else actor.handle_at end,
                                            pds = excluded.pds, resolved_at = now(), looked_at = now()
            returning (select $4 and old.handle is distinct from $2 from actor old where old.did = $1) as "moved",
+                     (select old.pds is distinct from $3 from actor old where old.did = $1) as "migrated",
                      actor.followed_at is not null as "followed!""#,
         did.as_str(),
         handle,
@@ -70,6 +71,9 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
     let mut effects = Effects::default();
     if known_now.moved != Some(false) {
         effects.repaint(did.as_str());
+    }
+    if known_now.migrated != Some(false) {
+        effects.reweigh(did.as_str());
     }
     if let Some(handle) = handle {
         // A handle has one holder: whoever had it before will be told by their own DID document.
@@ -226,6 +230,7 @@ pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Stat
         erase(&mut tx, did, &mut effects).await?;
     }
     if before != now {
+        effects.reweigh(did.as_str());
         tracing::info!(%did, before = before.as_str(), now = now.as_str(), "account status confirmed");
     }
     effects.carry_out(&mut tx).await?;
@@ -280,21 +285,25 @@ async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effect
         r#"select subject_uri as "subject_uri!", sum(likes)::bigint as "likes!", sum(plyr)::bigint as "plyr!",
                   sum(bluesky)::bigint as "bluesky!", sum(by_shares)::bigint as "by_shares!",
                   sum(reposts)::bigint as "reposts!", sum(shares)::bigint as "shares!",
-                  sum(comments)::bigint as "comments!", sum(plays)::bigint as "plays!"
+                  sum(comments)::bigint as "comments!", sum(recorded)::bigint as "recorded!",
+                  sum(told)::bigint as "told!", sum(plays)::bigint as "plays!"
            from (
              select subject_uri, (verb = 'like')::int as likes, (verb = 'like' and bool_or(source = 'plyr'))::int as plyr,
                     (verb = 'like' and bool_or(source = 'bluesky'))::int as bluesky,
                     (verb = 'like' and bool_or(source = 'share'))::int as by_shares,
-                    (verb = 'repost')::int as reposts, 0 as shares, 0 as comments, 0 as plays
+                    (verb = 'repost')::int as reposts, 0 as shares, 0 as comments, 0 as recorded, 0 as told, 0 as plays
              from reaction where uri > $2 and uri < $3 group by subject_uri, verb
              union all
-             select subject_uri, 0, 0, 0, 0, 0, count(*), 0, 0 from shared_post where did = $1 group by subject_uri
+             select subject_uri, 0, 0, 0, 0, 0, count(*), 0, 0, 0, 0 from shared_post where did = $1 group by subject_uri
              union all
-             select subject_uri, 0, 0, 0, 0, 0, 0, count(*), 0 from comment where uri > $2 and uri < $3
+             select subject_uri, 0, 0, 0, 0, 0, 0, count(*), 0, 0, 0 from comment where uri > $2 and uri < $3
              group by subject_uri
              union all
-             select subject_uri, 0, 0, 0, 0, 0, 0, 0, count(distinct play_key) from play
+             select subject_uri, 0, 0, 0, 0, 0, 0, 0, count(distinct play_key), 0, count(distinct play_key) from play
              where did = $1 and subject_uri is not null group by subject_uri
+             union all
+             select subject_uri, 0, 0, 0, 0, 0, 0, 0, 0, count(*), count(*) filter (where not covered) from play_event
+             where listener = $1 group by subject_uri
            ) as part
            group by subject_uri"#,
         did.as_str(),
@@ -313,6 +322,8 @@ async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effect
             (Count::Shares, row.shares),
             (Count::Comments, row.comments),
             (Count::Plays, row.plays),
+            (Count::PlyrPlays, row.told),
+            (Count::TealPlays, row.recorded),
         ];
         for (count, number) in moved {
             effects.move_count(&row.subject_uri, count, sign * number);
@@ -411,6 +422,7 @@ async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
     .execute(&mut *db)
     .await?;
     sqlx::query!("delete from player_state where did = $1", did).execute(&mut *db).await?;
+    sqlx::query!("delete from play_event where listener = $1", did).execute(&mut *db).await?;
     sqlx::query!("delete from backfill_repo where did = $1", did).execute(&mut *db).await?;
     sqlx::query!("delete from oauth_flow where did = $1", did).execute(&mut *db).await?;
     // Tokens on their way to a web app go with their session.
@@ -459,6 +471,9 @@ pub(super) async fn projected(db: &mut PgConnection, kind: Kind, did: &Did) -> s
         }
         Kind::BskyProfile => {
             sqlx::query_scalar!("select uri from bsky_profile where did = $1", did).fetch_all(db).await
+        }
+        Kind::TealProfile => {
+            sqlx::query_scalar!("select uri from teal_profile where did = $1", did).fetch_all(db).await
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use crate::chart::{self, due::Due};
 use crate::job;
 use crate::sabotage;
 
@@ -31,10 +33,14 @@ pub enum Count {
     Shares,
     /// Distinct people who reposted it, or a post that shares it.
     Reposts,
+    /// Plays that we were told of.
+    PlyrPlays,
+    /// Distinct plays by records.
+    TealPlays,
 }
 
 /// How many numbers there are.
-const COUNTS: usize = 8;
+const COUNTS: usize = 10;
 /// Target, collection and path of links.
 type Linked = [String; 3];
 
@@ -47,6 +53,7 @@ pub struct Effects {
     counts: BTreeMap<String, [i64; COUNTS]>,
     links: BTreeMap<Linked, [i64; 2]>,
     touched: BTreeMap<String, bool>,
+    due: BTreeSet<Due>,
     repainted: BTreeSet<String>,
     jobs: BTreeMap<(&'static str, String), Duration>,
     hints: BTreeSet<(&'static str, String)>,
@@ -94,6 +101,26 @@ impl Effects {
         *self.touched.entry(uri.to_owned()).or_default() |= reorders;
     }
 
+    /// What somebody heard around that time is to be counted anew.
+    pub fn heard(&mut self, did: &str, played_at: DateTime<Utc>) {
+        self.due.insert(Due::Heard(did.to_owned(), chart::hour_of(played_at)));
+    }
+
+    /// Whether and since when somebody likes this track is to be counted anew.
+    pub fn liked(&mut self, did: &str, subject: &str) {
+        self.due.insert(Due::Liked(did.to_owned(), subject.to_owned()));
+    }
+
+    /// Everything that somebody heard and liked is to be counted anew.
+    pub fn reweigh(&mut self, did: &str) {
+        self.due.insert(Due::Person(did.to_owned()));
+    }
+
+    /// What a track counts for is to be looked at anew.
+    pub fn retold(&mut self, track: &str) {
+        self.due.insert(Due::Track(track.to_owned()));
+    }
+
     /// A person's name or face changed: so do their tracks on open pages.
     pub fn repaint(&mut self, did: &str) {
         self.repainted.insert(did.to_owned());
@@ -135,6 +162,7 @@ impl Effects {
     /// Carries all out. To be called last before commit.
     pub async fn carry_out(mut self, db: &mut PgConnection) -> sqlx::Result<()> {
         if !self.quiet {
+            chart::due::write(db, &self.due).await?;
             self.tell(db).await?;
         }
         // Many people like one thing, and whoever moves its number keeps others from it until the end: so it is moved last.
@@ -171,10 +199,11 @@ async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; COUN
     let column = |count: Count| moved.iter().map(|(_, deltas)| deltas[count as usize]).collect::<Vec<i64>>();
     sqlx::query!(
         r#"insert into subject_count as c (uri, like_count, comment_count, play_count, plyr_like_count,
-                                           bluesky_like_count, share_like_count, share_count, repost_count)
+                                           bluesky_like_count, share_like_count, share_count, repost_count,
+                                           plyr_play_count, teal_play_count)
            select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                                $7::bigint[], $8::bigint[], $9::bigint[])
-                      as d (uri, likes, comments, plays, plyr, bluesky, by_shares, shares, reposts)
+                                $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+                      as d (uri, likes, comments, plays, plyr, bluesky, by_shares, shares, reposts, told, recorded)
            order by d.uri collate "C"
            on conflict (uri) do update set
              like_count = c.like_count + excluded.like_count,
@@ -184,7 +213,9 @@ async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; COUN
              bluesky_like_count = c.bluesky_like_count + excluded.bluesky_like_count,
              share_like_count = c.share_like_count + excluded.share_like_count,
              share_count = c.share_count + excluded.share_count,
-             repost_count = c.repost_count + excluded.repost_count"#,
+             repost_count = c.repost_count + excluded.repost_count,
+             plyr_play_count = c.plyr_play_count + excluded.plyr_play_count,
+             teal_play_count = c.teal_play_count + excluded.teal_play_count"#,
         &moved.iter().map(|(uri, _)| uri.as_str()).collect::<Vec<_>>() as &[&str],
         &column(Count::Likes),
         &column(Count::Comments),
@@ -193,7 +224,9 @@ async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; COUN
         &column(Count::BlueskyLikes),
         &column(Count::ShareLikes),
         &column(Count::Shares),
-        &column(Count::Reposts)
+        &column(Count::Reposts),
+        &column(Count::PlyrPlays),
+        &column(Count::TealPlays)
     )
     .execute(db)
     .await?;

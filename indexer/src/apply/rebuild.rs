@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use super::Door;
 use super::account::projected;
 use super::effects::Effects;
+use crate::chart;
 use crate::record::{self, KINDS, Kind, Row};
 use crate::syntax::{AtUri, Did};
 
@@ -39,6 +40,7 @@ pub async fn rebuild(door: &Door, progress: impl Fn(u64, u64)) -> sqlx::Result<S
         progress(summary.repos, dids.len() as u64);
     }
     summary.counts_mended = recount(door).await?;
+    chart::due::all(&door.pool).await?;
     Ok(summary)
 }
 
@@ -121,38 +123,47 @@ async fn recount_subjects(db: &mut PgConnection) -> sqlx::Result<u64> {
                     count(distinct did) filter (where verb = 'like' and source = 'bluesky') as bluesky,
                     count(distinct did) filter (where verb = 'like' and source = 'share') as by_shares,
                     count(distinct did) filter (where verb = 'repost') as reposts,
-                    0::bigint as shares, 0::bigint as comments, 0::bigint as plays
+                    0::bigint as shares, 0::bigint as comments, 0::bigint as recorded, 0::bigint as told,
+                    0::bigint as plays
              from reaction join active using (did) group by subject_uri
              union all
-             select subject_uri, 0, 0, 0, 0, 0, count(*), 0, 0 from shared_post join active using (did) group by subject_uri
+             select subject_uri, 0, 0, 0, 0, 0, count(*), 0, 0, 0, 0 from shared_post join active using (did) group by subject_uri
              union all
-             select subject_uri, 0, 0, 0, 0, 0, 0, count(*), 0 from comment join active using (did) group by subject_uri
+             select subject_uri, 0, 0, 0, 0, 0, 0, count(*), 0, 0, 0 from comment join active using (did) group by subject_uri
              union all
-             select subject_uri, 0, 0, 0, 0, 0, 0, 0, count(distinct (did, play_key))
+             select subject_uri, 0, 0, 0, 0, 0, 0, 0, count(distinct (did, play_key)), 0, count(distinct (did, play_key))
              from play join active using (did) where subject_uri is not null group by subject_uri
+             union all
+             select subject_uri, 0, 0, 0, 0, 0, 0, 0, 0, count(*), count(*) filter (where not covered)
+             from play_event where listener in (select did from active) or listener like 'anonymous:%' group by subject_uri
            ), truth as (
              select uri, sum(likes)::bigint as likes, sum(comments)::bigint as comments, sum(plays)::bigint as plays,
-                    sum(plyr)::bigint as plyr, sum(bluesky)::bigint as bluesky, sum(by_shares)::bigint as by_shares,
+                    sum(recorded)::bigint as recorded, sum(told)::bigint as told, sum(plyr)::bigint as plyr, sum(bluesky)::bigint as bluesky, sum(by_shares)::bigint as by_shares,
                     sum(shares)::bigint as shares, sum(reposts)::bigint as reposts
              from part group by uri
            ), compared as (
              select coalesce(t.uri, c.uri) as uri, coalesce(likes, 0) as likes, coalesce(comments, 0) as comments,
                     coalesce(plays, 0) as plays, coalesce(plyr, 0) as plyr, coalesce(bluesky, 0) as bluesky,
-                    coalesce(by_shares, 0) as by_shares, coalesce(shares, 0) as shares, coalesce(reposts, 0) as reposts
+                    coalesce(by_shares, 0) as by_shares, coalesce(shares, 0) as shares, coalesce(reposts, 0) as reposts,
+                    coalesce(told, 0) as told, coalesce(recorded, 0) as recorded
              from truth t full join subject_count c on c.uri = t.uri
              where (coalesce(likes, 0), coalesce(comments, 0), coalesce(plays, 0), coalesce(plyr, 0),
-                    coalesce(bluesky, 0), coalesce(by_shares, 0), coalesce(shares, 0), coalesce(reposts, 0))
+                    coalesce(bluesky, 0), coalesce(by_shares, 0), coalesce(shares, 0), coalesce(reposts, 0),
+                    coalesce(told, 0), coalesce(recorded, 0))
                 is distinct from (coalesce(like_count, 0), coalesce(comment_count, 0), coalesce(play_count, 0),
                     coalesce(plyr_like_count, 0), coalesce(bluesky_like_count, 0), coalesce(share_like_count, 0),
-                    coalesce(share_count, 0), coalesce(repost_count, 0))
+                    coalesce(share_count, 0), coalesce(repost_count, 0), coalesce(plyr_play_count, 0),
+                    coalesce(teal_play_count, 0))
            )
            insert into subject_count as c (uri, like_count, comment_count, play_count, plyr_like_count,
-                                           bluesky_like_count, share_like_count, share_count, repost_count)
-           select uri, likes, comments, plays, plyr, bluesky, by_shares, shares, reposts from compared
+                                           bluesky_like_count, share_like_count, share_count, repost_count,
+                                           plyr_play_count, teal_play_count)
+           select uri, likes, comments, plays, plyr, bluesky, by_shares, shares, reposts, told, recorded from compared
            on conflict (uri) do update set like_count = excluded.like_count, comment_count = excluded.comment_count,
              play_count = excluded.play_count, plyr_like_count = excluded.plyr_like_count,
              bluesky_like_count = excluded.bluesky_like_count, share_like_count = excluded.share_like_count,
-             share_count = excluded.share_count, repost_count = excluded.repost_count"#
+             share_count = excluded.share_count, repost_count = excluded.repost_count,
+             plyr_play_count = excluded.plyr_play_count, teal_play_count = excluded.teal_play_count"#
     )
     .execute(db)
     .await?;

@@ -17,6 +17,7 @@ use super::table::{self, Chain, Change, Repo, RepoState, Row, Verdict};
 use crate::change::{Commit, Input, Local, Op, Problem, Report, Status};
 use crate::job;
 use crate::proto::commit::rev_is_in_future;
+use crate::record::BSKY_PROFILE;
 use crate::sabotage;
 use crate::syntax::{AtUri, Did, Tid};
 
@@ -134,6 +135,7 @@ impl<'a> World<'a> {
                 }
             }
             Input::Missed { did } => self.missed(did),
+            Input::Begun { did } => self.begun(did),
             // Noted already.
             Input::Awaited { .. } => {}
             Input::Problem(problem) => self.problems.push(problem.clone()),
@@ -200,6 +202,13 @@ impl<'a> World<'a> {
         self.problems.push(Problem { kind: "FutureRev", seq: None, did, uri, detail, bytes });
     }
 
+    /// What somebody unknown has begun to write, their PDS can prove.
+    fn begun(&mut self, did: &Did) {
+        if !self.repos.contains_key(did) && !self.door.is_tracked(did) {
+            self.effects.hint(job::RESYNC, did.as_str());
+        }
+    }
+
     fn missed(&mut self, did: &Did) {
         if sabotage::is_on("missed-forgotten") {
             return;
@@ -252,7 +261,8 @@ impl<'a> World<'a> {
         let Some(held) = self.repos.get(&did).filter(|held| held.status != Some(Status::Deleted)) else {
             return false;
         };
-        let is_asked_for = held.followed || is_sampled(uri);
+        // Of strangers only some; but what name and face they have is shown, and seldom changes.
+        let is_asked_for = held.followed || uri.collection() == BSKY_PROFILE || is_sampled(uri);
         let change = Change { uri, rev, proven: false, cid: op.cid() };
         let verdict = table::decide(&held.repo, self.rows.get(uri), change);
         if verdict == Verdict::Diverge {

@@ -39,12 +39,13 @@ pub struct Wrong {
 }
 
 const LINKS: Target = copy::into!(audit_link: uri, did, collection, path, target);
-const PLAYS: Target = copy::into!(audit_play: did, subject, play_key);
+const PLAYS: Target = copy::into!(audit_play: did, subject, play_key, played_at);
 
 const TABLES: &str = r#"
 create temp table audit_link (uri text collate "C", did text collate "C", collection text, path text, target text collate "C")
   on commit drop;
-create temp table audit_play (did text collate "C", subject text collate "C", play_key text) on commit drop"#;
+create temp table audit_play (did text collate "C", subject text collate "C", play_key text,
+  played_at timestamptz) on commit drop"#;
 
 /// What the records say beside what stands there, where they differ.
 const WRONG: &str = r#"
@@ -59,6 +60,19 @@ done as materialized (
   from liking where not (is_bluesky and is_of_post)
   union
   select share.subject, did, verb, 'share' from liking join share on share.post = target where is_bluesky),
+told as materialized (
+  select e.subject_uri as subject, exists (
+    select from audit_play p where p.did = e.listener and p.subject = e.subject_uri
+      and abs(extract(epoch from p.played_at - e.played_at)) <= e.window_s) as covered
+  from play_event e left join actor a on a.did = e.listener where a.active or e.listener like 'anonymous:%'),
+played as (
+  select subject, 'plays' as name, count(distinct (p.did, play_key)) as number
+  from audit_play p join actor a on a.did = p.did and a.active group by subject
+  union all select subject, 'plays', count(*) from told where not covered group by subject
+  union all select subject, 'told', count(*) from told group by subject
+  union all
+  select subject, 'recorded', count(distinct (p.did, play_key))
+  from audit_play p join actor a on a.did = p.did and a.active group by subject),
 truth as (
   select subject as uri, 'likes' as name, count(distinct did) as number from done where verb = 'like' group by subject
   union all
@@ -70,8 +84,7 @@ truth as (
   union all
   select target, 'comments', count(*) from link where collection ~ '\.comment$' group by target
   union all
-  select subject, 'plays', count(distinct (p.did, play_key)) from audit_play p join actor a on a.did = p.did and a.active
-  group by subject
+  select subject, name, sum(number)::bigint from played group by subject, name
   union all
   select target, 'records of ' || collection || ':' || path, count(*) from link group by target, collection, path
   union all
@@ -79,7 +92,8 @@ truth as (
 ), held as (
   select uri, name, number from subject_count, lateral (values
     ('likes', like_count), ('plyr', plyr_like_count), ('bluesky', bluesky_like_count), ('share', share_like_count),
-    ('reposts', repost_count), ('shares', share_count), ('comments', comment_count), ('plays', play_count))
+    ('reposts', repost_count), ('shares', share_count), ('comments', comment_count), ('plays', play_count),
+    ('told', plyr_play_count), ('recorded', teal_play_count))
     as n (name, number) where number <> 0
   union all
   select target, name || ' of ' || collection || ':' || path, number from link_count,
@@ -131,8 +145,8 @@ async fn note(db: &mut PgConnection, read: &[(AtUri, Row)]) -> sqlx::Result<()> 
             links.row().field(uri.as_str()).field(uri.authority()).field(uri.collection());
             links.field(path).field(target);
         }
-        if let Some((subject, key)) = row.play() {
-            plays.row().field(uri.authority()).field(subject).field(key);
+        if let Some((subject, key, played_at)) = row.play() {
+            plays.row().field(uri.authority()).field(subject).field(key).field(played_at);
         }
     }
     links.write(db).await?;

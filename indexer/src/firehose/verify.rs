@@ -51,8 +51,21 @@ pub(super) async fn verify(indexer: &Indexer, seq: i64, frame: &Frame, message: 
     let Some(rev) = rev else { return unproven(frame).into_iter().collect() };
     match prove(indexer, did, rev, frame).await {
         Ok(input) => vec![input],
-        Err(error) => aside(seq, did, name(&error), error.to_string(), message),
+        Err(error) => {
+            let mut inputs = aside(seq, did, name(&error), error.to_string(), message);
+            inputs.extend(writes_ours(indexer, frame).then(|| Input::Begun { did: did.clone() }));
+            inputs
+        }
     }
+}
+
+/// Whether a commit says that it writes records for which a repo is followed.
+fn writes_ours(indexer: &Indexer, frame: &Frame) -> bool {
+    let Frame::Commit(event) = frame else { return false };
+    event.ops.iter().any(|op| {
+        let collection = op.path.split('/').next().unwrap_or_default();
+        indexer.door.registry.get(collection).is_some_and(|collection| collection.tracks)
+    })
 }
 
 /// An event is kept aside, and its repo is to be read as a whole.

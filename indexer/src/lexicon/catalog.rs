@@ -80,10 +80,10 @@ impl Catalog {
         }
     }
 
-    /// The query lexicon of this NSID.
+    /// The query or procedure lexicon of this NSID.
     pub(super) fn query(&self, nsid: &str) -> Option<&Query> {
         match self.defs.get(&absolute("", nsid))? {
-            Def::Primary(Primary::Query(query)) => Some(query),
+            Def::Primary(Primary::Query(query) | Primary::Procedure(query)) => Some(query),
             _ => None,
         }
     }
@@ -93,13 +93,13 @@ impl Catalog {
         match self.defs.get(target)? {
             Def::Schema(schema) => Some(schema),
             Def::Primary(Primary::Record(record)) => Some(&record.record),
-            Def::Primary(Primary::Query(_)) => None,
+            Def::Primary(Primary::Query(_) | Primary::Procedure(_)) => None,
         }
     }
 
-    /// NSIDs of the lexicons whose main definition is a query.
-    pub(super) fn queries(&self) -> impl Iterator<Item = &str> {
-        self.mains().filter_map(|(nsid, primary)| matches!(primary, Primary::Query(_)).then_some(nsid))
+    /// NSIDs of the lexicons whose main definition is a query or a procedure.
+    pub(super) fn methods(&self) -> impl Iterator<Item = &str> {
+        self.mains().filter_map(|(nsid, primary)| (!matches!(primary, Primary::Record(_))).then_some(nsid))
     }
 
     /// NSIDs of the lexicons whose main definition is a record.
@@ -129,9 +129,11 @@ impl Def {
         match self {
             Def::Schema(schema) => vec![schema],
             Def::Primary(Primary::Record(record)) => vec![&mut record.record],
-            Def::Primary(Primary::Query(query)) => {
+            Def::Primary(Primary::Query(query) | Primary::Procedure(query)) => {
                 let params = query.parameters.iter_mut().flat_map(|params| params.properties.values_mut());
-                params.chain(query.output.as_mut().map(|output| &mut output.schema)).collect()
+                let bodies = query.input.as_deref_mut().into_iter().chain(&mut query.output);
+                let bodies = bodies.map(|body| &mut body.schema);
+                params.chain(bodies).collect()
             }
         }
     }
@@ -147,9 +149,17 @@ fn check_def(def: &Def) -> Result<(), String> {
             Err("a record must be an object".to_owned())
         }
         Def::Primary(Primary::Record(record)) => check_schema(&record.record),
-        Def::Primary(Primary::Query(query)) => {
+        Def::Primary(Primary::Query(query)) if query.input.is_some() => {
+            Err("a query has no input".to_owned())
+        }
+        Def::Primary(Primary::Query(query) | Primary::Procedure(query)) => {
             query.parameters.as_ref().map_or(Ok(()), check_params)?;
-            query.output.as_ref().map_or(Ok(()), |output| check_schema(&output.schema))
+            query
+                .input
+                .as_deref()
+                .into_iter()
+                .chain(&query.output)
+                .try_for_each(|body| check_schema(&body.schema))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The Lexicon language as types: what a definition in one of the JSON files may say.
 //!
 //! Unknown keys are refused, so that a misspelt limit is found when the files are read and not when it fails to limit.
-//! `procedure`, `subscription`, `token` and `null` are not here: nothing in the files uses them.
+//! `subscription`, `token` and `null` are not here: nothing in the files uses them.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) struct Document {
     pub defs: BTreeMap<String, Def>,
 }
 
-/// A named definition. Records and queries are only ever named `main`.
+/// A named definition. Records and methods are only ever named `main`.
 #[derive(Debug)]
 pub(super) enum Def {
     Primary(Primary),
@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for Def {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = serde_json::Value::deserialize(deserializer)?;
         let def = match json.get("type").and_then(|kind| kind.as_str()) {
-            Some("record" | "query") => serde_json::from_value(json).map(Def::Primary),
+            Some("record" | "query" | "procedure") => serde_json::from_value(json).map(Def::Primary),
             _ => serde_json::from_value(json).map(Def::Schema),
         };
         def.map_err(D::Error::custom)
@@ -42,6 +42,7 @@ impl<'de> Deserialize<'de> for Def {
 pub(super) enum Primary {
     Record(Record),
     Query(Query),
+    Procedure(Query),
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +85,8 @@ pub(super) struct Query {
     #[serde(default, rename = "description")]
     _description: IgnoredAny,
     pub parameters: Option<Params>,
+    /// Only procedures have one.
+    pub input: Option<Box<Output>>,
     pub output: Option<Output>,
     #[serde(default)]
     pub errors: Vec<ErrorName>,

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::apply::effects::{Count, Effects};
+use crate::chart;
 use crate::copy::{self, Rows, Target};
 use crate::link::{LIKE, REPOST};
 use crate::sabotage;
@@ -249,6 +250,9 @@ pub(super) async fn settle(
     for whose in concerned {
         let (verb, subject, did) = whose;
         effects.touch(subject, false);
+        if *verb == Verb::Like && chart::counts_likes_of(subject) {
+            effects.liked(did, subject);
+        }
         if hidden.contains(did) {
             continue;
         }

@@ -111,6 +111,7 @@ pub(super) async fn project(
 ) -> sqlx::Result<()> {
     for uri in gone.iter().chain(rows.iter().map(|row| &row.uri)) {
         effects.touch(uri, true);
+        effects.retold(uri);
     }
     if !gone.is_empty() {
         sqlx::query!("delete from track where uri = any($1)", gone).execute(&mut *db).await?;

@@ -34,7 +34,7 @@ pub(super) fn check(kind: Kind, collection: &str, rkey: &str, record: &Record) -
         return Err(format!("$type: {}", it.value["$type"]));
     }
     let key_fits = match kind {
-        Kind::Profile | Kind::ActorStatus | Kind::BskyProfile => rkey == "self",
+        Kind::Profile | Kind::ActorStatus | Kind::BskyProfile | Kind::TealProfile => rkey == "self",
         _ => is_tid(rkey),
     };
     if !key_fits {
@@ -51,6 +51,7 @@ pub(super) fn check(kind: Kind, collection: &str, rkey: &str, record: &Record) -
         Kind::Play => play(&it, alpha),
         Kind::ActorStatus => status(&it, alpha),
         Kind::BskyProfile => bsky_profile(&it),
+        Kind::TealProfile => teal_profile(&it),
     }
 }
 
@@ -171,6 +172,14 @@ fn bsky_profile(it: &Object) -> Checked {
         it.blob(name, &["image/png", "image/jpeg"], 1_000_000)?;
     }
     it.time("createdAt", false)
+}
+
+fn teal_profile(it: &Object) -> Checked {
+    bsky_profile(it)?;
+    it.each("descriptionFacets", usize::MAX, |facet| facet.is_object())?;
+    let Some(featured) = it.object("featuredItem")? else { return Ok(()) };
+    featured.text("mbid", true, 0, usize::MAX)?;
+    featured.text("type", true, 0, usize::MAX)
 }
 
 /// A value, and where it stands.

@@ -155,7 +155,7 @@ impl Expected {
         }
         for (subject, [comments, plays]) in &self.counts {
             let of_subject = counts.entry(subject).or_default();
-            for (name, number) in [("comments", comments), ("plays", plays)] {
+            for (name, number) in [("comments", comments), ("plays", plays), ("recorded", plays)] {
                 if *number > 0 {
                     of_subject.insert(name, *number);
                 }

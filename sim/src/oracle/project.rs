@@ -23,6 +23,7 @@ pub(super) enum Kind {
     Play,
     ActorStatus,
     BskyProfile,
+    TealProfile,
 }
 
 /// What a record adds to a number, beside what its links do.
@@ -74,6 +75,7 @@ impl Reader {
             (Some("actor.profile"), _) => Kind::Profile,
             (_, "fm.teal.feed.play" | "fm.teal.alpha.feed.play") => Kind::Play,
             (_, "fm.teal.actor.status" | "fm.teal.alpha.actor.status") => Kind::ActorStatus,
+            (_, "fm.teal.actor.profile" | "fm.teal.alpha.actor.profile") => Kind::TealProfile,
             (_, "app.bsky.actor.profile") => Kind::BskyProfile,
             (_, "app.bsky.feed.like" | "app.bsky.feed.repost") => Kind::Liked,
             (_, "app.bsky.feed.post") => Kind::Post,
@@ -104,6 +106,10 @@ impl Reader {
             ),
             Kind::Play => self.play(did, uri, rkey, it)?,
             Kind::ActorStatus => self.status(did, uri, it)?,
+            Kind::TealProfile => {
+                let name = it["displayName"].as_str().map(str::trim).filter(|name| !name.is_empty());
+                one("teal_profile", uri, json!({"did": did, "display_name": name}))
+            }
             Kind::BskyProfile => {
                 let name = it["displayName"].as_str().map(str::trim).filter(|name| !name.is_empty());
                 one(
@@ -140,7 +146,7 @@ impl Reader {
         let artists = artists(it);
         let title = it["trackName"].as_str().unwrap_or_default();
         let mut row = json!({
-            "did": did, "track_name": title, "artist_names": artists, "played_at": at.timestamp_micros(),
+            "did": did, "track_name": title, "artist_names": artists, "artist_mbids": artist_ids(it), "played_at": at.timestamp_micros(),
             "recording_mbid": it["recordingMbId"], "release_mbid": it["releaseMbId"], "isrc": it["isrc"],
         });
         merge(&mut row, heard);
@@ -296,6 +302,16 @@ fn list(did: &str, uri: String, it: &Value) -> Result<Projected, String> {
 fn artists(it: &Value) -> Vec<String> {
     let named = strings(&it["artists"], |artist| artist["artistName"].as_str());
     if named.is_empty() { strings(&it["artistNames"], Value::as_str) } else { named }
+}
+
+/// MusicBrainz's name of each, or nothing.
+fn artist_ids(it: &Value) -> Vec<String> {
+    let id = |text: &Value| text.as_str().and_then(super::chart::identifier).unwrap_or_default();
+    let named = it["artists"].as_array().filter(|artists| !artists.is_empty());
+    match named {
+        Some(artists) => artists.iter().map(|artist| id(&artist["artistMbId"])).collect(),
+        None => (0..artists(it).len()).map(|at| id(&it["artistMbIds"][at])).collect(),
+    }
 }
 
 /// Tags in one form: trimmed, single spaces, lower case, no hyphens at the ends, each once.

@@ -128,8 +128,7 @@ pub fn twin(stable: &Value) -> Value {
 
 /// `playView` of either namespace.
 fn view(making: &mut Making<'_>, is_alpha: bool) -> Value {
-    let artists =
-        (0..making.dice.between(1, 3)).map(|_| Value::map([("artistName", making.text(1, 2))])).collect();
+    let artists = (0..making.dice.between(1, 3)).map(|_| artist(making, is_alpha)).collect();
     let mut view = Value::map([("trackName", making.text(1, 4)), ("artists", Value::List(artists))]);
     let (origin, service) = if is_alpha {
         ("originUrl", ("musicServiceBaseDomain", "plyr.fm"))
@@ -140,10 +139,7 @@ fn view(making: &mut Making<'_>, is_alpha: bool) -> Value {
         view = view.with(origin, Value::text(origin_of(making))).with(service.0, Value::text(service.1));
     }
     if making.dice.chance(0.3) {
-        let number = making.dice.roll();
-        let uuid = format!("{:08x}-0000-4000-8000-{:012x}", number as u32, number >> 16);
-        let mbid = if is_alpha && making.dice.chance(0.5) { uuid } else { format!("mbid:{uuid}") };
-        view = view.with("recordingMbId", Value::text(mbid));
+        view = view.with("recordingMbId", mbid(making, is_alpha));
     }
     if making.dice.chance(0.5) {
         view = view.with("duration", Value::Int(making.dice.between(0, 900) as i64));
@@ -152,6 +148,18 @@ fn view(making: &mut Making<'_>, is_alpha: bool) -> Value {
         view = view.with("releaseName", making.text(1, 3));
     }
     view.with("submissionClientAgent", Value::text("sim/1"))
+}
+
+fn artist(making: &mut Making<'_>, is_alpha: bool) -> Value {
+    let artist = Value::map([("artistName", making.text(1, 2))]);
+    if making.dice.chance(0.3) { artist.with("artistMbId", mbid(making, is_alpha)) } else { artist }
+}
+
+/// MusicBrainz's name of something: `mbid:` and a UUID, or in older records the bare UUID.
+fn mbid(making: &mut Making<'_>, is_alpha: bool) -> Value {
+    let number = making.dice.roll();
+    let uuid = format!("{:08x}-0000-4000-8000-{:012x}", number as u32, number >> 16);
+    Value::text(if is_alpha && making.dice.chance(0.5) { uuid } else { format!("mbid:{uuid}") })
 }
 
 /// Where it was heard: a track by its name, by its page, or somewhere else.

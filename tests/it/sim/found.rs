@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use super::scene::Scene;
 
 /// (table, query of key, DID and row). Times as microseconds, and no column that depends on when something was seen.
-const QUERIES: [(&str, &str); 15] = [
+const QUERIES: [(&str, &str); 19] = [
     (
         "actor",
         "select did, did, case when active then jsonb_build_object('status', status, 'handle', handle, 'pds', pds)
@@ -78,7 +78,7 @@ const QUERIES: [(&str, &str); 15] = [
     (
         "play",
         "select uri, did, jsonb_build_object('did', did, 'track_name', track_name, 'artist_names', artist_names,
-           'release_name', release_name, 'recording_mbid', recording_mbid, 'release_mbid', release_mbid, 'isrc', isrc,
+           'artist_mbids', artist_mbids, 'release_name', release_name, 'recording_mbid', recording_mbid, 'release_mbid', release_mbid, 'isrc', isrc,
            'duration_s', duration_s, 'origin_uri', origin_uri, 'service_uri', service_uri, 'subject_uri', subject_uri,
            'played_at', us(played_at)) from play",
     ),
@@ -87,6 +87,22 @@ const QUERIES: [(&str, &str); 15] = [
         "select uri, did, jsonb_build_object('did', did, 'track_name', track_name, 'artist_names', artist_names,
            'release_name', release_name, 'duration_s', duration_s, 'origin_uri', origin_uri, 'service_uri', service_uri,
            'subject_uri', subject_uri, 'started_at', us(started_at), 'expires_at', us(expires_at)) from actor_status",
+    ),
+    ("teal_profile", "select uri, did, jsonb_build_object('did', did, 'display_name', display_name) from teal_profile"),
+    (
+        "heard",
+        "select l.name || ' ' || h.kind || ' ' || h.hour || ' ' || s.key, l.name, jsonb_build_object('plays', h.plays)
+         from heard h join chart_listener l on l.id = h.listener_id join chart_subject s on s.id = h.subject_id",
+    ),
+    (
+        "liked",
+        "select l.name || ' ' || s.key, l.name, '{}'::jsonb
+         from liked k join chart_listener l on l.id = k.listener_id join chart_subject s on s.id = k.subject_id",
+    ),
+    (
+        "chart_member",
+        "select t.key || ' ' || k.kind || ' ' || k.key, split_part(t.key, '/', 3), '{}'::jsonb
+         from chart_member m join chart_subject t on t.id = m.track_id join chart_subject k on k.id = m.key_id",
     ),
 ];
 
@@ -129,7 +145,8 @@ pub async fn tables(pool: &PgPool, expected: &Expected, scene: &Scene) -> sqlx::
         "select uri, (select jsonb_object_agg(name, number) from (values
            ('likes', like_count), ('plyr', plyr_like_count), ('bluesky', bluesky_like_count),
            ('by_shares', share_like_count), ('shares', share_count), ('reposts', repost_count),
-           ('comments', comment_count), ('plays', play_count)) as n (name, number) where number <> 0)
+           ('comments', comment_count), ('plays', play_count), ('told', plyr_play_count),
+           ('recorded', teal_play_count)) as n (name, number) where number <> 0)
          from subject_count
          where (like_count, comment_count, play_count, share_count, repost_count, plyr_like_count, bluesky_like_count,
                 share_like_count) <> (0, 0, 0, 0, 0, 0, 0, 0)",
@@ -158,7 +175,7 @@ async fn dids(db: &mut PgConnection, sql: &'static str) -> sqlx::Result<BTreeSet
 }
 
 /// What must hold in any state of the tables, whatever they say: each query finds what breaks it.
-const INVARIANTS: [(&str, &str); 8] = [
+const INVARIANTS: [(&str, &str); 12] = [
     (
         "a feed's order is what the record claims, but never later than it was seen",
         "select uri from track t join record r using (uri) where t.sort_at <> least(t.created_at, r.first_seen_at)
@@ -171,7 +188,8 @@ const INVARIANTS: [(&str, &str); 8] = [
         "select p.uri from (select uri from track union all select uri from reaction union all select uri from link union all
            select post_uri from shared_post union all select uri from comment
            union all select uri from list union all select uri from profile union all select uri from bsky_profile
-           union all select uri from play union all select uri from actor_status) p
+           union all select uri from play union all select uri from actor_status
+           union all select uri from teal_profile) p
          left join record r using (uri) where r.cid is null or r.problem is not null",
     ),
     (
@@ -192,6 +210,61 @@ const INVARIANTS: [(&str, &str); 8] = [
         "select l.uri from link l join shared_post s on s.post_uri = l.target join actor a on a.did = s.did and a.active
          where l.collection = any('{app.bsky.feed.like,app.bsky.feed.repost}') and not exists (
            select from reaction r where r.uri = l.uri and r.subject_uri = s.subject_uri)",
+    ),
+    (
+        "who hears what, in each period, is what they heard in its hours, of all that it counts for",
+        "with counted as (
+           select listener_id, subject_id, kind, hour, plays::integer, 0 as likes from heard where kind = 1
+           union all select listener_id, subject_id, 1, hour, 0, 1 from liked
+         ), spread as (
+           select * from counted
+           union all select listener_id, m.key_id, s.kind, hour, plays, likes from counted
+             join chart_member m on m.track_id = counted.subject_id join chart_subject s on s.id = m.key_id
+         ), truth as (
+           select p.period::smallint, subject_id, listener_id, sum(plays)::integer as plays, sum(likes)::integer as likes
+           from spread, (values (0, 1000000), (1, 720), (2, 168), (3, 24)) as p (period, hours), chart_clock c
+           where spread.hour > c.hour - p.hours group by p.period, subject_id, listener_id
+         )
+         select coalesce(s.key, '?') || ' of ' || coalesce(t.period, a.period) || ': ' || coalesce(t.plays, 0) || ' '
+                || coalesce(t.likes, 0) || ', and not ' || coalesce(a.plays, 0) || ' ' || coalesce(a.likes, 0)
+         from truth t full join chart_audience a using (period, subject_id, listener_id)
+         left join chart_subject s on s.id = subject_id
+         where (t.plays, t.likes) is distinct from (a.plays, a.likes)",
+    ),
+    (
+        "parts are the sums of who hears them, by origin",
+        "with truth as (
+           select period, subject_id, origin_id, sum(plays)::bigint as plays, count(*) filter (where plays > 0) as listeners,
+                  sum(likes)::bigint as likes
+           from chart_audience a join chart_listener l on l.id = a.listener_id group by period, subject_id, origin_id
+           union all
+           select p.period, subject_id, origin_id, sum(plays), 0, 0
+           from heard h join chart_listener l on l.id = h.listener_id, chart_clock c,
+                (values (0, 1000000), (1, 720), (2, 168), (3, 24)) as p (period, hours)
+           where h.kind in (4, 5) and h.hour > c.hour - p.hours group by p.period, subject_id, origin_id
+         )
+         select coalesce(s.key, '?') from truth t full join (select * from chart_part where (plays, listeners, likes) <> (0, 0, 0)) p
+                using (period, subject_id, origin_id) left join chart_subject s on s.id = subject_id
+         where (t.plays, t.listeners, t.likes) is distinct from (p.plays, p.listeners, p.likes)",
+    ),
+    (
+        "a chart says the sums of its parts, and one part counts at most ten more than all others",
+        "with truth as (
+           select period, subject_id, sum(plays)::bigint as plays, sum(listeners)::bigint as listeners,
+                  sum(likes)::bigint as likes, max(plays) as p, max(listeners) as l, max(likes) as k
+           from chart_part where (plays, listeners, likes) <> (0, 0, 0) group by period, subject_id
+         )
+         select coalesce(s.key, '?') from truth t full join chart c using (period, subject_id)
+         left join chart_subject s on s.id = subject_id
+         where (t.plays, t.listeners, t.likes, least(t.plays, 2 * (t.plays - t.p) + 10),
+                least(t.listeners, 2 * (t.listeners - t.l) + 10), least(t.likes, 2 * (t.likes - t.k) + 10))
+            is distinct from (c.plays, c.listeners, c.likes, c.play_score, c.listener_score, c.like_score)",
+    ),
+    (
+        "nobody hidden makes a chart",
+        "select l.name from chart_listener l join actor a on a.did = l.name and not a.active
+         where (exists (select from heard where listener_id = l.id) or exists (select from liked where listener_id = l.id))
+           and not exists (select from chart_due)",
     ),
     ("no record is of an epoch to come", "select uri from record r join repo using (did) where r.epoch > repo.epoch"),
 ];

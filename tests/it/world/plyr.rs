@@ -210,6 +210,11 @@ impl Plyr {
         tokio::task::spawn_blocking(move || child.wait().expect("it ends")).await.expect("it ends")
     }
 
+    /// A client without cookies.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     pub async fn get(&self, path: &str) -> reqwest::Response {
         self.http.get(format!("{}{path}", self.url)).send().await.expect("plyr answers")
     }

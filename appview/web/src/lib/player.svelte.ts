@@ -1,5 +1,6 @@
 /** One audio element, and what there is to know about it. */
 
+import { Ear } from './ear';
 import { feed } from './feed.svelte';
 import { library } from './library.svelte';
 import { notices } from './notices.svelte';
@@ -23,6 +24,7 @@ class Player {
   problem = $state<string | null>(null);
   #chosen = $state.raw<Track | null>(null);
   #audio = new Audio();
+  #ear = new Ear();
   /** Where to start once the audio knows its length. */
   #startS = 0;
 
@@ -31,7 +33,7 @@ class Player {
     audio.preload = 'auto';
     audio.addEventListener('loadedmetadata', () => this.#begin());
     audio.addEventListener('durationchange', () => this.#measure());
-    audio.addEventListener('timeupdate', () => (this.positionS = this.#startS || audio.currentTime));
+    audio.addEventListener('timeupdate', () => this.#moved());
     audio.addEventListener('progress', () => this.#measure());
     audio.addEventListener('seeked', () => this.#measure());
     audio.addEventListener('waiting', () => (this.waiting = true));
@@ -71,6 +73,7 @@ class Player {
       return;
     }
     this.#chosen = track;
+    this.#ear.begin(track.uri);
     this.problem = null;
     this.#lengthS = null;
     this.buffered = [];
@@ -85,6 +88,7 @@ class Player {
   ready(track: Track, startS: number): void {
     if (!track.audio || this.#chosen) return;
     this.#chosen = track;
+    this.#ear.begin(track.uri);
     this.#startS = startS;
     this.positionS = startS;
     this.#audio.src = track.audio;
@@ -209,6 +213,11 @@ class Player {
     });
   }
 
+  #moved(): void {
+    this.positionS = this.#startS || this.#audio.currentTime;
+    if (this.playing) this.#ear.hear(this.#audio.currentTime, this.lengthS);
+  }
+
   #begin(): void {
     this.#measure();
     if (this.#startS > 0) this.#audio.currentTime = this.#startS;
@@ -230,6 +239,8 @@ class Player {
 
   async #ended(): Promise<void> {
     this.status = 'ended';
+    // Should it be started again, that is another play.
+    if (this.#chosen) this.#ear.begin(this.#chosen.uri);
     await this.next();
   }
 

@@ -1,0 +1,170 @@
+//! Where listeners come from.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use url::{Host, Url};
+
+/// For so long somebody is new here.
+pub const NEW_DAYS: i32 = 7;
+
+/// Whose people count in full, and who has a listener's number.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    open: BTreeSet<String>,
+}
+
+/// Somebody who hears and likes.
+#[derive(Debug, Clone)]
+pub(super) struct Listener {
+    pub id: i32,
+    pub origin: i32,
+    /// Where they came from until now, if it was elsewhere.
+    pub was: Option<i32>,
+    /// Whether what they hear counts: nobody who is hidden does.
+    pub counts: bool,
+}
+
+impl Origins {
+    /// Where people of these domains count in full.
+    pub fn new(open: impl IntoIterator<Item = String>) -> Self {
+        Origins { open: open.into_iter().map(|domain| domain.to_lowercase()).collect() }
+    }
+
+    /// The origin of somebody whose PDS this is, who has been known for a week.
+    fn of_pds(&self, pds: Option<&str>) -> String {
+        let host = pds.and_then(|pds| Url::parse(pds).ok());
+        match host.as_ref().and_then(Url::host) {
+            // Whoever has a domain has as many names under it as they like.
+            Some(Host::Domain(name)) => psl::domain_str(name).unwrap_or(name).to_owned(),
+            Some(address) => address.to_string(),
+            None => "unknown".to_owned(),
+        }
+    }
+
+    fn is_open(&self, origin: &str) -> bool {
+        self.open.contains(origin)
+    }
+
+    /// Who they are, as they stand now. Those of whom nothing was ever counted and nothing counts now are left out.
+    pub(super) async fn listeners(
+        &self,
+        db: &mut PgConnection,
+        names: &BTreeSet<String>,
+    ) -> sqlx::Result<HashMap<String, Listener>> {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let rows = sqlx::query!(
+            r#"select w.name as "name!", l.id as "id?", l.origin_id as "origin_id?", a.active as "active?", a.pds as "pds?",
+                      a.first_seen_at as "first_seen_at?"
+               from unnest($1::text[]) as w (name)
+               left join chart_listener l on l.name = w.name collate "C"
+               left join actor a on a.did = w.name collate "C""#,
+            &names as &[&str]
+        )
+        .fetch_all(&mut *db)
+        .await?;
+        let newest = newest(db).await?;
+        let mut wanted = BTreeMap::new();
+        for row in &rows {
+            let origin = if row.name.starts_with("anonymous:") {
+                "anonymous".to_owned()
+            } else if row.first_seen_at.is_some_and(|at| at > newest) {
+                "new".to_owned()
+            } else {
+                self.of_pds(row.pds.as_deref())
+            };
+            wanted.insert(row.name.clone(), origin);
+        }
+        let origins = self.numbers(db, wanted.values().cloned().collect()).await?;
+        let number = |name: &String| wanted.get(name).and_then(|origin| origins.get(origin)).copied();
+        let (mut listeners, mut unknown) = (HashMap::new(), Vec::new());
+        for row in rows {
+            let counts = row.active == Some(true) || row.name.starts_with("anonymous:");
+            let Some(origin) = number(&row.name) else { continue };
+            match row.id {
+                Some(id) => {
+                    let was = row.origin_id.filter(|was| *was != origin);
+                    listeners.insert(row.name, Listener { id, origin, was, counts });
+                }
+                None if counts => unknown.push((row.name, origin)),
+                None => {}
+            }
+        }
+        let (names, numbers): (Vec<String>, Vec<i32>) = unknown.into_iter().unzip();
+        let added = sqlx::query!(
+            "insert into chart_listener (name, origin_id) select * from unnest($1::text[], $2::integer[])
+             returning id, name, origin_id",
+            &names,
+            &numbers
+        )
+        .fetch_all(db)
+        .await?;
+        for row in added {
+            let listener = Listener { id: row.id, origin: row.origin_id, was: None, counts: true };
+            listeners.insert(row.name, listener);
+        }
+        Ok(listeners)
+    }
+
+    async fn numbers(
+        &self,
+        db: &mut PgConnection,
+        names: BTreeSet<String>,
+    ) -> sqlx::Result<HashMap<String, i32>> {
+        let names: Vec<String> = names.into_iter().collect();
+        let open: Vec<bool> = names.iter().map(|name| self.is_open(name)).collect();
+        let rows = sqlx::query!(
+            "insert into chart_origin as o (name, is_open) select * from unnest($1::text[], $2::boolean[])
+             on conflict (name) do update set is_open = excluded.is_open
+             returning id, name",
+            &names,
+            &open
+        )
+        .fetch_all(db)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.name, row.id)).collect())
+    }
+}
+
+/// Who was first seen after this moment is new. Whom a database met on its first day was there before it.
+async fn newest(db: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!(
+        r#"select greatest(now() - make_interval(days => $1),
+                           (select min(first_seen_at) from actor) + interval '1 day') as "at!""#,
+        NEW_DAYS
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Has those counted anew who have been here for a week.
+pub(super) async fn graduate(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into chart_due (did)
+         select l.name from chart_listener l join chart_origin o on o.id = l.origin_id and o.name = 'new'
+           join actor a on a.did = l.name
+          where a.first_seen_at < now() - make_interval(days => $1)",
+        NEW_DAYS
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Origins;
+
+    #[test]
+    fn who_has_a_domain_is_one_origin() {
+        let origins = Origins::new(["BSKY.network".to_owned()]);
+        let of = |pds: &str| origins.of_pds(Some(pds));
+        assert_eq!(of("https://a.b.evil.example"), "evil.example");
+        assert_eq!(of("https://amanita.us-east.host.bsky.network"), "bsky.network");
+        assert_eq!(of("https://music.co.uk:444"), "music.co.uk");
+        assert_eq!(of("http://127.0.0.1:4001"), of("http://127.0.0.1:4002"));
+        assert_eq!(of("no url"), "unknown");
+        assert!(origins.is_open("bsky.network") && !origins.is_open("evil.example"));
+    }
+}

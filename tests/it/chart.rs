@@ -1,0 +1,440 @@
+//! Charts: what moves them, what does not, and what leaves them as time goes on.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use chrono::Utc;
+use indexer::apply::batch::apply_all;
+use indexer::apply::hear::{self, Heard, Listener, Told};
+use indexer::apply::{Door, account};
+use indexer::change::{Input, Op, Report, Status};
+use indexer::chart::{self, Origins};
+use indexer::dag;
+use indexer::record::Registry;
+use indexer::syntax::{AtUri, Did, Tid};
+use serde_json::{Value, json};
+
+use crate::world::postgres::Database;
+use crate::world::{Account, Plyr, eventually, network, run, same};
+
+/// A database and a door, and who speaks through it.
+struct Hall {
+    plyr: Plyr,
+    door: Door,
+    origins: Origins,
+    number: std::sync::atomic::AtomicI64,
+}
+
+fn did(number: usize) -> Did {
+    let digits: Vec<u8> = b"abcdefghijklmnopqrstuvwxyz234567".to_vec();
+    let letter = |place: u32| digits[number / 32usize.pow(place) % 32] as char;
+    format!("did:plc:aaaaaaaaaaaaaaaaaaaa{}{}{}{}", letter(3), letter(2), letter(1), letter(0))
+        .parse()
+        .expect("a DID")
+}
+
+impl Hall {
+    async fn new() -> Hall {
+        let db = Database::create().await;
+        indexer::MIGRATIONS.run(&db.pool).await.expect("the migrations run");
+        let url = "https://music.example".parse().expect("a URL");
+        let door = Door::open(db.pool.clone(), Registry::new("fm.plyr", url)).await.expect("a door");
+        let plyr = Plyr::stopped(db, &[("PLYR_PUBLIC_URL", "http://127.0.0.1:1".to_owned())]).twin().await;
+        let origins = Origins::new(["open.example".to_owned()]);
+        Hall { plyr, door, origins, number: 0.into() }
+    }
+
+    fn report(&self, did: &Did, collection: &str, value: &Value) -> (AtUri, Input) {
+        let number = self.number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let rev = Tid::from_timestamp_us(Utc::now().timestamp_micros() - 3_600_000_000 + number, 0);
+        let (cid, bytes) = dag::encode(&dag::from_json(value).expect("a value")).expect("it encodes");
+        let uri: AtUri = format!("at://{did}/{collection}/{rev}").parse().expect("a URI");
+        let op = Op::Put { cid, value: Bytes::from(bytes) };
+        (uri.clone(), Input::Report(Report { uri, rev, op }))
+    }
+
+    async fn say(&self, inputs: Vec<Input>) {
+        for inputs in inputs.chunks(500) {
+            let refused = apply_all(&self.door, inputs.to_vec()).await;
+            assert!(refused.is_empty(), "{refused:?}");
+        }
+    }
+
+    async fn track(&self, artist: &Did, title: &str, tags: &[&str]) -> AtUri {
+        let (uri, input) = self.report(artist, "fm.plyr.track", &track(title, tags));
+        self.say(vec![input]).await;
+        uri
+    }
+
+    fn play(&self, did: &Did, track: &AtUri, seconds_ago: i64) -> Input {
+        let at = Utc::now() - chrono::TimeDelta::seconds(seconds_ago);
+        let play = json!({
+            "$type": "fm.teal.feed.play", "trackName": "t", "artists": [{"artistName": "a"}], "originUri": track.as_str(),
+            "playedTime": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        });
+        self.report(did, "fm.teal.feed.play", &play).1
+    }
+
+    fn like(&self, did: &Did, track: &AtUri) -> Input {
+        let like = json!({
+            "$type": "fm.plyr.like", "createdAt": crate::world::pds::now(),
+            "subject": {"uri": track.as_str(), "cid": "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a"},
+        });
+        self.report(did, "fm.plyr.like", &like).1
+    }
+
+    /// Nobody looks their documents up here: they live where this says.
+    async fn settle_down(&self, dids: &[Did], pds: impl Fn(usize) -> String, days_ago: i32) {
+        let names: Vec<&str> = dids.iter().map(Did::as_str).collect();
+        let hosts: Vec<String> = (0..dids.len()).map(pds).collect();
+        sqlx::query(
+            "update actor set pds = w.pds, first_seen_at = now() - make_interval(days => $3)
+             from unnest($1::text[], $2::text[]) as w (did, pds) where actor.did = w.did",
+        )
+        .bind(&names)
+        .bind(&hosts)
+        .bind(days_ago)
+        .execute(&self.door.pool)
+        .await
+        .expect("they settle down");
+    }
+
+    async fn count(&self) {
+        while chart::settle(&self.door.pool, &self.origins).await.expect("it counts") {}
+    }
+
+    /// (what, plays, listeners, likes, score) of each place.
+    async fn top(&self, query: &[(&str, &str)]) -> Vec<(String, [i64; 4])> {
+        let answer = self.plyr.query("fm.plyr.feed.getTop", query).await;
+        let entries = answer["entries"].as_array().expect("entries").iter();
+        let name = |entry: &Value| {
+            let names = [&entry["track"]["record"]["title"], &entry["artist"]["did"], &entry["tag"]];
+            names.iter().find_map(|name| name.as_str().map(str::to_owned)).expect("a name")
+        };
+        let numbers = ["playCount", "listenerCount", "likeCount", "score"];
+        entries
+            .map(|entry| (name(entry), numbers.map(|number| entry[number].as_i64().expect("a number"))))
+            .collect()
+    }
+}
+
+fn track(title: &str, tags: &[&str]) -> Value {
+    json!({
+        "$type": "fm.plyr.track", "title": title, "artist": "somebody", "fileType": "mp3", "duration": 100, "tags": tags,
+        "audioUrl": "https://audio.example/x.mp3", "createdAt": "2026-01-02T03:04:05Z",
+    })
+}
+
+fn is(name: &str, numbers: [i64; 4]) -> (String, [i64; 4]) {
+    (name.to_owned(), numbers)
+}
+
+#[test]
+fn ten_thousand_accounts_of_one_host_make_no_chart() {
+    run(async {
+        let hall = Hall::new().await;
+        let artist = did(0);
+        let honest_track = hall.track(&artist, "honest", &["calm"]).await;
+        let pushed = hall.track(&artist, "pushed", &["loud"]).await;
+        let fresh_track = hall.track(&artist, "fresh", &[]).await;
+        let open_track = hall.track(&artist, "open", &[]).await;
+        let honest: Vec<Did> = (1..31).map(did).collect();
+        let hostile: Vec<Did> = (100..10_100).map(did).collect();
+        let fresh: Vec<Did> = (11_000..11_200).map(did).collect();
+        let open: Vec<Did> = (12_000..12_025).map(did).collect();
+        let speak = |dids: &[Did], track: &AtUri| {
+            dids.iter()
+                .flat_map(|did| [hall.play(did, track, 600), hall.like(did, track)])
+                .collect::<Vec<_>>()
+        };
+        for (dids, track) in
+            [(&honest, &honest_track), (&hostile, &pushed), (&fresh, &fresh_track), (&open, &open_track)]
+        {
+            hall.say(speak(dids, track)).await;
+        }
+        hall.settle_down(&[artist], |_| "https://pds.artist.example".into(), 400).await;
+        hall.settle_down(&honest, |at| format!("https://pds{}.example", at % 5), 30).await;
+        // As many names as they like, and for as long as they like.
+        hall.settle_down(&hostile, |at| format!("https://{at}.hostile.example"), 300).await;
+        hall.settle_down(&fresh, |at| format!("https://pds.fresh{at}.example"), 1).await;
+        hall.settle_down(&open, |at| format!("https://pds{at}.open.example"), 30).await;
+        hall.count().await;
+        let expected = [
+            is("honest", [30, 30, 30, 30]),
+            is("open", [25, 25, 25, 25]),
+            is("fresh", [200, 200, 200, 10]),
+            is("pushed", [10_000, 10_000, 10_000, 10]),
+        ];
+        for by in ["plays", "listeners", "likes"] {
+            for period in ["day", "week", "month", "all"] {
+                let mut found = hall.top(&[("by", by), ("period", period)]).await;
+                // Which of two equals comes first is nothing that is promised.
+                found.sort_by(|a, b| b.1[3].cmp(&a.1[3]).then(a.0.cmp(&b.0)));
+                assert_eq!(found, expected, "{by} {period}");
+            }
+        }
+        let tags = hall.top(&[("of", "tags")]).await;
+        assert_eq!(tags, [is("calm", [30, 30, 30, 30]), is("loud", [10_000, 10_000, 10_000, 10])]);
+        // Ten others vouch for ten more each.
+        let vouching: Vec<Input> = (1..11)
+            .map(did)
+            .flat_map(|did| [hall.play(&did, &pushed, 300), hall.like(&did, &pushed)])
+            .collect();
+        hall.say(vouching).await;
+        hall.count().await;
+        let found = hall.top(&[("by", "listeners")]).await;
+        assert!(found.contains(&is("pushed", [10_010, 10_010, 10_010, 30])), "{found:?}");
+        // After a week here, new people count for where they come from.
+        hall.settle_down(&fresh, |at| format!("https://pds.fresh{at}.example"), 8).await;
+        hall.plyr.db.run("update chart_clock set hour = hour - 1").await;
+        hall.count().await;
+        assert_eq!(hall.top(&[]).await[0], is("fresh", [200, 200, 200, 200]));
+        // And one machine with as many cookies as it likes is nobody.
+        let told = |listener: [u8; 16], network: [u8; 16]| Told {
+            listener: Listener::Anonymous(listener),
+            subject: open_track.clone(),
+            duration_s: Some(100),
+            client: None,
+            network,
+        };
+        let mut counted = 0;
+        for number in 0..100u8 {
+            let heard = hear::hear(&hall.door, &told([number; 16], [7; 16])).await.expect("it is heard");
+            counted += usize::from(heard == Heard::Counted);
+        }
+        assert_eq!(counted, 10);
+        for number in 100..200u8 {
+            hear::hear(&hall.door, &told([number; 16], [number; 16])).await.expect("it is heard");
+        }
+        hall.count().await;
+        let found = hall.top(&[]).await;
+        assert!(found.contains(&is("open", [135, 135, 25, 60])), "{found:?}");
+    });
+}
+
+#[test]
+fn charts_follow_what_happens() {
+    run(async {
+        let hall = Hall::new().await;
+        let (artist, other) = (did(0), did(9));
+        let one = hall.track(&artist, "one", &["a", "b"]).await;
+        let two = hall.track(&other, "two", &["b"]).await;
+        let (x, y) = (did(1), did(2));
+        // A twin record in the other namespace, hours ago, days ago, more often than anybody hears.
+        let mut inputs = vec![
+            hall.play(&x, &one, 60),
+            hall.play(&x, &one, 30 * 3600),
+            hall.play(&x, &one, 9 * 86_400),
+            hall.play(&x, &one, 40 * 86_400),
+            hall.play(&y, &one, 60),
+            hall.like(&y, &one),
+            hall.like(&y, &one),
+        ];
+        // All within one hour of the clock, whenever this runs.
+        let hour_ago = Utc::now().timestamp() % 3600 + 3600;
+        inputs.extend((0..50).map(|second| hall.play(&y, &two, hour_ago - 60 - second)));
+        hall.say(inputs).await;
+        hall.count().await;
+        let day = hall.top(&[("period", "day")]).await;
+        assert_eq!(day, [is("two", [20, 1, 0, 10]), is("one", [2, 2, 1, 2])]);
+        assert_eq!(hall.top(&[("period", "week")]).await[1], is("one", [3, 2, 1, 3]));
+        assert_eq!(hall.top(&[("period", "month")]).await[1], is("one", [4, 2, 1, 4]));
+        assert_eq!(hall.top(&[("period", "all")]).await[1], is("one", [5, 2, 1, 5]));
+        assert_eq!(hall.top(&[("by", "likes")]).await, [is("one", [3, 2, 1, 1])]);
+        let tags = hall.top(&[("of", "tags"), ("by", "listeners")]).await;
+        assert_eq!(BTreeSet::from_iter(tags), [is("a", [3, 2, 1, 2]), is("b", [23, 2, 1, 2])].into());
+        let artists = hall.top(&[("of", "artists")]).await;
+        assert_eq!(artists, [is(other.as_str(), [20, 1, 0, 10]), is(artist.as_str(), [3, 2, 1, 3])]);
+        let own = hall.top(&[("actor", y.as_str()), ("period", "all")]).await;
+        assert_eq!(own, [is("two", [20, 1, 0, 20]), is("one", [1, 1, 1, 1])]);
+        let own = hall.top(&[("actor", y.as_str()), ("by", "likes"), ("of", "tags")]).await;
+        assert_eq!(BTreeSet::from_iter(own), [is("a", [1, 1, 1, 1]), is("b", [21, 1, 1, 1])].into());
+        let (code, body) =
+            hall.plyr.xrpc("fm.plyr.feed.getTop", &[("actor", y.as_str()), ("by", "listeners")]).await;
+        assert_eq!((code, &body["error"]), (400, &json!("InvalidRequest")));
+
+        // Another tag takes all along, and a track that goes takes nothing of its numbers away but itself.
+        let rev = Tid::from_timestamp_us(Utc::now().timestamp_micros(), 0);
+        let (cid, bytes) =
+            dag::encode(&dag::from_json(&track("one", &["c"])).expect("a value")).expect("bytes");
+        let op = Op::Put { cid, value: Bytes::from(bytes) };
+        hall.say(vec![Input::Report(Report { uri: one.clone(), rev, op })]).await;
+        hall.count().await;
+        let tags = hall.top(&[("of", "tags"), ("period", "all")]).await;
+        assert_eq!(tags, [is("b", [20, 1, 0, 10]), is("c", [5, 2, 1, 5])]);
+
+        // Who is hidden counts for nothing, and what they made is not shown.
+        hide(&hall, &y, Status::Deactivated).await;
+        assert_eq!(hall.top(&[("period", "all")]).await, [is("one", [4, 1, 0, 4])]);
+        let (code, _) = hall.plyr.xrpc("fm.plyr.feed.getTop", &[("actor", y.as_str())]).await;
+        assert_eq!(code, 400);
+        hide(&hall, &y, Status::Active).await;
+        assert_eq!(hall.top(&[("period", "all")]).await[1], is("one", [5, 2, 1, 5]));
+        hide(&hall, &other, Status::Deactivated).await;
+        assert_eq!(hall.top(&[("period", "all")]).await, [is("one", [5, 2, 1, 5])]);
+        hide(&hall, &other, Status::Active).await;
+
+        // The next hour, and the next: what is older leaves the day, and in the end the month.
+        for (hours, gone) in
+            [(25, &["day"][..]), (24 * 7, &["day", "week"]), (24 * 30, &["day", "week", "month"])]
+        {
+            sqlx::query("update heard set hour = hour - $1")
+                .bind(hours)
+                .execute(&hall.door.pool)
+                .await
+                .expect("it passes");
+            sqlx::query("update liked set hour = hour - $1")
+                .bind(hours)
+                .execute(&hall.door.pool)
+                .await
+                .expect("it passes");
+            sqlx::query("update chart_clock set hour = hour - $1")
+                .bind(hours)
+                .execute(&hall.door.pool)
+                .await
+                .expect("it passes");
+            hall.count().await;
+            for gone in gone {
+                assert_eq!(hall.top(&[("period", gone)]).await, [], "{gone} after {hours} hours");
+            }
+        }
+        assert_eq!(hall.top(&[("period", "all")]).await[1], is("one", [5, 2, 1, 5]));
+    });
+}
+
+async fn hide(hall: &Hall, did: &Did, status: Status) {
+    hall.say(vec![Input::Account { did: did.clone(), status }]).await;
+    let asked = account::pending(&hall.door, did).await.expect("it answers").expect("something is pending");
+    assert!(account::confirm(&hall.door, did, asked, Some(status)).await.expect("it is confirmed"));
+    hall.count().await;
+}
+
+#[test]
+fn pages_of_a_chart_repeat_and_skip_nothing() {
+    run(async {
+        let hall = Hall::new().await;
+        let mut tracks = Vec::new();
+        for number in 0..23 {
+            tracks.push(hall.track(&did(0), &format!("track {number}"), &[]).await);
+        }
+        let (x, y) = (did(1), did(2));
+        let plays = |number: usize| 1 + number % 3;
+        let inputs = tracks.iter().enumerate().flat_map(|(number, track)| {
+            (0..plays(number)).map(|time| hall.play(&x, track, 7200 + 400 * time as i64)).collect::<Vec<_>>()
+        });
+        hall.say(inputs.collect()).await;
+        hall.count().await;
+        for limit in ["1", "4", "100"] {
+            let (mut found, mut cursor) = (Vec::new(), None::<String>);
+            loop {
+                let mut query = vec![("limit", limit), ("period", "all")];
+                query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+                let page = hall.plyr.query("fm.plyr.feed.getTop", &query).await;
+                let entries = page["entries"].as_array().expect("entries").iter();
+                found.extend(
+                    entries.map(|entry| (entry["score"].as_i64(), entry["track"]["uri"].to_string())),
+                );
+                // Meanwhile what was listed already rises further.
+                if let Some((_, first)) = found.first().filter(|_| limit == "4") {
+                    let track = first.trim_matches('"').parse().expect("a URI");
+                    hall.say(vec![hall.play(&y, &track, 60 + found.len() as i64)]).await;
+                    hall.count().await;
+                }
+                match page["cursor"].as_str() {
+                    Some(next) => cursor = Some(next.to_owned()),
+                    None => break,
+                }
+            }
+            let distinct: BTreeSet<&String> = found.iter().map(|(_, uri)| uri).collect();
+            assert_eq!((found.len(), distinct.len()), (23, 23), "limit {limit}");
+            assert!(found.is_sorted_by(|a, b| a.0 >= b.0), "limit {limit}: {found:?}");
+        }
+        let (code, body) = hall.plyr.xrpc("fm.plyr.feed.getTop", &[("cursor", "nonsense")]).await;
+        assert_eq!((code, &body["error"]), (400, &json!("InvalidRequest")));
+    });
+}
+
+#[test]
+fn teal_clients_get_their_statistics() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let (x, y) = (Account::create(net, "xavier").await, Account::create(net, "yvonne").await);
+        let mbid = "mbid:2e1ab77b-1234-4cd6-9c2f-0123456789ab";
+        let play = |name: &str, artist: Value, release: &str, hours_ago: i64| {
+            let at = chrono::Utc::now() - chrono::TimeDelta::hours(hours_ago);
+            json!({
+                "trackName": name, "artists": [artist], "releaseName": release,
+                "playedTime": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            })
+        };
+        let known = json!({"artistName": "Known", "artistMbId": mbid});
+        let named = json!({"artistName": " Only A Name"});
+        for (who, value) in [
+            (&x, play("s", known.clone(), "Best Of", 1)),
+            (&x, play("s", known.clone(), "best of", 2)),
+            (&x, play("u", named.clone(), "Best Of", 3)),
+            (&y, play("s", known.clone(), "Best Of", 24 * 100)),
+        ] {
+            who.create_record("fm.teal.feed.play", value).await;
+        }
+        let ours = |answer: &Value, list: &str| {
+            let all = answer[list].as_array().expect("a list").clone();
+            all.into_iter()
+                .map(|it| {
+                    (
+                        it["name"].as_str().unwrap_or_default().trim().to_lowercase(),
+                        it["playCount"].as_i64(),
+                        it["mbid"].clone(),
+                    )
+                })
+                .collect::<Vec<_>>()
+        };
+        let wanted = vec![
+            ("known".to_owned(), Some(2), json!(mbid)),
+            ("only a name".to_owned(), Some(1), Value::Null),
+        ];
+        eventually("their artists", || async {
+            let (code, answer) = plyr.xrpc("fm.teal.stats.getUserTopArtists", &[("actor", &x.did)]).await;
+            if code != 200 {
+                return Err(format!("{answer}"));
+            }
+            same(ours(&answer, "artists"), wanted.clone())
+        })
+        .await;
+        let of_y = plyr.query("fm.teal.stats.getUserTopArtists", &[("actor", &y.did)]).await;
+        assert_eq!(of_y["artists"], json!([]), "a hundred days ago");
+        let of_y =
+            plyr.query("fm.teal.stats.getUserTopArtists", &[("actor", &y.did), ("period", "365days")]).await;
+        assert_eq!(of_y["artists"], json!([{"mbid": mbid, "name": "Known", "playCount": 1}]));
+        let releases =
+            plyr.query("fm.teal.stats.getUserTopReleases", &[("actor", &x.did), ("limit", "1")]).await;
+        assert_eq!(ours(&releases, "releases"), [("best of".to_owned(), Some(2), Value::Null)]);
+        let next = releases["cursor"].as_str().expect("more");
+        let query = [("actor", x.did.as_str()), ("limit", "1"), ("cursor", next)];
+        let releases = plyr.query("fm.teal.stats.getUserTopReleases", &query).await;
+        assert_eq!(
+            ours(&releases, "releases"),
+            [("best of".to_owned(), Some(1), Value::Null)],
+            "of another artist"
+        );
+        let recordings = plyr.query("fm.teal.stats.getUserTopRecordings", &[("actor", &x.did)]).await;
+        let numbers: Vec<_> = ours(&recordings, "recordings").into_iter().map(|it| (it.0, it.1)).collect();
+        assert_eq!(numbers, [("s".to_owned(), Some(2)), ("u".to_owned(), Some(1))]);
+        let repo = plyr.query("fm.teal.stats.getRepoTopReleases", &[("actor", &x.did)]).await;
+        assert_eq!((&repo["sourceCount"], &repo["albumPlayCount"]), (&json!(3), &json!(3)));
+        // Everybody's: other tests play on this network, too.
+        let everybodys = |period: &'static str| {
+            let plyr = &plyr;
+            async move {
+                let query = [("period", period), ("limit", "100")];
+                let answer = plyr.query("fm.teal.stats.getTopArtists", &query).await;
+                ours(&answer, "artists").into_iter().find(|it| it.2 == json!(mbid)).and_then(|it| it.1)
+            }
+        };
+        eventually("everybody's artists", || async {
+            same([everybodys("all").await, everybodys("30days").await], [Some(3), Some(2)])
+        })
+        .await;
+    });
+}
