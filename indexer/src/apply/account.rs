@@ -360,6 +360,7 @@ async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx:
         record::project(db, kind, &uris, Vec::new(), &mut silent).await?;
         for uri in uris.iter().filter(|_| kind == Kind::Track) {
             effects.touch(uri, true);
+            effects.retold(uri);
         }
     }
     sqlx::query!("delete from record where did = $1", did.as_str()).execute(&mut *db).await?;

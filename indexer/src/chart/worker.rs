@@ -77,7 +77,6 @@ async fn count(db: &mut PgConnection, origins: &Origins, dues: BTreeSet<Due>) ->
         }
     }
     let mut moves = Moves::default();
-    member::renew(db, &tracks, &mut moves).await?;
     let names = heard.iter().map(|(did, _)| did).chain(liked.iter().map(|(did, _)| did)).chain(&people);
     let listeners = origins.listeners(db, &names.cloned().collect()).await?;
     for listener in listeners.values() {
@@ -85,6 +84,8 @@ async fn count(db: &mut PgConnection, origins: &Origins, dues: BTreeSet<Due>) ->
             sums::migrate(db, listener.id, [was, listener.origin], &mut moves).await?;
         }
     }
+    // After who comes from elsewhere: what is moved from here on is moved where they are now.
+    member::renew(db, &tracks, &mut moves).await?;
     if !people.is_empty() {
         due::spread(db, &people).await?;
     }
