@@ -3,16 +3,22 @@
 //! A transaction that changes what pages show writes the tracks concerned to `live_change` under a generation
 //! and notifies that number. One connection per process listens; what arrives within a moment of each other
 //! goes out as one event. Nothing here is kept: whoever may have missed something is told to ask for
-//! everything anew (`reset`).
+//! everything anew (`reset`). Clients that follow what happens one by one are told so, too: see [`event`].
+
+mod event;
 
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
 use serde_json::json;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
@@ -22,6 +28,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::App;
 use crate::error::Error;
+use event::{Asked, Happened};
 
 /// Changes this close to each other become one event.
 const WINDOW: Duration = Duration::from_millis(50);
@@ -40,7 +47,11 @@ const QUIET: Duration = Duration::from_secs(30);
 enum Moved {
     /// The JSON of a `changed` event.
     Tracks(Arc<str>),
+    /// What happened, in the order of their numbers.
+    Events(Arc<[Happened]>),
     Reset,
+    /// Nothing that a page shows.
+    Nothing,
 }
 
 /// The pages that listen to this process.
@@ -61,15 +72,23 @@ impl Live {
     }
 }
 
-/// `GET /live`.
+/// `GET /live`: without parameters what pages need; with any, what happens.
 pub(crate) async fn stream(
     State(app): State<App>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
+    asked: Result<Query<Asked>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let Query(asked) = asked.map_err(|error| Error::invalid_request(error.body_text()))?;
+    let wish = asked.wish()?;
     let place = Arc::clone(&app.live.places)
         .try_acquire_owned()
         .map_err(|_| Error::overloaded("too many pages are open"))?;
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("");
-    Ok(Sse::new(events(app, place)).keep_alive(keep_alive))
+    let events: BoxStream<'static, Result<Event, Infallible>> = match wish {
+        None => events(app, place).boxed(),
+        Some(wish) => event::follow(app, place, wish, event::last_id(&headers)).boxed(),
+    };
+    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
 }
 
 fn events(app: App, place: OwnedSemaphorePermit) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -89,6 +108,7 @@ fn events(app: App, place: OwnedSemaphorePermit) -> impl Stream<Item = Result<Ev
             };
             match next {
                 Ok(Moved::Tracks(json)) => yield Ok(Event::default().event("changed").data(&*json)),
+                Ok(Moved::Events(_) | Moved::Nothing) => {}
                 Ok(Moved::Reset) => yield Ok(reset()),
                 Err(RecvError::Lagged(_)) => {
                     moved = moved.resubscribe();
@@ -166,13 +186,25 @@ async fn try_listen(
         let until = quiet_until.max(Instant::now() + WINDOW);
         let generations = collect(&mut listener, first, until).await?;
         let moved = match generations {
-            Some(generations) => read(pool, &generations).await,
+            Some(generations) => {
+                match event::read(pool, &generations).await {
+                    Ok(events) if events.is_empty() => {}
+                    Ok(events) => live.tell(Moved::Events(events.into())),
+                    Err(error) => {
+                        tracing::warn!(%error, "what happened cannot be read");
+                        live.tell(Moved::Reset);
+                    }
+                }
+                read(pool, &generations).await
+            }
             None => Moved::Reset,
         };
         if moved == Moved::Reset {
             quiet_until = Instant::now() + RESET_PAUSE;
         }
-        live.tell(moved);
+        if moved != Moved::Nothing {
+            live.tell(moved);
+        }
     }
 }
 
@@ -222,7 +254,11 @@ fn lost() -> sqlx::Error {
 /// the past.
 async fn read(pool: &PgPool, generations: &[i64]) -> Moved {
     let rows = sqlx::query!(
-        "select generation, uri, reorders from live_change where generation = any($1) limit 2000",
+        r#"select generation as "generation!", uri as "uri!", reorders as "reorders!" from (
+             select generation, uri, reorders from live_change where generation = any($1)
+             union all
+             -- One that tells only of what happened moves no track.
+             select distinct generation, '', false from live_event where generation = any($1)) as moved limit 2000"#,
         generations
     )
     .fetch_all(pool)
@@ -248,10 +284,14 @@ type Change = (i64, String, bool);
 fn event(generations: &[i64], rows: &[Change]) -> Moved {
     let wanted: HashSet<i64> = generations.iter().copied().collect();
     let found: HashSet<i64> = rows.iter().map(|(generation, ..)| *generation).collect();
-    let uris: BTreeSet<&str> = rows.iter().map(|(_, uri, _)| uri.as_str()).collect();
+    let uris = rows.iter().map(|(_, uri, _)| uri.as_str()).filter(|uri| !uri.is_empty());
+    let uris: BTreeSet<&str> = uris.collect();
     // A generation without rows was swept, or lost with the unlogged table.
     if wanted != found || uris.len() >= CHANGED_MAX {
         return Moved::Reset;
+    }
+    if uris.is_empty() {
+        return Moved::Nothing;
     }
     let latest = rows.iter().any(|(.., reorders)| *reorders);
     let json = json!({"uris": uris, "latest": latest}).to_string();
@@ -271,6 +311,7 @@ mod tests {
         let rows = [row(1, "at://b", false), row(2, "at://a", true), row(2, "at://b", false)];
         let expected = r#"{"latest":true,"uris":["at://a","at://b"]}"#;
         assert_eq!(event(&[1, 2], &rows), Moved::Tracks(expected.into()));
+        assert_eq!(event(&[1], &[row(1, "", false)]), Moved::Nothing);
         assert_eq!(event(&[1], &rows[..1]), Moved::Tracks(r#"{"latest":false,"uris":["at://b"]}"#.into()));
     }
 

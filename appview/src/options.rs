@@ -51,8 +51,8 @@ impl Options {
             upload_day_mb: 10_240,
             free_min_mb: 2048,
             pool_connections_max: 16,
-            live_streams_max: 1000,
-            connections_max: 2000,
+            live_streams_max: 6000,
+            connections_max: 8000,
             rates: Rates::default(),
             client_address_header: None,
         }

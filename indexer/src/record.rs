@@ -428,7 +428,7 @@ pub(crate) async fn project(
         Kind::List => list::project(db, gone, &rows_of!(List)).await,
         Kind::Profile => profile::project(db, gone, &rows_of!(Profile), effects).await,
         Kind::Play => play::project(db, gone, &rows_of!(Play), effects).await,
-        Kind::ActorStatus => actor_status::project(db, gone, rows_of!(ActorStatus)).await,
+        Kind::ActorStatus => actor_status::project(db, gone, rows_of!(ActorStatus), effects).await,
         Kind::BskyProfile => bsky_profile::project(db, gone, &rows_of!(BskyProfile), effects).await,
         Kind::TealProfile => teal_profile::project(db, gone, &rows_of!(TealProfile)).await,
     }

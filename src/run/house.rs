@@ -96,6 +96,12 @@ async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = swept {
         tracing::warn!(%error, "cannot sweep old announcements");
     }
+    let swept = sqlx::query!("delete from live_event where created_at < now() - interval '1 hour'")
+        .execute(pool)
+        .await;
+    if let Err(error) = swept {
+        tracing::warn!(%error, "cannot sweep old happenings");
+    }
     let unheard = sqlx::query!("delete from player_state where updated_at < now() - interval '1 hour'")
         .execute(pool)
         .await;

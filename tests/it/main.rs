@@ -14,6 +14,7 @@ mod hand;
 mod independent;
 mod liar;
 mod links;
+mod live;
 mod media;
 mod now_playing;
 mod oddities;

@@ -424,6 +424,7 @@ async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
     .await?;
     sqlx::query!("delete from player_state where did = $1", did).execute(&mut *db).await?;
     sqlx::query!("delete from play_event where listener = $1", did).execute(&mut *db).await?;
+    sqlx::query!("delete from live_event where did = $1", did).execute(&mut *db).await?;
     sqlx::query!("delete from backfill_repo where did = $1", did).execute(&mut *db).await?;
     sqlx::query!("delete from oauth_flow where did = $1", did).execute(&mut *db).await?;
     // Tokens on their way to a web app go with their session.

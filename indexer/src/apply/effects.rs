@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use crate::chart::{self, due::Due};
@@ -39,6 +39,22 @@ pub enum Count {
     TealPlays,
 }
 
+/// Something that clients may follow, as `live_event` has it.
+#[derive(Debug, Clone)]
+pub struct Happening {
+    /// `like`, `comment`, `play`, `status`, `track`.
+    pub kind: &'static str,
+    /// The record, where there is one.
+    pub uri: Option<String>,
+    /// Who, where that is anybody's to know.
+    pub did: Option<String>,
+    /// The track that it is about.
+    pub subject: Option<String>,
+}
+
+/// What is older than this is history, and nothing that happens.
+const NEWS: TimeDelta = TimeDelta::minutes(15);
+
 /// How many numbers there are.
 const COUNTS: usize = 10;
 /// Target, collection and path of links.
@@ -54,6 +70,7 @@ pub struct Effects {
     links: BTreeMap<Linked, [i64; 2]>,
     touched: BTreeMap<String, bool>,
     due: BTreeSet<Due>,
+    happenings: Vec<Happening>,
     repainted: BTreeSet<String>,
     jobs: BTreeMap<(&'static str, String), Duration>,
     hints: BTreeSet<(&'static str, String)>,
@@ -99,6 +116,28 @@ impl Effects {
     /// Open pages that show this track shall look again; `reorders` if the latest feed gained or lost it.
     pub fn touch(&mut self, uri: &str, reorders: bool) {
         *self.touched.entry(uri.to_owned()).or_default() |= reorders;
+    }
+
+    /// Tells those who follow what happens, unless it is long ago or its author is hidden.
+    pub fn happen(
+        &mut self,
+        kind: &'static str,
+        uri: &str,
+        did: &str,
+        subject: Option<&str>,
+        at: DateTime<Utc>,
+    ) {
+        if self.quiet || self.inactive.contains(did) || at < Utc::now() - NEWS {
+            return;
+        }
+        let (uri, did) = (Some(uri.to_owned()), Some(did.to_owned()));
+        self.happenings.push(Happening { kind, uri, did, subject: subject.map(str::to_owned) });
+    }
+
+    /// The same of a play that a player told of: who heard it is between them and us.
+    pub fn hear(&mut self, subject: &str) {
+        let subject = Some(subject.to_owned());
+        self.happenings.push(Happening { kind: "play", uri: None, did: None, subject });
     }
 
     /// What somebody heard around that time is to be counted anew.
@@ -183,8 +222,9 @@ impl Effects {
                 self.touch(&uri, false);
             }
         }
-        if !self.touched.is_empty() || self.jobs.values().any(Duration::is_zero) || !self.hints.is_empty() {
-            announce(db, &self.touched).await?;
+        let has_news = !self.touched.is_empty() || !self.happenings.is_empty();
+        if has_news || self.jobs.values().any(Duration::is_zero) || !self.hints.is_empty() {
+            announce(db, &self.touched, &self.happenings).await?;
         }
         Ok(())
     }
@@ -258,22 +298,37 @@ async fn move_links(db: &mut PgConnection, links: &BTreeMap<Linked, [i64; 2]>) -
     Ok(())
 }
 
-async fn announce(db: &mut PgConnection, touched: &BTreeMap<String, bool>) -> sqlx::Result<()> {
-    if touched.is_empty() {
+async fn announce(
+    db: &mut PgConnection,
+    touched: &BTreeMap<String, bool>,
+    happenings: &[Happening],
+) -> sqlx::Result<()> {
+    if touched.is_empty() && happenings.is_empty() {
         // Only the workers need to hear of it.
         sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(db).await?;
         return Ok(());
     }
     let uris: Vec<&str> = touched.keys().map(String::as_str).collect();
     let reorders: Vec<bool> = touched.values().copied().collect();
+    let kinds: Vec<&str> = happenings.iter().map(|happening| happening.kind).collect();
+    let text = |of: fn(&Happening) -> &Option<String>| {
+        happenings.iter().map(|happening| of(happening).as_deref()).collect::<Vec<Option<&str>>>()
+    };
     sqlx::query!(
         r#"with generation as materialized (select nextval('live_generation') as number),
                 written as (insert into live_change (generation, uri, reorders)
-                            select number, changed.* from generation, unnest($1::text[], $2::boolean[]) as changed)
+                            select number, changed.* from generation, unnest($1::text[], $2::boolean[]) as changed),
+                happened as (insert into live_event (generation, kind, uri, did, subject_uri)
+                             select number, h.* from generation,
+                                    unnest($4::text[], $5::text[], $6::text[], $7::text[]) as h)
            select pg_notify($3, number::text) from generation"#,
         &uris as &[&str],
         &reorders,
-        CHANNEL
+        CHANNEL,
+        &kinds as &[&str],
+        &text(|happening| &happening.uri) as &[Option<&str>],
+        &text(|happening| &happening.did) as &[Option<&str>],
+        &text(|happening| &happening.subject) as &[Option<&str>]
     )
     .execute(db)
     .await?;

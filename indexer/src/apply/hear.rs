@@ -154,6 +154,7 @@ async fn within(db: &mut PgConnection, told: &Told) -> sqlx::Result<Heard> {
     }
     effects.heard(&listener, added.played_at);
     effects.touch(subject, false);
+    effects.hear(subject);
     effects.carry_out(db).await?;
     Ok(Heard::Counted)
 }

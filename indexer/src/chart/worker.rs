@@ -94,7 +94,8 @@ async fn count(db: &mut PgConnection, origins: &Origins, dues: BTreeSet<Due>) ->
     spread(db, &changes, &mut moves).await?;
     moves.carry_out(db).await?;
     let hidden = listeners.into_iter().filter(|(_, listener)| !listener.counts).map(|(name, _)| name);
-    forget(db, &hidden.collect::<Vec<_>>()).await
+    people.extend(hidden);
+    forget(db, &people).await
 }
 
 /// A difference between what is and what was counted.
@@ -312,7 +313,8 @@ async fn count_liked(
     Ok(changes)
 }
 
-/// Of people who are gone for good nothing is kept, once nothing of theirs is counted.
+/// Of people who are gone for good nothing is kept, once nothing of theirs is counted; and of their things only what others
+/// heard and like.
 async fn forget(db: &mut PgConnection, dids: &[String]) -> sqlx::Result<()> {
     if dids.is_empty() {
         return Ok(());
@@ -322,6 +324,18 @@ async fn forget(db: &mut PgConnection, dids: &[String]) -> sqlx::Result<()> {
           where l.name = any($1) and a.did = l.name and a.status = 'deleted'
             and not exists (select from heard h where h.listener_id = l.id)
             and not exists (select from liked k where k.listener_id = l.id)",
+        dids
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        "delete from chart_subject s using actor a
+          where a.did = any($1) and a.status = 'deleted'
+            and (s.kind = 2 and s.key = a.did
+                 or s.kind = 1 and s.key > ('at://' || a.did || '/') and s.key < ('at://' || a.did || '0'))
+            and not exists (select from chart_member m where m.track_id = s.id or m.key_id = s.id)
+            and not exists (select from chart_audience u
+                             where u.period = any(array[0, 1, 2, 3]::smallint[]) and u.subject_id = s.id)",
         dids
     )
     .execute(db)

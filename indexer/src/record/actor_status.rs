@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::play::Heard;
 use super::{Checked, duration_s};
+use crate::apply::effects::Effects;
 use crate::copy::{self, Rows, Target};
 use crate::lexicon::parse_datetime_or_unix;
 
@@ -58,7 +59,15 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
 pub const STATUSES: Target = copy::into!(actor_status: uri, did, started_at, expires_at, track_name, artist_names,
     release_name, duration_s, origin_uri, service_uri, subject_uri);
 
-pub(super) async fn project(db: &mut PgConnection, gone: &[String], rows: Vec<Row>) -> sqlx::Result<()> {
+pub(super) async fn project(
+    db: &mut PgConnection,
+    gone: &[String],
+    rows: Vec<Row>,
+    effects: &mut Effects,
+) -> sqlx::Result<()> {
+    for row in &rows {
+        effects.happen("status", &row.uri, &row.did, row.subject_uri.as_deref(), row.started_at);
+    }
     if !gone.is_empty() {
         sqlx::query!("delete from actor_status where uri = any($1)", gone).execute(&mut *db).await?;
     }

@@ -68,6 +68,7 @@ pub(super) async fn project(
     for row in rows {
         effects.count(&row.did, &row.subject.uri, Count::Comments, 1);
         effects.touch(&row.subject.uri, false);
+        effects.happen("comment", &row.uri, &row.did, Some(&row.subject.uri), row.sort_at);
     }
     public_id::assign(db, "comment", rows.iter().map(|row| row.uri.as_str())).await?;
     let mut comments = Rows::into(COMMENTS);

@@ -187,6 +187,7 @@ pub(super) async fn project(
     }
     for row in rows {
         effects.heard(&row.did, row.played_at);
+        effects.happen("play", &row.uri, &row.did, row.subject_uri.as_deref(), row.played_at);
         if let Some(subject) = &row.subject_uri {
             note(&mut around, &row.did, subject, row.played_at);
         }

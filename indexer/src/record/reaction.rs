@@ -278,6 +278,9 @@ pub(super) async fn settle(
     }
     let mut rows = Rows::into(REACTIONS);
     for row in &won {
+        if row.verb == Verb::Like && !hidden.contains(&row.did) {
+            effects.happen("like", &row.uri, &row.did, Some(&row.subject), row.sort_at);
+        }
         rows.row().field(&row.uri).field(&row.subject).field(&row.did).field(row.verb.as_str());
         rows.field(row.source.as_str()).field(&row.via).field(row.created_at).field(row.sort_at);
     }

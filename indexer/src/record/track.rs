@@ -120,6 +120,9 @@ pub(super) async fn project(
     if rows.is_empty() {
         return Ok(());
     }
+    for row in rows {
+        effects.happen("track", &row.uri, &row.did, Some(&row.uri), row.sort_at);
+    }
     public_id::assign(db, "track", rows.iter().map(|row| row.uri.as_str())).await?;
     insert(db, rows).await?;
     let mut refs = Vec::new();

@@ -129,10 +129,24 @@ fn nothing_is_left_and_nothing_comes_back() {
         }
         assert!(person.get("/auth/me").await.status == 401, "still signed in");
         // The marker; and the friend's like with its count, which is the friend's. Announcements are swept each hour.
-        let friends_own =
-            ["actor", "link", "link_count", "live_change", "reaction", "record", "repo", "subject_count"];
+        let friends_own = [
+            "actor",
+            "chart_subject",
+            "link",
+            "link_count",
+            "live_change",
+            "live_event",
+            "reaction",
+            "record",
+            "repo",
+            "subject_count",
+        ];
         let gone = async || {
             plyr.await_quiet().await;
+            eventually("the charts", || async {
+                same(plyr.db.number("select count(*) from chart_due").await, 0)
+            })
+            .await;
             assert_eq!(tables_naming(&plyr, &leaver.did).await, friends_own);
             let left: Vec<String> = sqlx::query_scalar(
                 "select uri from record where strpos(encode(value, 'escape'), $1) > 0 or did = $1",
