@@ -97,6 +97,10 @@ create table chart (
   play_score     bigint   not null,
   listener_score bigint   not null,
   like_score     bigint   not null,
+  -- The largest part of each, of origins that are not open: what grows needs no look at the others.
+  top_plays      bigint   not null,
+  top_listeners  bigint   not null,
+  top_likes      bigint   not null,
   primary key (period, subject_id)
 ) with (fillfactor = 70);
 -- A page is a walk down one of these from where the last one ended.

@@ -16,7 +16,7 @@ use sqlx::Executor;
 use crate::caller::Caller;
 use crate::host::{Host, Stream};
 use crate::process::Process;
-use crate::report::{Line, Report, wanted};
+use crate::report::{Line, Report, Spread, ms, wanted};
 use crate::server::Server;
 use client::{Awaited, Board, Client};
 use sign::Signs;
@@ -133,34 +133,4 @@ async fn bare(plyr: &Process, signs: &[Option<sign::Sign>]) -> anyhow::Result<Ba
     }
     db.execute("drop table bench").await?;
     Ok(Bare { commits, queries })
-}
-
-/// How durations are spread.
-struct Spread {
-    count: usize,
-    p50: Duration,
-    p99: Duration,
-    max: Duration,
-}
-
-impl Spread {
-    fn of(mut times: Vec<Duration>) -> Self {
-        times.sort_unstable();
-        let at = |share: f64| {
-            let rank = (times.len() as f64 * share).ceil() as usize;
-            times.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-        };
-        Spread { count: times.len(), p50: at(0.5), p99: at(0.99), max: at(1.0) }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [p50, p99, max] = [self.p50, self.p99, self.max].map(ms);
-        write!(f, "p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms")
-    }
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }

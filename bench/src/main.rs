@@ -3,6 +3,7 @@
 mod apply;
 mod backfill;
 mod caller;
+mod charts;
 mod decode;
 mod directory;
 mod filter;
@@ -24,6 +25,7 @@ fn main() -> anyhow::Result<()> {
     run(&mut report, "apply", apply::measure)?;
     run(&mut report, "backfill", backfill::measure)?;
     run(&mut report, "latency", latency::measure)?;
+    run(&mut report, "charts", charts::measure)?;
     run(&mut report, "memory", memory::measure)?;
     report.print();
     Ok(())

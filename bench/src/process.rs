@@ -40,7 +40,13 @@ pub struct Memory {
 impl Process {
     /// Starts it and waits until it is ready.
     pub async fn up(server: &Server, database: &str, host: &Host) -> anyhow::Result<Self> {
-        let options = server.database(database).await?;
+        server.database(database).await?;
+        Process::over(server, database, host).await
+    }
+
+    /// The same over a database that is there.
+    pub async fn over(server: &Server, database: &str, host: &Host) -> anyhow::Result<Self> {
+        let options = server.options(database);
         let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await?;
         let (dir, address) = (tempfile::tempdir()?, free_address()?);
         let log = File::create(dir.path().join("log"))?;

@@ -89,3 +89,40 @@ pub fn processor_time_of(process: &str) -> Duration {
     let ticks: i64 = fields.iter().skip(10).take(2).sum();
     Duration::from_millis(ticks.unsigned_abs() * 10)
 }
+
+/// How durations are spread.
+#[derive(Debug)]
+pub struct Spread {
+    /// How many.
+    pub count: usize,
+    /// Half of them are shorter.
+    pub p50: Duration,
+    /// All but one of a hundred.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+impl Spread {
+    /// Of these.
+    pub fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let at = |share: f64| {
+            let rank = (times.len() as f64 * share).ceil() as usize;
+            times.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        };
+        Spread { count: times.len(), p50: at(0.5), p99: at(0.99), max: at(1.0) }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [p50, p99, max] = [self.p50, self.p99, self.max].map(ms);
+        write!(f, "p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms")
+    }
+}
+
+/// In milliseconds.
+pub fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

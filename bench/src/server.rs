@@ -79,7 +79,12 @@ impl Server {
         let mut admin = self.options.connect().await?;
         admin.execute(AssertSqlSafe(format!("drop database if exists {name} with (force)"))).await?;
         admin.execute(AssertSqlSafe(format!("create database {name}"))).await?;
-        Ok(self.options.clone().database(name))
+        Ok(self.options(name))
+    }
+
+    /// How to connect to a database.
+    pub fn options(&self, name: &str) -> PgConnectOptions {
+        self.options.clone().database(name)
     }
 
     /// Processor time that Postgres has used so far, all its processes, living and dead.

@@ -25,7 +25,7 @@ use chrono::{DateTime, Utc};
 
 pub use origin::Origins;
 pub use truth::{artist_key, recording_key, release_key};
-pub use worker::{run, settle};
+pub use worker::{reopen, run, settle};
 
 /// What a chart is of. The numbers are those of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

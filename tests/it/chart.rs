@@ -189,6 +189,12 @@ fn ten_thousand_accounts_of_one_host_make_no_chart() {
         hall.plyr.db.run("update chart_clock set hour = hour - 1").await;
         hall.count().await;
         assert_eq!(hall.top(&[]).await[0], is("fresh", [200, 200, 200, 200]));
+        // Which hosts are open is the operator's to change.
+        let origins = Origins::new(["hostile.example".to_owned()]);
+        chart::reopen(&hall.door.pool, &origins).await.expect("it counts");
+        assert_eq!(hall.top(&[]).await[0], is("pushed", [10_010, 10_010, 10_010, 10_010]));
+        chart::reopen(&hall.door.pool, &hall.origins).await.expect("it counts");
+        assert_eq!(hall.top(&[]).await[0], is("fresh", [200, 200, 200, 200]));
         // And one machine with as many cookies as it likes is nobody.
         let told = |listener: [u8; 16], network: [u8; 16]| Told {
             listener: Listener::Anonymous(listener),

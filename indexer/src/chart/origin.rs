@@ -127,6 +127,23 @@ impl Origins {
     }
 }
 
+impl Origins {
+    /// Looks whether other origins are open than the last time. Returns what they have a part in, with its kind.
+    pub(super) async fn reopened(&self, db: &mut PgConnection) -> sqlx::Result<Vec<(i16, i32, i16)>> {
+        let open: Vec<String> = self.open.iter().cloned().collect();
+        let rows = sqlx::query!(
+            "with changed as (
+               update chart_origin set is_open = not is_open where is_open <> (name = any($1)) returning id)
+             select distinct p.period, p.subject_id, s.kind from changed
+               join chart_part p on p.origin_id = changed.id join chart_subject s on s.id = p.subject_id",
+            &open
+        )
+        .fetch_all(db)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.period, row.subject_id, row.kind)).collect())
+    }
+}
+
 /// Who was first seen after this moment is new. Whom a database met on its first day was there before it.
 async fn newest(db: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
     sqlx::query_scalar!(

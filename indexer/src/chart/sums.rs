@@ -1,6 +1,6 @@
 //! The sums: `chart_audience`, `chart_part` and `chart`, moved by differences.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
@@ -105,10 +105,26 @@ impl Moves {
         if self.parts.is_empty() {
             return Ok(());
         }
-        move_parts(db, &self.parts).await?;
-        let touched: BTreeSet<(Period, i32)> =
-            self.parts.keys().map(|(period, subject, _)| (*period, *subject)).collect();
-        order(db, &touched, &self.kinds).await
+        let open = open_origins(db).await?;
+        let parts = move_parts(db, &self.parts).await?;
+        // What only grows is moved by what was added, and its largest part can only be one of those that grew.
+        let (mut grown, mut shrunk) = (BTreeMap::<(Period, i32), Grown>::new(), BTreeSet::new());
+        for (key @ (period, subject, origin), by) in &self.parts {
+            let thing = (*period, *subject);
+            if by.iter().any(|number| *number < 0) {
+                shrunk.insert(thing);
+            }
+            let Grown { by: all, top } = grown.entry(thing).or_default();
+            for at in 0..3 {
+                all[at] += by[at];
+                if !open.contains(origin) {
+                    top[at] = top[at].max(parts.get(key).map_or(0, |part| part[at]));
+                }
+            }
+        }
+        grown.retain(|thing, _| !shrunk.contains(thing));
+        grow(db, &grown, &self.kinds).await?;
+        order(db, &shrunk, &self.kinds).await
     }
 
     async fn move_audience(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
@@ -246,24 +262,114 @@ pub(super) async fn migrate(
     Ok(())
 }
 
+/// Puts things into their places that did not move themselves: what counts of their parts has changed.
+pub(super) async fn reorder(db: &mut PgConnection, things: &[(i16, i32, i16)]) -> sqlx::Result<()> {
+    let all = [Kind::Track, Kind::Artist, Kind::Tag, Kind::PlayedArtist, Kind::PlayedRelease];
+    for things in things.chunks(10_000) {
+        let (mut touched, mut kinds) = (BTreeSet::new(), HashMap::new());
+        for (period, subject, kind) in things {
+            let period = PERIODS.into_iter().find(|known| *known as i16 == *period);
+            let kind = all.into_iter().find(|known| *known as i16 == *kind);
+            if let (Some(period), Some(kind)) = (period, kind) {
+                touched.insert((period, *subject));
+                kinds.insert(*subject, kind);
+            }
+        }
+        order(db, &touched, &kinds).await?;
+    }
+    Ok(())
+}
+
 type Parts = BTreeMap<(Period, i32, i32), [i64; 3]>;
 
-async fn move_parts(db: &mut PgConnection, parts: &Parts) -> sqlx::Result<()> {
+/// What was added to a thing's sums, and the largest of the parts that grew.
+#[derive(Debug, Default)]
+struct Grown {
+    by: [i64; 3],
+    top: [i64; 3],
+}
+
+async fn open_origins(db: &mut PgConnection) -> sqlx::Result<HashSet<i32>> {
+    let open = sqlx::query_scalar!("select id from chart_origin where is_open").fetch_all(db).await?;
+    Ok(open.into_iter().collect())
+}
+
+/// Moves the parts; returns them as they are then.
+async fn move_parts(db: &mut PgConnection, parts: &Parts) -> sqlx::Result<Parts> {
     let (periods, (subjects, origins)): (Vec<i16>, (Vec<i32>, Vec<i32>)) =
         parts.keys().map(|(period, subject, origin)| (*period as i16, (*subject, *origin))).unzip();
     let number = |at: usize| parts.values().map(|by| by[at]).collect::<Vec<i64>>();
-    sqlx::query!(
+    let rows = sqlx::query!(
         "insert into chart_part as p (period, subject_id, origin_id, plays, listeners, likes)
          select * from unnest($1::smallint[], $2::integer[], $3::integer[], $4::bigint[], $5::bigint[], $6::bigint[])
          on conflict (period, subject_id, origin_id)
            do update set plays = p.plays + excluded.plays, listeners = p.listeners + excluded.listeners,
-                         likes = p.likes + excluded.likes",
+                         likes = p.likes + excluded.likes
+         returning period, subject_id, origin_id, plays, listeners, likes",
         &periods,
         &subjects,
         &origins,
         &number(0),
         &number(1),
         &number(2)
+    )
+    .fetch_all(db)
+    .await?;
+    let parts = rows.into_iter().filter_map(|row| {
+        let period = PERIODS.into_iter().find(|period| *period as i16 == row.period)?;
+        Some(((period, row.subject_id, row.origin_id), [row.plays, row.listeners, row.likes]))
+    });
+    Ok(parts.collect())
+}
+
+fn allowance() -> i64 {
+    if sabotage::is_on("chart-takes-bursts") { i64::MAX / 4 } else { ALLOWANCE }
+}
+
+/// Adds to the sums of things, and puts these into their places.
+async fn grow(
+    db: &mut PgConnection,
+    grown: &BTreeMap<(Period, i32), Grown>,
+    kinds: &HashMap<i32, Kind>,
+) -> sqlx::Result<()> {
+    if grown.is_empty() {
+        return Ok(());
+    }
+    let (periods, subjects): (Vec<i16>, Vec<i32>) =
+        grown.keys().map(|(period, subject)| (*period as i16, *subject)).unzip();
+    let kinds: Vec<i16> = subjects.iter().map(|subject| kinds[subject] as i16).collect();
+    let by = |at: usize| grown.values().map(|grown| grown.by[at]).collect::<Vec<i64>>();
+    let top = |at: usize| grown.values().map(|grown| grown.top[at]).collect::<Vec<i64>>();
+    sqlx::query!(
+        "insert into chart as c (period, kind, subject_id, plays, listeners, likes, top_plays, top_listeners, top_likes,
+                                 play_score, listener_score, like_score)
+         select g.*, plays - greatest(0, 2 * top_plays - plays - $10),
+                listeners - greatest(0, 2 * top_listeners - listeners - $10),
+                likes - greatest(0, 2 * top_likes - likes - $10)
+           from unnest($1::smallint[], $2::smallint[], $3::integer[], $4::bigint[], $5::bigint[], $6::bigint[],
+                       $7::bigint[], $8::bigint[], $9::bigint[])
+                as g (period, kind, subject_id, plays, listeners, likes, top_plays, top_listeners, top_likes)
+         on conflict (period, subject_id) do update
+           set plays = c.plays + excluded.plays, listeners = c.listeners + excluded.listeners,
+               likes = c.likes + excluded.likes, top_plays = greatest(c.top_plays, excluded.top_plays),
+               top_listeners = greatest(c.top_listeners, excluded.top_listeners),
+               top_likes = greatest(c.top_likes, excluded.top_likes),
+               play_score = c.plays + excluded.plays
+                 - greatest(0, 2 * greatest(c.top_plays, excluded.top_plays) - c.plays - excluded.plays - $10),
+               listener_score = c.listeners + excluded.listeners
+                 - greatest(0, 2 * greatest(c.top_listeners, excluded.top_listeners) - c.listeners - excluded.listeners - $10),
+               like_score = c.likes + excluded.likes
+                 - greatest(0, 2 * greatest(c.top_likes, excluded.top_likes) - c.likes - excluded.likes - $10)",
+        &periods,
+        &kinds,
+        &subjects,
+        &by(0),
+        &by(1),
+        &by(2),
+        &top(0),
+        &top(1),
+        &top(2),
+        allowance()
     )
     .execute(db)
     .await?;
@@ -277,10 +383,12 @@ async fn order(
     touched: &BTreeSet<(Period, i32)>,
     kinds: &HashMap<i32, Kind>,
 ) -> sqlx::Result<()> {
+    if touched.is_empty() {
+        return Ok(());
+    }
     let periods: Vec<i16> = touched.iter().map(|(period, _)| *period as i16).collect();
     let subjects: Vec<i32> = touched.iter().map(|(_, subject)| *subject).collect();
     let kinds: Vec<i16> = subjects.iter().map(|subject| kinds[subject] as i16).collect();
-    let allowance = if sabotage::is_on("chart-takes-bursts") { i64::MAX / 4 } else { ALLOWANCE };
     sqlx::query!(
         "with part as (
            select t.period, t.kind, t.subject_id, p.plays, p.listeners, p.likes, o.is_open
@@ -294,20 +402,22 @@ async fn order(
                   coalesce(max(likes) filter (where not is_open), 0) as most_likes
              from part group by period, kind, subject_id
          )
-         insert into chart (period, kind, subject_id, plays, listeners, likes, play_score, listener_score, like_score)
+         insert into chart (period, kind, subject_id, plays, listeners, likes, play_score, listener_score, like_score,
+                            top_plays, top_listeners, top_likes)
          select period, kind, subject_id, plays, listeners, likes,
                 plays - greatest(0, 2 * most_plays - plays - $4),
                 listeners - greatest(0, 2 * most_listeners - listeners - $4),
-                likes - greatest(0, 2 * most_likes - likes - $4)
+                likes - greatest(0, 2 * most_likes - likes - $4), most_plays, most_listeners, most_likes
            from sum
          on conflict (period, subject_id) do update
            set plays = excluded.plays, listeners = excluded.listeners, likes = excluded.likes,
                play_score = excluded.play_score, listener_score = excluded.listener_score,
-               like_score = excluded.like_score",
+               like_score = excluded.like_score, top_plays = excluded.top_plays,
+               top_listeners = excluded.top_listeners, top_likes = excluded.top_likes",
         &periods,
         &kinds,
         &subjects,
-        allowance
+        allowance()
     )
     .execute(&mut *db)
     .await?;

@@ -23,8 +23,16 @@ const TURN: i64 = 0x706c_7972_6368_6172;
 
 /// Counts what is due, until told to stop. Of all processes one does at a time.
 pub async fn run(pool: PgPool, origins: Origins, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut is_open_known = false;
     loop {
-        let more = match settle(&pool, &origins).await {
+        let settled = async {
+            if !is_open_known {
+                reopen(&pool, &origins).await?;
+                is_open_known = true;
+            }
+            settle(&pool, &origins).await
+        };
+        let more = match settled.await {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!(%error, "cannot count for the charts; trying again");
@@ -38,6 +46,15 @@ pub async fn run(pool: PgPool, origins: Origins, stop: CancellationToken) -> any
             () = stop.cancelled() => return Ok(()),
         }
     }
+}
+
+/// Which origins count in full is the operator's to change.
+pub async fn reopen(pool: &PgPool, origins: &Origins) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", TURN).execute(&mut *tx).await?;
+    let things = origins.reopened(&mut tx).await?;
+    sums::reorder(&mut tx, &things).await?;
+    tx.commit().await
 }
 
 /// Counts some of what is due. Returns whether there may be more.

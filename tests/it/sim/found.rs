@@ -257,8 +257,9 @@ const INVARIANTS: [(&str, &str); 12] = [
          select coalesce(s.key, '?') from truth t full join chart c using (period, subject_id)
          left join chart_subject s on s.id = subject_id
          where (t.plays, t.listeners, t.likes, least(t.plays, 2 * (t.plays - t.p) + 10),
-                least(t.listeners, 2 * (t.listeners - t.l) + 10), least(t.likes, 2 * (t.likes - t.k) + 10))
-            is distinct from (c.plays, c.listeners, c.likes, c.play_score, c.listener_score, c.like_score)",
+                least(t.listeners, 2 * (t.listeners - t.l) + 10), least(t.likes, 2 * (t.likes - t.k) + 10), t.p, t.l, t.k)
+            is distinct from (c.plays, c.listeners, c.likes, c.play_score, c.listener_score, c.like_score, c.top_plays,
+                c.top_listeners, c.top_likes)",
     ),
     (
         "nobody hidden makes a chart",
