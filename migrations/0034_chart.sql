@@ -30,7 +30,7 @@ create table chart_subject (
   id   integer generated always as identity primary key,
   kind smallint not null,         -- 1 track, 2 artist, 3 tag, 4 to 6 what play records name: artist, release, recording
   key  text collate "C" not null, -- URI, DID, tag; 'mbid:…' or 'name:…'
-  name text,                      -- of 4 to 6, as the last play called it
+  name text,                      -- of 4 to 6, as the first play called it
   unique (kind, key)
 );
 
@@ -62,6 +62,8 @@ create table chart_member (
   key_id   integer not null,
   primary key (track_id, key_id)
 );
+-- Whether anything counts for it any more.
+create index chart_member_key_idx on chart_member (key_id);
 
 -- Who makes up a sum: listeners are counted once, and a person's own charts are read here.
 create table chart_audience (

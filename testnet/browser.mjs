@@ -1,10 +1,10 @@
-// Drives the player in a real Chromium: `browser.mjs PLYR_URL TRACK_URI LIKES_SOON [SCREENSHOT]`. Plays and seeks the track,
+// Drives the player in a real Chromium: `browser.mjs PLYR_URL TRACK_URI LIKES_SOON [SCREENSHOT] [SHORT_URI]`. Plays and seeks the track,
 // prints {"ready":true} once the page follows the network, waits for the track to show LIKES_SOON likes without a reload,
-// then prints one JSON line of what it saw.
+// hears SHORT_URI until it counts as played, then prints one JSON line of what it saw.
 
 import { chromium } from 'playwright-core';
 
-const [url, uri, likesSoon, screenshot] = process.argv.slice(2);
+const [url, uri, likesSoon, screenshot, short] = process.argv.slice(2);
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
@@ -48,5 +48,11 @@ console.log(JSON.stringify({ ready: true }));
 const likes = row.getByTestId('like-count');
 await until(`${likesSoon} likes`, async () => (await likes.innerText()).trim().startsWith(likesSoon));
 if (screenshot) await page.screenshot({ path: screenshot });
-console.log(JSON.stringify({ titles, played, seeked, likes: (await likes.innerText()).trim(), streams: streams.length, errors }));
+let heard = null;
+if (short) {
+  const other = page.locator(`[data-testid="track-row"][data-uri="${short}"]`);
+  await other.getByTestId('play').click();
+  heard = await until('the play', async () => (await other.getByTestId('play-count').innerText()).trim() === '1');
+}
+console.log(JSON.stringify({ titles, played, heard, seeked, likes: (await likes.innerText()).trim(), streams: streams.length, errors }));
 await browser.close();

@@ -130,6 +130,10 @@ pub(crate) async fn get_top(
         }
         Some(actor) => {
             let did = now_playing::somebody(&mut db, actor).await?;
+            // Some of what they heard, nobody but they and we know of.
+            if viewer.as_ref().is_none_or(|viewer| viewer.did != did) {
+                return Err(Error::declared("NotYours", "what somebody hears most is theirs to see"));
+            }
             own(&mut db, &did, kind, period, by, after, limit as i64 + 1).await?
         }
     };

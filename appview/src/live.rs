@@ -188,8 +188,9 @@ async fn try_listen(
         let moved = match generations {
             Some(generations) => {
                 match event::read(pool, &generations).await {
-                    Ok(events) if events.is_empty() => {}
-                    Ok(events) => live.tell(Moved::Events(events.into())),
+                    Ok(Some(events)) if events.is_empty() => {}
+                    Ok(Some(events)) => live.tell(Moved::Events(events.into())),
+                    Ok(None) => live.tell(Moved::Reset),
                     Err(error) => {
                         tracing::warn!(%error, "what happened cannot be read");
                         live.tell(Moved::Reset);

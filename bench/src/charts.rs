@@ -1,6 +1,7 @@
 //! Charts, likes and backlinks at the size of a network, and clients that wait for what happens.
 
 mod seed;
+mod targets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     seed::seed(&ground.pool, size).await?;
     eprintln!("charts: seeded in {:.0} s", began.elapsed().as_secs_f64());
     counting(report, &server, &ground.pool).await?;
+    targets::measure(report, &ground).await?;
     let plyr = Process::over(&server, "plyr_bench_charts", &host).await?;
     pages(report, plyr.address).await?;
     for (what, first, cursor) in [

@@ -102,6 +102,14 @@ async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = swept {
         tracing::warn!(%error, "cannot sweep old happenings");
     }
+    let forgotten = sqlx::query!(
+        "update play_event set network = null where network is not null and played_at < now() - interval '1 day'"
+    )
+    .execute(pool)
+    .await;
+    if let Err(error) = forgotten {
+        tracing::warn!(%error, "cannot forget from where plays came");
+    }
     let unheard = sqlx::query!("delete from player_state where updated_at < now() - interval '1 hour'")
         .execute(pool)
         .await;

@@ -30,7 +30,7 @@ fn a_page_plays_and_follows_the_network() {
         .await;
         let mut browser = Command::new(node())
             .arg(checkout().join("testnet/browser.mjs"))
-            .args([&plyr.url, &track.0, "1"])
+            .args([&plyr.url, &track.0, "1", "", &other.0])
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -43,6 +43,9 @@ fn a_page_plays_and_follows_the_network() {
         assert_eq!(saw["titles"], serde_json::json!(["the next one", "a song to see"]), "{saw}");
         assert_eq!((&saw["played"], &saw["seeked"]), (&Value::Bool(true), &Value::Bool(true)), "{saw}");
         assert!(saw["likes"].as_str().is_some_and(|likes| likes.starts_with('1')), "{saw}");
+        // It tells the server once enough was heard, and shows what that made of the number.
+        assert_eq!(saw["heard"], true, "{saw}");
+        assert_eq!(plyr.db.texts("select client from play_event").await, ["plyr web"]);
         assert_eq!(saw["errors"], serde_json::json!([]), "{saw}");
         assert!(browser.wait().await.expect("it ends").success());
     });

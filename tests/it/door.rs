@@ -311,3 +311,36 @@ fn of_one_account_only_so_much_is_kept_aside() {
         assert_eq!(room.db.number("select count(bytes) from problem").await, 1000);
     });
 }
+
+#[test]
+fn who_begins_under_a_key_that_was_rotated_is_read() {
+    run(async {
+        let room = Room::new().await;
+        // What they wrote cannot be verified any more, and says that it is of ours.
+        room.say(Input::Missed { did: room.did.clone() }).await;
+        assert!(room.jobs(job::RESYNC).await.is_empty(), "what strangers lose is none of our business");
+        room.say(Input::Begun { did: room.did.clone() }).await;
+        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
+        room.db.run("delete from job").await;
+        // Of whom it is known what they have, it is known how to go on.
+        account::acquaint(&room.door, &room.did).await.expect("they are known");
+        room.db.run("delete from job").await;
+        room.say(Input::Begun { did: room.did.clone() }).await;
+        assert!(room.jobs(job::RESYNC).await.is_empty());
+    });
+}
+
+#[test]
+fn a_strangers_name_and_face_are_proven() {
+    run(async {
+        let room = Room::new().await;
+        account::acquaint(&room.door, &room.did).await.expect("they are known");
+        let value = serde_json::json!({"$type": "app.bsky.actor.profile", "displayName": "somebody"});
+        let (cid, bytes) =
+            indexer::dag::encode(&indexer::dag::from_json(&value).expect("a value")).expect("bytes");
+        let uri: AtUri = format!("at://{}/app.bsky.actor.profile/self", room.did).parse().expect("a URI");
+        let op = Op::Put { cid, value: bytes::Bytes::from(bytes) };
+        room.say_from("jetstream", Input::Report(Report { uri, rev: room.rev(1), op })).await;
+        assert_eq!(room.jobs(job::PROVE).await, [room.did.as_str()]);
+    });
+}

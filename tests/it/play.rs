@@ -94,6 +94,17 @@ fn a_play_counts_once_whoever_tells_of_it() {
         fan.create_record(PLAY, scrobble(&track, 0)).await;
         let earlier = fan.create_record(PLAY, scrobble(&track, 90)).await.0;
         await_plays(&plyr, &track, [4, 3, 2]).await;
+        // What they hear most is theirs to see, and nobody else's.
+        let own = [("actor", fan.did.as_str()), ("period", "all")];
+        eventually("their own chart", || async {
+            let top = person.query("fm.plyr.feed.getTop", &own).await;
+            let first = &top["entries"][0];
+            same([first["playCount"].as_i64(), first["listenerCount"].as_i64()], [Some(2), Some(1)])
+        })
+        .await;
+        let top = person.query("fm.plyr.feed.getTop", &[own[0], own[1], ("by", "likes")]).await;
+        assert_eq!(top["entries"], json!([]));
+        assert_eq!(plyr.xrpc("fm.plyr.feed.getTop", &own).await.1["error"], "NotYours");
         // Two hours later: everybody may hear it again.
         plyr.db.run("update play_event set played_at = played_at - interval '2 hours'").await;
         assert_eq!(tell(&plyr, &one, id).await, 5);

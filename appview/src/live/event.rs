@@ -26,7 +26,7 @@ const KINDS: [&str; 5] = ["like", "comment", "play", "status", "track"];
 /// Events of one moment, and events that somebody missed, that are told one by one; where there are more, it is a reset.
 const EVENTS_MAX: i64 = 1000;
 /// Numbers are given before they are told: so far back somebody who comes back looks once more.
-const OVERLAP_S: f64 = 10.0;
+const OVERLAP_S: f64 = 30.0;
 
 /// The parameters of `/live`.
 #[derive(Debug, Deserialize)]
@@ -98,20 +98,21 @@ pub(super) fn last_id(headers: &HeaderMap) -> Option<i64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
-/// What these generations told.
-pub(super) async fn read(pool: &PgPool, generations: &[i64]) -> sqlx::Result<Vec<Happened>> {
+/// What these generations told; none where it is too much to be told one by one.
+pub(super) async fn read(pool: &PgPool, generations: &[i64]) -> sqlx::Result<Option<Vec<Happened>>> {
     // Whose track it is may be hidden, whoever likes it.
-    sqlx::query_as!(
+    let events = sqlx::query_as!(
         Happened,
         "select id, kind, uri, did, subject_uri as subject, created_at from live_event e
           where generation = any($1)
             and (select active from actor where actor.did = split_part(e.subject_uri, '/', 3)) is not false
           order by id limit $2",
         generations,
-        EVENTS_MAX
+        EVENTS_MAX + 1
     )
     .fetch_all(pool)
-    .await
+    .await?;
+    Ok((events.len() as i64 <= EVENTS_MAX).then_some(events))
 }
 
 /// What happened after that one, or none where that cannot be told.
@@ -122,11 +123,12 @@ async fn since(pool: &PgPool, id: i64) -> sqlx::Result<Option<Vec<Happened>>> {
     let Some(at) = at else { return Ok(None) };
     let missed = sqlx::query_as!(
         Happened,
-        "select id, kind, uri, did, subject_uri as subject, created_at from live_event e
-          where created_at > $1::timestamptz - make_interval(secs => $2) and id <> $3
-            and (did is null or (select active from actor where actor.did = e.did))
+        "select id, kind, uri, did, subject_uri as subject, created_at
+           from (select * from live_event where created_at > $1::timestamptz - make_interval(secs => $2)
+                  order by created_at limit $4) as e
+          where id <> $3 and (did is null or (select active from actor where actor.did = e.did))
             and (select active from actor where actor.did = split_part(e.subject_uri, '/', 3)) is not false
-          order by id limit $4",
+          order by id",
         at,
         OVERLAP_S,
         id,

@@ -81,7 +81,7 @@ pub async fn hear(door: &Door, told: &Told) -> sqlx::Result<Heard> {
 
 async fn within(db: &mut PgConnection, told: &Told) -> sqlx::Result<Heard> {
     let (listener, subject) = (told.listener.name(), told.subject.as_str());
-    let mut effects = Effects::default();
+    let mut network = None;
     match &told.listener {
         Listener::Person(did) => {
             sqlx::query!("select did from repo where did = $1 for update", did.as_str())
@@ -91,12 +91,14 @@ async fn within(db: &mut PgConnection, told: &Told) -> sqlx::Result<Heard> {
                 sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
                     .fetch_optional(&mut *db)
                     .await?;
+            // Of who is hidden or gone nothing is begun.
             if is_active != Some(true) {
-                effects = Effects::new([did.to_string()].into());
+                return Ok(Heard::Again);
             }
         }
         // Two tabs at once are one listener; and of one network one comes after another.
         Listener::Anonymous(_) => {
+            network = Some(&told.network[..]);
             sqlx::query!(
                 "select pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 0))",
                 &told.network
@@ -143,11 +145,12 @@ async fn within(db: &mut PgConnection, told: &Told) -> sqlx::Result<Heard> {
         subject,
         window_s,
         told.client,
-        &told.network,
+        network,
         f64::from(window_s)
     )
     .fetch_one(&mut *db)
     .await?;
+    let mut effects = Effects::default();
     effects.count(&listener, subject, Count::PlyrPlays, 1);
     if !added.covered {
         effects.count(&listener, subject, Count::Plays, 1);

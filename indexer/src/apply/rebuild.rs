@@ -39,8 +39,8 @@ pub async fn rebuild(door: &Door, progress: impl Fn(u64, u64)) -> sqlx::Result<S
         summary.problems += problems;
         progress(summary.repos, dids.len() as u64);
     }
-    summary.counts_mended = recount(door).await?;
     chart::due::all(&door.pool).await?;
+    summary.counts_mended = recount(door).await?;
     Ok(summary)
 }
 

@@ -90,18 +90,32 @@ pub(super) async fn spread(db: &mut PgConnection, dids: &[String]) -> sqlx::Resu
     Ok(())
 }
 
-/// Has everything counted anew, as after a rebuild.
+/// Has everything counted anew, as after a rebuild: nothing of what was counted is believed.
 pub async fn all(pool: &PgPool) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", super::worker::TURN).execute(&mut *tx).await?;
+    sqlx::query!("truncate heard, liked, chart_member, chart_audience, chart_part, chart, chart_due")
+        .execute(&mut *tx)
+        .await?;
+    // Which of our own plays a record tells of as well.
+    sqlx::query!(
+        "update play_event e set covered = not covered where covered is distinct from coalesce((
+           select true from play p where p.did = e.listener and p.subject_uri = e.subject_uri
+              and p.played_at between e.played_at - make_interval(secs => e.window_s)
+                                  and e.played_at + make_interval(secs => e.window_s) limit 1), false)"
+    )
+    .execute(&mut *tx)
+    .await?;
     sqlx::query!(
         "insert into chart_due (did, subject_uri)
-         select did, null from (select did from play union select did from reaction where verb = 'like'
-                                union select listener from play_event union select name from chart_listener) as people
+         select null, uri from track
          union all
-         select null, uri from (select uri from track union select key from chart_subject where kind = 1) as tracks"
+         select did, null from (select did from play union select did from reaction where verb = 'like'
+                                union select listener from play_event) as people"
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
-    Ok(())
+    tx.commit().await
 }
 
 /// How many wait.

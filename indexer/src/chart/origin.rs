@@ -26,19 +26,37 @@ pub(super) struct Listener {
     pub counts: bool,
 }
 
+/// Whoever has a domain has as many names under it as they like; and what a service gives away under its own counts for the
+/// service.
+fn domain(name: &str) -> &str {
+    match psl::suffix(name.as_bytes()) {
+        Some(suffix) if suffix.typ() == Some(psl::Type::Private) => {
+            let given = std::str::from_utf8(suffix.as_bytes()).unwrap_or(name);
+            // A name of the service's own: the suffix without its first label is a public one.
+            let registry = given.split_once('.').map_or(given, |(_, rest)| rest);
+            psl::suffix_str(registry).map_or(given, |public| {
+                let labels = public.split('.').count() + 1;
+                let from = given.rmatch_indices('.').nth(labels - 1).map_or(0, |(at, _)| at + 1);
+                &given[from..]
+            })
+        }
+        _ => psl::domain_str(name).unwrap_or(name),
+    }
+}
+
 impl Origins {
     /// Where people of these domains count in full.
     pub fn new(open: impl IntoIterator<Item = String>) -> Self {
-        Origins { open: open.into_iter().map(|domain| domain.to_lowercase()).collect() }
+        Origins { open: open.into_iter().map(|name| domain(&name.to_lowercase()).to_owned()).collect() }
     }
 
     /// The origin of somebody whose PDS this is, who has been known for a week.
     fn of_pds(&self, pds: Option<&str>) -> String {
         let host = pds.and_then(|pds| Url::parse(pds).ok());
         match host.as_ref().and_then(Url::host) {
-            // Whoever has a domain has as many names under it as they like.
-            Some(Host::Domain(name)) => psl::domain_str(name).unwrap_or(name).to_owned(),
-            Some(address) => address.to_string(),
+            Some(Host::Domain(name)) => domain(name).to_owned(),
+            // As many as they like.
+            Some(_) => "address".to_owned(),
             None => "unknown".to_owned(),
         }
     }
@@ -114,10 +132,16 @@ impl Origins {
     ) -> sqlx::Result<HashMap<String, i32>> {
         let names: Vec<String> = names.into_iter().collect();
         let open: Vec<bool> = names.iter().map(|name| self.is_open(name)).collect();
+        // Only what is missing uses up a number.
         let rows = sqlx::query!(
-            "insert into chart_origin as o (name, is_open) select * from unnest($1::text[], $2::boolean[])
-             on conflict (name) do update set is_open = excluded.is_open
-             returning id, name",
+            r#"with w as materialized (select * from unnest($1::text[], $2::boolean[]) as w (name, is_open)),
+                    held as materialized (
+                      select o.id, o.name from w join chart_origin o on o.name = w.name collate "C"),
+                    added as (
+                      insert into chart_origin (name, is_open)
+                      select w.name, w.is_open from w left join held using (name) where held.id is null
+                      returning id, name)
+               select id as "id!", name as "name!" from held union all select id, name from added"#,
             &names,
             &open
         )
@@ -180,7 +204,9 @@ mod tests {
         assert_eq!(of("https://a.b.evil.example"), "evil.example");
         assert_eq!(of("https://amanita.us-east.host.bsky.network"), "bsky.network");
         assert_eq!(of("https://music.co.uk:444"), "music.co.uk");
-        assert_eq!(of("http://127.0.0.1:4001"), of("http://127.0.0.1:4002"));
+        assert_eq!(of("http://127.0.0.1:4001"), of("http://[2001:db8::1]"));
+        assert_eq!(of("https://a.duckdns.org"), of("https://b.duckdns.org"));
+        assert_eq!(of("https://a.b.workers.dev"), "workers.dev");
         assert_eq!(of("no url"), "unknown");
         assert!(origins.is_open("bsky.network") && !origins.is_open("evil.example"));
     }

@@ -12,7 +12,7 @@ use crate::sabotage;
 pub(super) struct Subjects(HashMap<(Kind, String), i32>);
 
 impl Subjects {
-    /// Of these, each with what it is called, where it has a name beside its key.
+    /// Of these, each with what it is called, where it has a name beside its key. Whoever names it first has named it.
     pub async fn named(
         db: &mut PgConnection,
         wanted: BTreeMap<(Kind, String), Option<String>>,
@@ -24,15 +24,12 @@ impl Subjects {
         let rows = sqlx::query!(
             r#"with w as materialized (select * from unnest($1::smallint[], $2::text[], $3::text[]) as w (kind, key, name)),
                     held as materialized (
-                      select s.id, s.kind, s.key, s.name from w join chart_subject s on s.kind = w.kind
+                      select s.id, s.kind, s.key from w join chart_subject s on s.kind = w.kind
                                                                                     and s.key = w.key collate "C"),
                     added as (
                       insert into chart_subject (kind, key, name)
                       select w.kind, w.key, w.name from w left join held using (kind, key) where held.id is null
-                      returning id, kind, key),
-                    renamed as (
-                      update chart_subject s set name = w.name from w join held using (kind, key)
-                       where s.id = held.id and w.name is not null and w.name is distinct from held.name)
+                      returning id, kind, key)
                select id as "id!", kind as "kind!", key as "key!" from held union all select id, kind, key from added"#,
             &kinds,
             &keys as &[&str],
@@ -194,8 +191,11 @@ pub(super) async fn carry(
     moved: &[(i32, (i32, Kind), i64)],
     moves: &mut Moves,
 ) -> sqlx::Result<()> {
-    let tracks: BTreeSet<i32> = moved.iter().map(|(track, ..)| *track).collect();
-    for track in tracks {
+    let mut tracks = BTreeMap::<i32, Vec<((i32, Kind), i64)>>::new();
+    for (track, key, sign) in moved {
+        tracks.entry(*track).or_default().push((*key, *sign));
+    }
+    for (track, keys) in tracks {
         let rows = sqlx::query!(
             "select a.period, a.listener_id, a.plays, a.likes, l.origin_id
                from chart_audience a join chart_listener l on l.id = a.listener_id
@@ -208,7 +208,7 @@ pub(super) async fn carry(
             let Some(period) = PERIODS.into_iter().find(|period| *period as i16 == row.period) else {
                 continue;
             };
-            for (_, key, sign) in moved.iter().filter(|(of, ..)| *of == track) {
+            for (key, sign) in &keys {
                 let by = [sign * i64::from(row.plays), sign * i64::from(row.likes)];
                 moves.add(period, *key, (row.listener_id, row.origin_id), by);
             }

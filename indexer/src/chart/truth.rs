@@ -8,7 +8,7 @@ use super::{HOUR_MAX, Kind};
 use crate::sabotage;
 
 /// Plays of one person in one hour that are looked at, the earliest: nobody hears more.
-const PLAYS_MAX: i64 = 2000;
+const PLAYS_MAX: i64 = 500;
 
 /// (listener, hour) → (kind, key) → how often it was heard, and what it is called.
 pub(super) type Heard = BTreeMap<(String, i32), BTreeMap<(Kind, String), (i64, Option<String>)>>;
@@ -40,7 +40,8 @@ pub(super) async fn heard(db: &mut PgConnection, wanted: &BTreeSet<(String, i32)
     let hours: Vec<i32> = wanted.iter().map(|(_, hour)| *hour).collect();
     // Of the records of one play the one in the newer namespace speaks, whose name sorts after the other's.
     let rows = sqlx::query!(
-        r#"select w.did as "did!", w.hour as "hour!", p.play_key, p.subject_uri, p.track_name, p.artist_names, p.artist_mbids,
+        r#"select w.did as "did!", w.hour as "hour!", p.play_key, p.subject_uri, p.track_name,
+                  p.artist_names[1:20] as "artist_names!", p.artist_mbids[1:20] as "artist_mbids!",
                   p.release_name, p.release_mbid, p.recording_mbid
            from unnest($1::text[], $2::integer[]) as w (did, hour) cross join lateral (
              select * from play

@@ -16,10 +16,11 @@ use crate::sabotage;
 
 /// Between two looks at whether anything is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Taken at once: what many do together costs a sum one change.
-const BATCH: i64 = 2000;
+/// Taken at once: what many do together costs a sum one change. With this few, nothing more is waiting.
+const BATCH: i64 = 1000;
+const BATCH_FEW: usize = 200;
 /// The advisory lock of whoever counts.
-const TURN: i64 = 0x706c_7972_6368_6172;
+pub(super) const TURN: i64 = 0x706c_7972_6368_6172;
 
 /// Counts what is due, until told to stop. Of all processes one does at a time.
 pub async fn run(pool: PgPool, origins: Origins, stop: CancellationToken) -> anyhow::Result<()> {
@@ -76,10 +77,12 @@ pub async fn settle(pool: &PgPool, origins: &Origins) -> sqlx::Result<bool> {
         return Ok(false);
     }
     metrics::counter!("plyr_chart_changes_total").increment(dues.len() as u64);
+    // Many small ones together cost less than each by itself: what comes meanwhile waits for the next look.
+    let is_more = dues.len() >= BATCH_FEW || dues.iter().any(|due| matches!(due, Due::Person(_)));
     count(&mut tx, origins, dues).await?;
     sabotage::point("chart-before-commit");
     tx.commit().await?;
-    Ok(true)
+    Ok(is_more)
 }
 
 async fn count(db: &mut PgConnection, origins: &Origins, dues: BTreeSet<Due>) -> sqlx::Result<()> {
@@ -199,12 +202,11 @@ async fn counted(
 ) -> sqlx::Result<BTreeMap<(i32, i32, Kind, i32), i64>> {
     let ids: Vec<i32> = wanted.iter().map(|(did, _)| listeners[did].id).collect();
     let hours: Vec<i32> = wanted.iter().map(|(_, hour)| *hour).collect();
-    // Each kind by itself, so that the index leads to the hour.
+    // The kinds as a list, so that the index leads to the hour of each.
     let rows = sqlx::query!(
         "select h.listener_id, h.hour, h.kind, h.subject_id, h.plays
            from unnest($1::integer[], $2::integer[]) as w (listener_id, hour)
-           cross join unnest(array[1, 4, 5, 6]::smallint[]) as k (kind)
-           join heard h on h.listener_id = w.listener_id and h.kind = k.kind and h.hour = w.hour",
+           join heard h on h.listener_id = w.listener_id and h.kind = any(array[1, 4, 5, 6]::smallint[]) and h.hour = w.hour",
         &ids,
         &hours
     )
@@ -346,11 +348,20 @@ async fn forget(db: &mut PgConnection, dids: &[String]) -> sqlx::Result<()> {
     .execute(&mut *db)
     .await?;
     sqlx::query!(
-        "delete from chart_subject s using actor a
+        r#"delete from chart_subject s using actor a
           where a.did = any($1) and a.status = 'deleted'
-            and (s.kind = 2 and s.key = a.did
-                 or s.kind = 1 and s.key > ('at://' || a.did || '/') and s.key < ('at://' || a.did || '0'))
-            and not exists (select from chart_member m where m.track_id = s.id or m.key_id = s.id)
+            and s.kind = 1 and s.key > ('at://' || a.did || '/') collate "C" and s.key < ('at://' || a.did || '0') collate "C"
+            and not exists (select from chart_member m where m.track_id = s.id)
+            and not exists (select from chart_audience u
+                             where u.period = any(array[0, 1, 2, 3]::smallint[]) and u.subject_id = s.id)"#,
+        dids
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        "delete from chart_subject s using actor a
+          where a.did = any($1) and a.status = 'deleted' and s.kind = 2 and s.key = a.did
+            and not exists (select from chart_member m where m.key_id = s.id)
             and not exists (select from chart_audience u
                              where u.period = any(array[0, 1, 2, 3]::smallint[]) and u.subject_id = s.id)",
         dids

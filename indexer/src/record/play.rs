@@ -52,8 +52,10 @@ impl Heard {
         self.artists().0
     }
 
-    /// Their names, and beside each MusicBrainz's identifier or nothing.
+    /// Their names, and beside each MusicBrainz's identifier or nothing; the first of them, where somebody credits a crowd.
     fn artists(&mut self) -> (Vec<String>, Vec<String>) {
+        self.artists.truncate(CREDITS_MAX);
+        self.artist_names.truncate(CREDITS_MAX);
         let id = |text: Option<&str>| text.and_then(mbid).unwrap_or_default();
         if self.artists.is_empty() {
             let names = std::mem::take(&mut self.artist_names);
@@ -74,6 +76,9 @@ impl Heard {
         self.music_service_uri.take().or_else(|| domain.map(|domain| format!("https://{domain}")))
     }
 }
+
+/// Artists of a play that are looked at.
+const CREDITS_MAX: usize = 20;
 
 /// An identifier of MusicBrainz as `mbid:` and a UUID; older records have the bare UUID. `None` for anything else.
 pub fn mbid(text: &str) -> Option<String> {

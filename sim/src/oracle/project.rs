@@ -301,7 +301,9 @@ fn list(did: &str, uri: String, it: &Value) -> Result<Projected, String> {
 /// Names in the order of the credits; older records have them bare.
 fn artists(it: &Value) -> Vec<String> {
     let named = strings(&it["artists"], |artist| artist["artistName"].as_str());
-    if named.is_empty() { strings(&it["artistNames"], Value::as_str) } else { named }
+    let all = if named.is_empty() { strings(&it["artistNames"], Value::as_str) } else { named };
+    // Nobody credits more.
+    all.into_iter().take(20).collect()
 }
 
 /// MusicBrainz's name of each, or nothing.
@@ -309,7 +311,7 @@ fn artist_ids(it: &Value) -> Vec<String> {
     let id = |text: &Value| text.as_str().and_then(super::chart::identifier).unwrap_or_default();
     let named = it["artists"].as_array().filter(|artists| !artists.is_empty());
     match named {
-        Some(artists) => artists.iter().map(|artist| id(&artist["artistMbId"])).collect(),
+        Some(artists) => artists.iter().take(20).map(|artist| id(&artist["artistMbId"])).collect(),
         None => (0..artists(it).len()).map(|at| id(&it["artistMbIds"][at])).collect(),
     }
 }
