@@ -31,6 +31,10 @@ fn samples() -> Vec<(&'static str, &'static str, Value)> {
         "recordingMbId": "mbid:b1a9c0e9-d987-4042-ae91-78d6a3267d69", "duration": 214, "isrc": "DEA121500093",
         "originUri": "https://plyr.fm/track/1", "musicServiceUri": "https://plyr.fm", "playedTime": at,
     });
+    let listener = json!({
+        "displayName": "mira", "description": "", "avatar": blob("image/png", 1), "createdAt": at,
+        "featuredItem": {"mbid": "mbid:b1a9c0e9-d987-4042-ae91-78d6a3267d69", "type": "recording"},
+    });
     let alpha = json!({
         "trackName": "night bus", "artists": [{"artistName": "mira"}], "artistNames": ["mira"],
         "recordingMbId": "b1a9c0e9-d987-4042-ae91-78d6a3267d69", "originUrl": "plyr.fm/track/1",
@@ -90,6 +94,8 @@ fn samples() -> Vec<(&'static str, &'static str, Value)> {
                 "banner": blob("image/jpeg", 1), "pinnedPost": "a field not read here",
             }),
         ),
+        ("fm.teal.actor.profile", "self", listener.clone()),
+        ("fm.teal.alpha.actor.profile", "self", listener),
     ];
     for (nsid, _, record) in &mut records {
         record["$type"] = json!(nsid);

@@ -74,7 +74,8 @@ fn track_view() -> Value {
     json!({
         "uri": TRACK_URI, "cid": RECORD_CID, "rev": RKEY, "author": profile(), "record": sample("fm.plyr.track").1,
         "audio": "http://127.0.0.1:3000/audio/0123456789abcdef", "features": [profile()], "tags": [], "likeCount": 0,
-        "likeSources": {"plyr": 0, "bluesky": 0, "shares": 0}, "shareCount": 0, "repostCount": 0, "commentCount": 0, "playCount": 3, "sortAt": at, "indexedAt": at,
+        "likeSources": {"plyr": 0, "bluesky": 0, "shares": 0}, "shareCount": 0, "repostCount": 0, "commentCount": 0, "playCount": 3,
+        "playSources": {"plyr": 2, "teal": 1}, "sortAt": at, "indexedAt": at,
     })
 }
 

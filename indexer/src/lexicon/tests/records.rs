@@ -29,6 +29,8 @@ fn each_required_field_is_missed() {
         ("fm.teal.actor.status", &["time", "item"]),
         ("fm.teal.alpha.feed.play", &["trackName"]),
         ("fm.teal.alpha.actor.status", &["time", "item"]),
+        ("fm.teal.actor.profile", &[]),
+        ("fm.teal.alpha.actor.profile", &[]),
         ("app.bsky.actor.profile", &[]),
         ("app.bsky.feed.like", &["subject", "createdAt"]),
         ("app.bsky.feed.repost", &["subject", "createdAt"]),
