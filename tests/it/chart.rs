@@ -443,3 +443,54 @@ fn teal_clients_get_their_statistics() {
         .await;
     });
 }
+
+#[test]
+fn listeners_are_found_by_their_names() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let (one, two) =
+            (Account::create(net, "listenerone").await, Account::create(net, "listenertwo").await);
+        let avatar = one.upload("image/png", vec![0x89, b'P', b'N', b'G', 13, 10, 26, 10]).await;
+        let profile = json!({
+            "$type": "fm.teal.actor.profile", "displayName": "100% Ears", "description": "hears a lot", "avatar": avatar,
+        });
+        one.put_record("fm.teal.actor.profile", "self", profile).await;
+        // An older one says less than the newer.
+        one.put_record("fm.teal.alpha.actor.profile", "self", json!({"displayName": "old ears"})).await;
+        two.put_record("fm.teal.alpha.actor.profile", "self", json!({"displayName": "All Ears"})).await;
+        let found = async |q: &str| {
+            let answer = plyr.query("fm.teal.actor.searchActors", &[("q", q)]).await;
+            let actors = answer["actors"].as_array().expect("actors").clone();
+            actors.iter().map(|actor| actor["did"].as_str().expect("a DID").to_owned()).collect::<Vec<_>>()
+        };
+        eventually("both", || async {
+            let mut both = found("ears").await;
+            both.sort();
+            let mut wanted = vec![one.did.clone(), two.did.clone()];
+            wanted.sort();
+            same(both, wanted)
+        })
+        .await;
+        assert_eq!(found("all E").await, [two.did.as_str()]);
+        assert_eq!(found("0% e").await, [one.did.as_str()], "a percent sign is one");
+        assert_eq!(found("e_rs").await, Vec::<String>::new());
+        let query = [("q", "ears"), ("limit", "1")];
+        let page = plyr.query("fm.teal.actor.searchActors", &query).await;
+        let cursor = page["cursor"].as_str().expect("more");
+        let next = plyr.query("fm.teal.actor.searchActors", &[query[0], query[1], ("cursor", cursor)]).await;
+        assert_ne!(page["actors"][0]["did"], next["actors"][0]["did"]);
+        assert_eq!(next["cursor"], Value::Null);
+
+        let one_is = plyr.query("fm.teal.actor.getProfile", &[("actor", &one.did)]).await;
+        assert_eq!(one_is["profile"]["displayName"], "100% Ears");
+        assert_eq!(one_is["profile"]["avatar"], avatar["ref"]["$link"]);
+        let query = [("actors", two.did.as_str()), ("actors", one.did.as_str()), ("actors", "nobody.test")];
+        let several = plyr.query("fm.teal.actor.getProfiles", &query).await;
+        let names: Vec<_> =
+            several["actors"].as_array().expect("actors").iter().map(|it| &it["displayName"]).collect();
+        assert_eq!(names, ["All Ears", "100% Ears"]);
+        two.deactivate().await;
+        eventually("the end", || async { same(found("all ears").await, Vec::new()) }).await;
+    });
+}

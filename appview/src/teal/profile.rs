@@ -173,6 +173,8 @@ pub(crate) async fn search_actors(
     if q.is_empty() {
         return Err(Error::invalid_request("q: says nothing"));
     }
+    // One or two letters are within almost every name: then only beginnings are looked at.
+    let within = if q.chars().count() < 3 { "" } else { "%" };
     // Its signs mean themselves.
     let q = q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     let (rank, did) = cursor.map_or((-1, String::new()), |place| (place.rank, place.did.to_string()));
@@ -181,10 +183,10 @@ pub(crate) async fn search_actors(
         r#"select did as "did!", rank as "rank!" from (
              select found.did, min(rank) as rank from (
                select did, (lower(display_name) not like $1 || '%')::integer as rank from teal_profile
-                where lower(display_name) like '%' || $1 || '%'
+                where lower(display_name) like $5 || $1 || '%'
                union all
                select a.did, (lower(a.handle) not like $1 || '%')::integer from actor a
-                where lower(a.handle) like '%' || $1 || '%'
+                where lower(a.handle) like $5 || $1 || '%'
                   and (select true from teal_profile t where t.did = a.did limit 1)) as found
               where (select active from actor where actor.did = found.did)
               group by found.did) as ranked
@@ -193,7 +195,8 @@ pub(crate) async fn search_actors(
         q,
         rank,
         did,
-        i64::from(limit) + 1
+        i64::from(limit) + 1,
+        within
     )
     .fetch_all(&mut *db)
     .await?;

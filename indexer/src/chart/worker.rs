@@ -12,32 +12,45 @@ use super::origin::{Listener, Origins};
 use super::sums::{self, Moves, Subjects};
 use super::truth;
 use super::{Kind, PERIODS, clock};
-use crate::sabotage;
+use crate::change::Problem;
+use crate::{problem, sabotage};
 
 /// Between two looks at whether anything is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Taken at once: what many do together costs a sum one change. With this few, nothing more is waiting.
 const BATCH: i64 = 1000;
-const BATCH_FEW: usize = 200;
+const BATCH_FEW: i64 = 200;
 /// The advisory lock of whoever counts.
 pub(super) const TURN: i64 = 0x706c_7972_6368_6172;
 
 /// Counts what is due, until told to stop. Of all processes one does at a time.
 pub async fn run(pool: PgPool, origins: Origins, stop: CancellationToken) -> anyhow::Result<()> {
     let mut is_open_known = false;
+    let mut limit = BATCH;
     loop {
         let settled = async {
             if !is_open_known {
                 reopen(&pool, &origins).await?;
                 is_open_known = true;
             }
-            settle(&pool, &origins).await
+            settle_some(&pool, &origins, limit).await
         };
         let more = match settled.await {
-            Ok(more) => more,
+            Ok(more) => {
+                limit = BATCH.min(limit * 2);
+                more
+            }
             Err(error) => {
-                tracing::warn!(%error, "cannot count for the charts; trying again");
+                tracing::warn!(%error, limit, "cannot count for the charts; trying again with less");
                 metrics::counter!("plyr_chart_failures_total").increment(1);
+                if limit == 1
+                    && is_refusal(&error)
+                    && let Err(error) = put_aside(&pool, &error).await
+                {
+                    tracing::warn!(%error, "cannot put aside what cannot be counted");
+                }
+                // What is poisonous stands alone in the end.
+                limit = 1.max(limit / 2);
                 false
             }
         };
@@ -58,8 +71,36 @@ pub async fn reopen(pool: &PgPool, origins: &Origins) -> sqlx::Result<()> {
     tx.commit().await
 }
 
+/// Whether the database has something against the rows, and not only against the moment.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let of_the_moment = ["40", "53", "55", "57", "58", "08"];
+    error.code().is_some_and(|code| !of_the_moment.iter().any(|class| code.starts_with(class)))
+}
+
+/// Takes one that cannot be counted out of everybody's way.
+async fn put_aside(pool: &PgPool, error: &sqlx::Error) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", TURN).execute(&mut *tx).await?;
+    for due in due::take(&mut tx, 1).await? {
+        let did = match &due {
+            Due::Heard(did, _) | Due::Liked(did, _) | Due::Person(did) => did.parse().ok(),
+            Due::Track(_) => None,
+        };
+        let detail = format!("{due:?} cannot be counted for the charts: {error}").replace('\0', "\u{fffd}");
+        let problem =
+            Problem { kind: "ChartDue", seq: None, did, uri: None, detail, bytes: bytes::Bytes::new() };
+        problem::keep(&mut tx, None, &[problem]).await?;
+    }
+    tx.commit().await
+}
+
 /// Counts some of what is due. Returns whether there may be more.
 pub async fn settle(pool: &PgPool, origins: &Origins) -> sqlx::Result<bool> {
+    settle_some(pool, origins, BATCH).await
+}
+
+async fn settle_some(pool: &PgPool, origins: &Origins, limit: i64) -> sqlx::Result<bool> {
     let mut tx =
         pool.begin_with("begin; set local plan_cache_mode = force_generic_plan; set local jit = off").await?;
     let is_our_turn = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "is!""#, TURN)
@@ -72,13 +113,14 @@ pub async fn settle(pool: &PgPool, origins: &Origins) -> sqlx::Result<bool> {
         tx.commit().await?;
         return Ok(true);
     }
-    let dues = due::take(&mut tx, BATCH).await?;
+    let dues = due::take(&mut tx, limit).await?;
     if dues.is_empty() {
         return Ok(false);
     }
     metrics::counter!("plyr_chart_changes_total").increment(dues.len() as u64);
     // Many small ones together cost less than each by itself: what comes meanwhile waits for the next look.
-    let is_more = dues.len() >= BATCH_FEW || dues.iter().any(|due| matches!(due, Due::Person(_)));
+    let is_more =
+        dues.len() as i64 >= BATCH_FEW.min(limit) || dues.iter().any(|due| matches!(due, Due::Person(_)));
     count(&mut tx, origins, dues).await?;
     sabotage::point("chart-before-commit");
     tx.commit().await?;

@@ -102,7 +102,15 @@ fn people_are_counted_and_not_their_records() {
         ("gone", Standing::Takendown, fan),
     ]);
     let tables = tables(&truth);
-    assert_eq!(tables["subject_count"][TRACK], json!({"likes": 2, "plyr": 2, "comments": 4, "plays": 2}));
+    assert_eq!(
+        tables["subject_count"][TRACK],
+        json!({"likes": 2, "plyr": 2, "comments": 4, "plays": 2, "recorded": 2})
+    );
+    // One play of each, in one hour, for whatever it names; and one like.
+    let heard: Vec<&str> = tables["heard"].keys().filter_map(|key| key.split(' ').nth(1)).collect();
+    assert_eq!(heard.iter().filter(|kind| **kind == "1").count(), 2);
+    assert!(tables["heard"].values().all(|row| row["plays"] == 1), "{:?}", tables["heard"]);
+    assert_eq!(tables["liked"].len(), 2);
     assert_eq!((tables["reaction"].len(), tables["play"].len()), (4, 4));
     let alpha = &tables["play"]["at://did:plc:one/fm.teal.alpha.feed.play/3jzfcijpj2z2b"];
     assert_eq!((&alpha["service_uri"], &alpha["subject_uri"]), (&json!("https://plyr.fm"), &json!(TRACK)));
