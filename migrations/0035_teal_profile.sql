@@ -4,8 +4,8 @@ create table teal_profile (
   did          text collate "C" not null,
   display_name text
 );
--- One per person and namespace; the newer namespace's name sorts after the other's and is the one that is shown.
-create index teal_profile_did_idx on teal_profile (did, uri desc);
+-- One per person and namespace; the newer namespace's name sorts before the other's and is the one that is shown.
+create index teal_profile_did_idx on teal_profile (did, uri);
 -- searchActors looks for parts of names and handles, in whatever case.
 create extension if not exists pg_trgm;
 create index teal_profile_name_idx on teal_profile using gin (lower(display_name) gin_trgm_ops);

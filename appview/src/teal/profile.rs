@@ -31,7 +31,7 @@ async fn said(db: &mut PgConnection, dids: &[String]) -> Result<HashMap<String, 
     let rows = sqlx::query!(
         r#"select distinct on (p.did) p.did, r.value as "value!"
              from teal_profile p join record r on r.uri = p.uri and r.value is not null
-            where p.did = any($1) order by p.did, p.uri desc"#,
+            where p.did = any($1) order by p.did, p.uri"#,
         dids
     )
     .fetch_all(db)
