@@ -195,35 +195,16 @@ async fn own(
     after: Place,
     limit: i64,
 ) -> Result<Vec<Row>, Error> {
-    let rows = match by {
-        By::Likes => {
+    macro_rules! walk {
+        ($number:literal) => {
             sqlx::query_as!(
                 Row,
                 r#"select a.subject_id, s.key, a.plays::bigint as "plays!", (a.plays > 0)::integer::bigint as "listeners!",
-                          a.likes::bigint as "likes!", a.likes::bigint as "score!"
+                          a.likes::bigint as "likes!", a."# + $number + r#"::bigint as "score!"
                    from chart_audience a join chart_subject s on s.id = a.subject_id
                   where a.listener_id = (select id from chart_listener where name = $1) and a.period = $2 and a.kind = $3
-                    and a.likes > 0 and (a.likes::bigint, a.subject_id) < ($4, $5)
-                  order by a.likes desc, a.subject_id desc limit $6"#,
-                did.as_str(),
-                period as i16,
-                kind as i16,
-                after.score,
-                after.id,
-                limit
-            )
-            .fetch_all(db)
-            .await
-        }
-        By::Plays | By::Listeners => {
-            sqlx::query_as!(
-                Row,
-                r#"select a.subject_id, s.key, a.plays::bigint as "plays!", 1::bigint as "listeners!",
-                          a.likes::bigint as "likes!", a.plays::bigint as "score!"
-                   from chart_audience a join chart_subject s on s.id = a.subject_id
-                  where a.listener_id = (select id from chart_listener where name = $1) and a.period = $2 and a.kind = $3
-                    and a.plays > 0 and (a.plays, a.subject_id) < ($4, $5)
-                  order by a.plays desc, a.subject_id desc limit $6"#,
+                    and a."# + $number + " > 0 and (a." + $number + ", a.subject_id) < ($4, $5)
+                  order by a." + $number + " desc, a.subject_id desc limit $6",
                 did.as_str(),
                 period as i16,
                 kind as i16,
@@ -233,9 +214,12 @@ async fn own(
             )
             .fetch_all(db)
             .await
-        }
-    };
-    Ok(rows?)
+        };
+    }
+    Ok(match by {
+        By::Plays | By::Listeners => walk!("plays"),
+        By::Likes => walk!("likes"),
+    }?)
 }
 
 /// The rows as they are shown, and how many of them that covers.

@@ -42,8 +42,8 @@ pub(crate) struct Playing {
 #[derive(Debug)]
 pub(crate) struct TealStatus {
     pub uri: String,
-    started_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
+    pub started_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
     track_name: String,
     artist_names: Vec<String>,
     release_name: Option<String>,
@@ -51,16 +51,6 @@ pub(crate) struct TealStatus {
     origin_uri: Option<String>,
     service_uri: Option<String>,
     subject_uri: Option<String>,
-}
-
-impl TealStatus {
-    pub fn started_at(&self) -> DateTime<Utc> {
-        self.started_at
-    }
-
-    pub fn expires_at(&self) -> DateTime<Utc> {
-        self.expires_at
-    }
 }
 
 /// Who is meant; an error where nobody is, or they are not to be seen.

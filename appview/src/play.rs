@@ -49,8 +49,7 @@ impl FromRequestParts<App> for Teller {
         // Another one each day: what came from where is nothing that we remember.
         let today = Utc::now().date_naive().to_string();
         let network = app.sessions.fingerprint("network of a play", &[today.as_bytes(), caller.as_bytes()]);
-        let viewer = <Option<Viewer> as FromRequestParts<App>>::from_request_parts(parts, app).await;
-        let viewer = viewer.map_err(|error| Detail::from_cause(anyhow::anyhow!("{error:?}")))?;
+        let viewer = <Option<Viewer> as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         if let Some(Viewer { did, .. }) = viewer {
             let key = did.to_string();
             return Ok(Teller { listener: Listener::Person(did), network, cookie: None, key });

@@ -24,7 +24,6 @@ mod worker;
 use chrono::{DateTime, Utc};
 
 pub use origin::Origins;
-pub use truth::{artist_key, recording_key, release_key};
 pub use worker::{reopen, run, settle};
 
 /// What a chart is of. The numbers are those of the tables.
@@ -62,7 +61,27 @@ pub enum Period {
 /// All of them.
 pub const PERIODS: [Period; 4] = [Period::All, Period::Month, Period::Week, Period::Day];
 
+impl Kind {
+    /// The kind of that number.
+    fn of(number: i16) -> Option<Kind> {
+        let all = [
+            Kind::Track,
+            Kind::Artist,
+            Kind::Tag,
+            Kind::PlayedArtist,
+            Kind::PlayedRelease,
+            Kind::PlayedRecording,
+        ];
+        all.into_iter().find(|kind| *kind as i16 == number)
+    }
+}
+
 impl Period {
+    /// The period of that number.
+    fn of(number: i16) -> Option<Period> {
+        PERIODS.into_iter().find(|period| *period as i16 == number)
+    }
+
     /// So many hours, the present one among them; none for all time.
     pub fn hours(self) -> Option<i32> {
         match self {

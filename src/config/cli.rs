@@ -66,7 +66,7 @@ Examples:
         #[command(flatten)]
         settings: Settings,
     },
-    /// Do queued jobs: fetch and check audio and images, confirm account states, resolve handles.
+    /// Do queued jobs: fetch and check audio and images, confirm account states, resolve handles; and keep the charts.
     ///
     /// Jobs are rows in the database: several workers may run side by side, and a job whose worker dies is done again.
     Work(Settings),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use appview::session::Sessions;
 use appview::store::BlobStore;
 use appview::{collector, mirror, upload};
+use indexer::apply::hear;
 use indexer::job;
 use sqlx::postgres::PgAdvisoryLock;
 use sqlx::{Either, PgPool};
@@ -102,12 +103,7 @@ async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = swept {
         tracing::warn!(%error, "cannot sweep old happenings");
     }
-    let forgotten = sqlx::query!(
-        "update play_event set network = null where network is not null and played_at < now() - interval '1 day'"
-    )
-    .execute(pool)
-    .await;
-    if let Err(error) = forgotten {
+    if let Err(error) = hear::forget_networks(pool).await {
         tracing::warn!(%error, "cannot forget from where plays came");
     }
     let unheard = sqlx::query!("delete from player_state where updated_at < now() - interval '1 hour'")

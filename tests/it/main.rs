@@ -27,6 +27,7 @@ mod sim;
 mod sql;
 mod status;
 mod streams;
+mod teal;
 mod truth;
 mod upload;
 mod whole;

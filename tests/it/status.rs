@@ -56,6 +56,8 @@ fn a_repo_is_accounted_for() {
             let status = ask().await.1;
             same(&status["rev"], &json!(rev))?;
             same(&status["collections"], &wanted)?;
+            // Somebody just met is read as a whole once, beside what the stream brings of them.
+            same(&status["state"], &json!("synchronized"))?;
             Ok(status)
         })
         .await;

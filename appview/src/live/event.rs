@@ -140,8 +140,11 @@ async fn since(pool: &PgPool, id: i64) -> sqlx::Result<Option<Vec<Happened>>> {
 }
 
 fn told(happened: &Happened) -> Event {
-    let data = serde_json::to_string(happened).unwrap_or_default();
-    Event::default().event(&happened.kind).id(happened.id.to_string()).data(data)
+    let event = Event::default().event(&happened.kind).id(happened.id.to_string());
+    event.json_data(happened).unwrap_or_else(|error| {
+        tracing::error!(%error, id = happened.id, "what happened cannot be told");
+        reset()
+    })
 }
 
 /// Tells what happens from now on, or from after `last`.

@@ -67,7 +67,7 @@ pub(crate) async fn get_profile(
     if let Some(current) = now_playing::teal_status(&mut db, &did).await?
         && let Some(item) = status::item(&mut db, &current.uri).await?
     {
-        let status = json!({"time": current.started_at(), "expiry": current.expires_at(), "item": item});
+        let status = json!({"time": current.started_at, "expiry": current.expires_at, "item": item});
         view.insert("status".into(), status);
     }
     Ok(Json(Profile { profile: Value::Object(view) }))

@@ -4,6 +4,9 @@
 //! its return is exact. The status and the numbers that it moves change in one transaction. Only a deleted account's rows
 //! are erased; its repo row stays as a marker, so that a slow source cannot bring them back.
 
+mod erasure;
+mod identity;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -12,122 +15,12 @@ use super::effects::{Count, Effects};
 use super::load::meet;
 use crate::change::Status;
 use crate::job;
-use crate::link::POST;
-use crate::record::{self, KINDS, Kind};
+use crate::record::{self, Kind};
 use crate::sabotage;
-use crate::syntax::{Did, Handle};
-
-/// What a look at a handle brought.
-#[derive(Debug, Clone, Copy)]
-pub enum HandleNow<'a> {
-    /// It resolves to the person both ways, or there is none.
-    Is(Option<&'a Handle>),
-    /// It could not be asked: what was known stands.
-    Unknown,
-}
-
-/// For so long a handle goes on being shown that cannot be looked up: a name server that is away for a weekend takes
-/// nobody's name, and a domain that is gone does not keep one for ever.
-pub const HANDLE_GRACE_DAYS: i32 = 7;
-
-/// Writes what a DID document and its handle say now. Of a deleted person nothing is kept.
-pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option<&str>) -> sqlx::Result<()> {
-    let mut tx = door.pool.begin().await?;
-    sqlx::query!("insert into repo (did) values ($1) on conflict do nothing", did.as_str())
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query!("select did from repo where did = $1 for update", did.as_str()).fetch_one(&mut *tx).await?;
-    let (known, handle) = match handle {
-        HandleNow::Is(handle) => (true, handle.map(Handle::as_str)),
-        HandleNow::Unknown => (false, None),
-    };
-    // In one order: two people who exchange their handles are looked at at the same time.
-    let people = sqlx::query!(
-        "select did, status from actor where did = $1 or handle = $2 order by did for update",
-        did.as_str(),
-        handle
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    if people.iter().any(|row| row.did == did.as_str() && row.status == Status::Deleted.as_str()) {
-        return Ok(());
-    }
-    let known_now = sqlx::query!(
-        r#"insert into actor (did, handle, handle_at, pds, resolved_at, looked_at)
-           values ($1, $2, case when $2::text is not null then now() end, $3, now(), now())
-           on conflict (did) do update set handle = case when $4 then excluded.handle else actor.handle end,
-                                           handle_at = case when $4 then excluded.handle_at else actor.handle_at end,
-                                           pds = excluded.pds, resolved_at = now(), looked_at = now()
-           returning (select $4 and old.handle is distinct from $2 from actor old where old.did = $1) as "moved",
-                     (select old.pds is distinct from $3 from actor old where old.did = $1) as "migrated",
-                     actor.followed_at is not null as "followed!""#,
-        did.as_str(),
-        handle,
-        pds,
-        known
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let mut effects = Effects::default();
-    if known_now.moved != Some(false) {
-        effects.repaint(did.as_str());
-    }
-    if known_now.migrated != Some(false) {
-        effects.reweigh(did.as_str());
-    }
-    if let Some(handle) = handle {
-        // A handle has one holder: whoever had it before will be told by their own DID document.
-        let losers = sqlx::query_scalar!(
-            "update actor set handle = null, handle_at = null where handle = $1 and did <> $2 returning did",
-            handle,
-            did.as_str()
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        losers.iter().for_each(|loser| effects.repaint(loser));
-    }
-    if !known {
-        expire_handle(&mut tx, did, &mut effects).await?;
-    }
-    effects.carry_out(&mut tx).await?;
-    tx.commit().await?;
-    // Before what is asked of them next is answered: nothing that they write after that may pass by.
-    if known_now.followed {
-        door.expect(did);
-    }
-    Ok(())
-}
-
-/// Notes that nobody could say who this is now. What was known stands, the handle for a while. Returns whether anything was.
-pub async fn doubt(door: &Door, did: &Did) -> sqlx::Result<bool> {
-    let mut tx = door.pool.begin().await?;
-    let noted = sqlx::query!(
-        "update actor set looked_at = now() where did = $1 and resolved_at is not null",
-        did.as_str()
-    )
-    .execute(&mut *tx)
-    .await?;
-    let mut effects = Effects::default();
-    expire_handle(&mut tx, did, &mut effects).await?;
-    effects.carry_out(&mut tx).await?;
-    tx.commit().await?;
-    Ok(noted.rows_affected() > 0)
-}
-
-async fn expire_handle(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx::Result<()> {
-    let expired = sqlx::query!(
-        "update actor set handle = null, handle_at = null
-         where did = $1 and handle is not null and handle_at < now() - make_interval(days => $2)",
-        did.as_str(),
-        HANDLE_GRACE_DAYS
-    )
-    .execute(db)
-    .await?;
-    if expired.rows_affected() > 0 {
-        effects.repaint(did.as_str());
-    }
-    Ok(())
-}
+use crate::syntax::Did;
+use erasure::{erase, forget};
+pub(super) use erasure::{projected, uris_of};
+pub use identity::{HANDLE_GRACE_DAYS, HandleNow, doubt, identify};
 
 /// Makes a person known who came to us by themselves, whatever they have or have not written yet: their repo is followed
 /// from now on, who they are is looked up, and what they wrote before is read.
@@ -349,133 +242,4 @@ async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effect
         effects.touch(&uri, true);
     }
     Ok(())
-}
-
-/// Erases a deleted account's records and projections. Its numbers have been taken away already.
-async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effects) -> sqlx::Result<()> {
-    // The person is inactive in these effects, so that projecting nothing moves no number twice.
-    let mut silent = Effects::quiet([did.to_string()].into());
-    for kind in KINDS {
-        let uris = projected(db, kind, did).await?;
-        record::project(db, kind, &uris, Vec::new(), &mut silent).await?;
-        for uri in uris.iter().filter(|_| kind == Kind::Track) {
-            effects.touch(uri, true);
-            effects.retold(uri);
-        }
-    }
-    sqlx::query!("delete from record where did = $1", did.as_str()).execute(&mut *db).await?;
-    sqlx::query!(
-        r#"update repo set synced_rev = greatest(rev, seen_rev, synced_rev), state = 'unknown', trail = '{}',
-                           resync_rev = null, resync_upto = null, verified_at = $2
-           where did = $1"#,
-        did.as_str(),
-        Utc::now()
-    )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!("update actor set handle = null, handle_at = null, pds = null where did = $1", did.as_str())
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-/// Between which texts all URIs of a person's records sort, and nobody else's.
-pub(super) fn uris_of(did: &Did) -> (String, String) {
-    (format!("at://{did}/"), format!("at://{did}0"))
-}
-
-/// Erases what else there is of a deleted account: what was kept aside of it, what it asked us to do, by which sessions, and
-/// the names under which our API knew its things. What other people wrote about them is theirs. Bytes are the collector's.
-async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()> {
-    let (from, to) = uris_of(did);
-    let did = did.as_str();
-    sqlx::query!(
-        "delete from subject_count where uri >= $1 and uri < $2
-           and (like_count, comment_count, play_count, share_count, repost_count) = (0, 0, 0, 0, 0)",
-        from,
-        to
-    )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!(
-        "delete from public_id where kind = any(array['track', 'comment']) and uri >= $1 and uri < $2",
-        from,
-        to
-    )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!("delete from link_count where target >= $1 and target < $2 and records = 0", from, to)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query!("delete from awaited_link where uri >= $1 and uri < $2", from, to).execute(&mut *db).await?;
-    sqlx::query!("delete from problem where did = $1", did).execute(&mut *db).await?;
-    // One that runs finds nothing left to do.
-    sqlx::query!(
-        "delete from job where state <> 'running' and (
-           kind = any(array['meet', 'greet', 'account', 'resync', 'finish', 'prove']) and key = $1
-           or kind = 'look_back' and key >= $2 and key < $3
-           or kind = 'intent' and key >= $1 || ' ' and key < $1 || '!'
-           or kind = 'upload' and key in (select id from upload where did = $1))",
-        did,
-        from,
-        to
-    )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!("delete from player_state where did = $1", did).execute(&mut *db).await?;
-    sqlx::query!("delete from play_event where listener = $1", did).execute(&mut *db).await?;
-    sqlx::query!("delete from live_event where did = $1", did).execute(&mut *db).await?;
-    sqlx::query!("delete from backfill_repo where did = $1", did).execute(&mut *db).await?;
-    sqlx::query!("delete from oauth_flow where did = $1", did).execute(&mut *db).await?;
-    // Tokens on their way to a web app go with their session.
-    sqlx::query!("delete from session where did = $1", did).execute(&mut *db).await?;
-    sqlx::query!("delete from upload where did = $1", did).execute(&mut *db).await?;
-    sqlx::query!("delete from intent where did = $1", did).execute(db).await?;
-    Ok(())
-}
-
-/// URIs of a person's projections of one kind.
-pub(super) async fn projected(db: &mut PgConnection, kind: Kind, did: &Did) -> sqlx::Result<Vec<String>> {
-    let (from, upto) = uris_of(did);
-    let did = did.as_str();
-    match kind {
-        Kind::Track => sqlx::query_scalar!("select uri from track where did = $1", did).fetch_all(db).await,
-        // What is linked from where says more than what follows from it: a like of a post whose share is gone has nothing else.
-        Kind::Post => {
-            sqlx::query_scalar!(
-                "select distinct uri from link where uri > $1 and uri < $2 and collection = $3",
-                from,
-                upto,
-                POST
-            )
-            .fetch_all(db)
-            .await
-        }
-        Kind::Like => sqlx::query_scalar!(
-            r"select distinct uri from link where uri > $1 and uri < $2 and collection ~ '\.(like|repost)$'",
-            from,
-            upto
-        )
-        .fetch_all(db)
-        .await,
-        Kind::Comment => {
-            sqlx::query_scalar!("select uri from comment where uri > $1 and uri < $2", from, upto)
-                .fetch_all(db)
-                .await
-        }
-        Kind::List => sqlx::query_scalar!("select uri from list where did = $1", did).fetch_all(db).await,
-        Kind::Profile => {
-            sqlx::query_scalar!("select uri from profile where did = $1", did).fetch_all(db).await
-        }
-        Kind::Play => sqlx::query_scalar!("select uri from play where did = $1", did).fetch_all(db).await,
-        Kind::ActorStatus => {
-            sqlx::query_scalar!("select uri from actor_status where did = $1", did).fetch_all(db).await
-        }
-        Kind::BskyProfile => {
-            sqlx::query_scalar!("select uri from bsky_profile where did = $1", did).fetch_all(db).await
-        }
-        Kind::TealProfile => {
-            sqlx::query_scalar!("select uri from teal_profile where did = $1", did).fetch_all(db).await
-        }
-    }
 }

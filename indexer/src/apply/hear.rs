@@ -4,7 +4,7 @@
 //! counts once the track could have come to its end. Where the listener writes a play record of it as well, the record counts
 //! and the event does not.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::Door;
 use super::effects::{Count, Effects};
@@ -160,4 +160,14 @@ async fn within(db: &mut PgConnection, told: &Told) -> sqlx::Result<Heard> {
     effects.hear(subject);
     effects.carry_out(db).await?;
     Ok(Heard::Counted)
+}
+
+/// Forgets from which networks plays came, once their day is over.
+pub async fn forget_networks(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update play_event set network = null where network is not null and played_at < now() - interval '1 day'"
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }

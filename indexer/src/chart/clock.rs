@@ -49,11 +49,8 @@ pub(super) async fn advance(db: &mut PgConnection) -> sqlx::Result<bool> {
             }
         };
         for row in heard {
-            let kind = match row.kind {
-                1 => Kind::Track,
-                4 => Kind::PlayedArtist,
-                5 => Kind::PlayedRelease,
-                _ => continue,
+            let Some(kind) = Kind::of(row.kind).filter(|kind| *kind != Kind::PlayedRecording) else {
+                continue;
             };
             take(kind, row.subject_id, (row.listener_id, row.origin_id), [-i64::from(row.plays), 0]);
         }

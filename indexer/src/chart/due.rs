@@ -117,8 +117,3 @@ pub async fn all(pool: &PgPool) -> sqlx::Result<()> {
     .await?;
     tx.commit().await
 }
-
-/// How many wait.
-pub async fn waiting(db: &mut PgConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from chart_due"#).fetch_one(db).await
-}

@@ -24,7 +24,7 @@ impl Members {
         .await?;
         let mut members = Members::default();
         for row in rows {
-            let kind = if row.kind == Kind::Tag as i16 { Kind::Tag } else { Kind::Artist };
+            let Some(kind) = Kind::of(row.kind) else { continue };
             members.0.entry(row.track_id).or_default().push((row.key_id, kind));
         }
         Ok(members)
@@ -35,8 +35,8 @@ impl Members {
     }
 }
 
-/// Looks at what these tracks count for now, and moves what they were heard and liked where that has changed. A track that is gone
-/// counts for nothing.
+/// Looks at what these tracks count for now, and carries what was heard and liked of them to where that has changed. A track
+/// that is gone counts for nothing.
 pub(super) async fn renew(db: &mut PgConnection, uris: &[String], moves: &mut Moves) -> sqlx::Result<()> {
     if uris.is_empty() {
         return Ok(());

@@ -37,17 +37,8 @@ impl Subjects {
         )
         .fetch_all(db)
         .await?;
-        let known = [
-            Kind::Track,
-            Kind::Artist,
-            Kind::Tag,
-            Kind::PlayedArtist,
-            Kind::PlayedRelease,
-            Kind::PlayedRecording,
-        ];
-        let kind_of = |number: i16| known.into_iter().find(|kind| *kind as i16 == number);
         Ok(Subjects(
-            rows.into_iter().filter_map(|row| Some(((kind_of(row.kind)?, row.key), row.id))).collect(),
+            rows.into_iter().filter_map(|row| Some(((Kind::of(row.kind)?, row.key), row.id))).collect(),
         ))
     }
 
@@ -153,9 +144,7 @@ impl Moves {
         .await?;
         let mut empty = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
-            let Some(period) = PERIODS.into_iter().find(|period| *period as i16 == row.period) else {
-                continue;
-            };
+            let Some(period) = Period::of(row.period) else { continue };
             let key = (period, row.subject_id, row.listener_id);
             let [plays, likes] = self.audience.get(&key).copied().unwrap_or_default();
             let now = i64::from(row.plays);
@@ -205,9 +194,7 @@ pub(super) async fn carry(
         .fetch_all(&mut *db)
         .await?;
         for row in rows {
-            let Some(period) = PERIODS.into_iter().find(|period| *period as i16 == row.period) else {
-                continue;
-            };
+            let Some(period) = Period::of(row.period) else { continue };
             for (key, sign) in &keys {
                 let by = [sign * i64::from(row.plays), sign * i64::from(row.likes)];
                 moves.add(period, *key, (row.listener_id, row.origin_id), by);
@@ -234,9 +221,8 @@ pub(super) async fn migrate(
     .fetch_all(&mut *db)
     .await?;
     for row in rows {
-        let Some(period) = PERIODS.into_iter().find(|period| *period as i16 == row.period) else { continue };
-        let kind = [Kind::Track, Kind::Artist, Kind::Tag].into_iter().find(|kind| *kind as i16 == row.kind);
-        let Some(kind) = kind else { continue };
+        let Some(period) = Period::of(row.period) else { continue };
+        let Some(kind) = Kind::of(row.kind) else { continue };
         let by = [i64::from(row.plays), i64::from(row.plays > 0), i64::from(row.likes)];
         moves.add_part(period, (row.subject_id, kind), was, by.map(|number| -number));
         moves.add_part(period, (row.subject_id, kind), is, by);
@@ -254,7 +240,7 @@ pub(super) async fn migrate(
         .fetch_all(&mut *db)
         .await?;
         for row in rows {
-            let kind = if row.kind == 4 { Kind::PlayedArtist } else { Kind::PlayedRelease };
+            let Some(kind) = Kind::of(row.kind) else { continue };
             moves.add_part(period, (row.subject_id, kind), was, [-row.plays, 0, 0]);
             moves.add_part(period, (row.subject_id, kind), is, [row.plays, 0, 0]);
         }
@@ -264,13 +250,10 @@ pub(super) async fn migrate(
 
 /// Puts things into their places that did not move themselves: what counts of their parts has changed.
 pub(super) async fn reorder(db: &mut PgConnection, things: &[(i16, i32, i16)]) -> sqlx::Result<()> {
-    let all = [Kind::Track, Kind::Artist, Kind::Tag, Kind::PlayedArtist, Kind::PlayedRelease];
     for things in things.chunks(10_000) {
         let (mut touched, mut kinds) = (BTreeSet::new(), HashMap::new());
         for (period, subject, kind) in things {
-            let period = PERIODS.into_iter().find(|known| *known as i16 == *period);
-            let kind = all.into_iter().find(|known| *known as i16 == *kind);
-            if let (Some(period), Some(kind)) = (period, kind) {
+            if let (Some(period), Some(kind)) = (Period::of(*period), Kind::of(*kind)) {
                 touched.insert((period, *subject));
                 kinds.insert(*subject, kind);
             }
@@ -316,8 +299,10 @@ async fn move_parts(db: &mut PgConnection, parts: &Parts) -> sqlx::Result<Parts>
     .fetch_all(db)
     .await?;
     let parts = rows.into_iter().filter_map(|row| {
-        let period = PERIODS.into_iter().find(|period| *period as i16 == row.period)?;
-        Some(((period, row.subject_id, row.origin_id), [row.plays, row.listeners, row.likes]))
+        Some((
+            (Period::of(row.period)?, row.subject_id, row.origin_id),
+            [row.plays, row.listeners, row.likes],
+        ))
     });
     Ok(parts.collect())
 }

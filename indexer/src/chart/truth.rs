@@ -14,18 +14,13 @@ const PLAYS_MAX: i64 = 500;
 pub(super) type Heard = BTreeMap<(String, i32), BTreeMap<(Kind, String), (i64, Option<String>)>>;
 
 /// The key of an artist in play records: MusicBrainz's name, or what the record calls them.
-pub fn artist_key(mbid: &str, name: &str) -> String {
+fn artist_key(mbid: &str, name: &str) -> String {
     if mbid.is_empty() { named(&[name]) } else { mbid.to_owned() }
 }
 
-/// The key of a release: of two artists' "Greatest Hits" each is one.
-pub fn release_key(mbid: Option<&str>, artist: &str, name: &str) -> String {
+/// The key of a release or a recording: of two artists' "Greatest Hits" each is one.
+fn work_key(mbid: Option<&str>, artist: &str, name: &str) -> String {
     mbid.and_then(crate::record::mbid).unwrap_or_else(|| named(&[artist, name]))
-}
-
-/// The key of a recording.
-pub fn recording_key(mbid: Option<&str>, artist: &str, name: &str) -> String {
-    release_key(mbid, artist, name)
 }
 
 fn named(parts: &[&str]) -> String {
@@ -81,9 +76,9 @@ pub(super) async fn heard(db: &mut PgConnection, wanted: &BTreeSet<(String, i32)
             }
         }
         if let Some(name) = row.release_name.as_deref().filter(|name| !name.trim().is_empty()) {
-            add(Kind::PlayedRelease, release_key(row.release_mbid.as_deref(), first, name), Some(name));
+            add(Kind::PlayedRelease, work_key(row.release_mbid.as_deref(), first, name), Some(name));
         }
-        let key = recording_key(row.recording_mbid.as_deref(), first, &row.track_name);
+        let key = work_key(row.recording_mbid.as_deref(), first, &row.track_name);
         add(Kind::PlayedRecording, key, Some(&row.track_name));
     }
     let told = sqlx::query!(

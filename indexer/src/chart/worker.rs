@@ -254,10 +254,8 @@ async fn counted(
     )
     .fetch_all(db)
     .await?;
-    let known = [Kind::Track, Kind::PlayedArtist, Kind::PlayedRelease, Kind::PlayedRecording];
     let counted = rows.into_iter().filter_map(|row| {
-        let kind = known.into_iter().find(|kind| *kind as i16 == row.kind)?;
-        Some(((row.listener_id, row.hour, kind, row.subject_id), i64::from(row.plays)))
+        Some(((row.listener_id, row.hour, Kind::of(row.kind)?, row.subject_id), i64::from(row.plays)))
     });
     Ok(counted.collect())
 }
