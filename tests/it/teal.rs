@@ -52,11 +52,14 @@ fn teal_clients_get_their_statistics() {
             same(ours(&answer, "artists"), wanted.clone())
         })
         .await;
+        eventually("the other's", || async {
+            let query = [("actor", y.did.as_str()), ("period", "365days")];
+            let (_, of_y) = plyr.xrpc("fm.teal.stats.getUserTopArtists", &query).await;
+            same(of_y["artists"].clone(), json!([{"mbid": mbid, "name": "Known", "playCount": 1}]))
+        })
+        .await;
         let of_y = plyr.query("fm.teal.stats.getUserTopArtists", &[("actor", &y.did)]).await;
         assert_eq!(of_y["artists"], json!([]), "a hundred days ago");
-        let of_y =
-            plyr.query("fm.teal.stats.getUserTopArtists", &[("actor", &y.did), ("period", "365days")]).await;
-        assert_eq!(of_y["artists"], json!([{"mbid": mbid, "name": "Known", "playCount": 1}]));
         let releases =
             plyr.query("fm.teal.stats.getUserTopReleases", &[("actor", &x.did), ("limit", "1")]).await;
         assert_eq!(ours(&releases, "releases"), [("best of".to_owned(), Some(2), Value::Null)]);

@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::network::Network;
+use super::plyr::free_port;
 use rule::Rule;
 pub use rule::{Act, Hold};
 
@@ -73,7 +74,8 @@ impl Seen {
 impl Gate {
     /// A network of one test's own, whose PDS is reached through a gate.
     pub async fn network(settings: &[(&str, &str)]) -> (Network, Gate) {
-        let mut all = vec![("PDS_LISTEN_PORT", "0")];
+        let port = free_port().to_string();
+        let mut all = vec![("PDS_LISTEN_PORT", port.as_str())];
         all.extend(settings);
         let network = Network::start(&all);
         let gate = Gate::before(&network).await;

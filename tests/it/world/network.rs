@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use serde_json::{Value, json};
 
 use super::checkout;
+use super::plyr::free_port;
 
 /// Where the network answers.
 pub struct Network {
@@ -45,8 +46,9 @@ impl Network {
             .arg(checkout().join("testnet/network.mjs"))
             .arg(data.path())
             .arg("--with-parent")
-            .env("PLC_PORT", "0")
-            .env("PDS_PORT", "0")
+            // Chosen here: two networks that choose for themselves at one moment may choose the same.
+            .env("PLC_PORT", free_port().to_string())
+            .env("PDS_PORT", free_port().to_string())
             .envs(settings.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
