@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Would the tests notice? scripts/mutants.sh [NAME…] switches each planted bug of indexer/src/sabotage.rs on (all of them, by
-# default), runs the unit tests and properties of the indexer and, where these stay green, the door's, those of charts, of streams, whole
+# default), runs the unit tests and properties of the indexer and, where these stay green, the door's, those of charts and names, of streams, whole
 # repos and accounts, and the simulated worlds, and writes which test noticed into MUTANTS.md. Fails when a bug goes unnoticed, or when something fails with nothing planted.
 # PLYR_MUTANTS_ROWS names a file of rows: those that are there already are not made again, and the others are added.
 set -euo pipefail
@@ -21,7 +21,7 @@ build() {
 }
 units() { PLYR_SABOTAGE=$1 timeout 600 "$unit" >"$log" 2>&1; }
 door() { PLYR_SABOTAGE=$1 timeout 600 "$worlds" door:: >"$log" 2>&1; }
-charts() { PLYR_SABOTAGE=$1 timeout 600 "$worlds" chart:: >"$log" 2>&1; }
+charts() { PLYR_SABOTAGE=$1 timeout 600 "$worlds" chart:: names:: >"$log" 2>&1; }
 hosts() { PLYR_SABOTAGE=$1 timeout 900 "$worlds" streams:: truth:: whole:: >"$log" 2>&1; }
 sim() { PLYR_SABOTAGE=$1 PLYR_SIM_SEEDS=$seeds PLYR_SIM_FIRST=1 timeout 1800 "$worlds" sim:: --nocapture >"$log" 2>&1; }
 # The first test that the log says has failed.
@@ -66,7 +66,7 @@ if [[ $# -eq 0 ]]; then
   {
     printf '# Planted bugs\n\n'
     printf '`make mutants` switches each on in a debug build (`PLYR_SABOTAGE=NAME`), runs the unit tests and properties of the indexer\n'
-    printf 'and, where these stay green, those of the door with its database, of charts, and those of streams, whole repos and accounts on the real binary,\n'
+    printf 'and, where these stay green, those of the door with its database, of charts and of names, and those of streams, whole repos and accounts on the real binary,\n'
     printf 'and the simulated worlds %s until one ends wrong. With nothing planted all is green.\n\n' "$seeds"
     printf '%s of %s noticed; %s, %s cores.\n\n' "$(($(wc -l <"$table") - unnoticed))" "$(wc -l <"$table")" "$(date +%F)" "$(nproc)"
     printf '| bug | where | what goes wrong | noticed by | after |\n|---|---|---|---|---|\n'

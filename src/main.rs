@@ -14,6 +14,7 @@ fn main() -> std::process::ExitCode {
                 Command::Work => run::work(config).await,
                 Command::Migrate => run::migrate(config).await,
                 Command::Rebuild => run::rebuild(config).await,
+                Command::ImportPages { file, origin } => run::import_pages(config, &file, origin).await,
                 Command::Backfill { from, dids, anew, failures } => {
                     run::backfill(config, from, dids, anew, failures).await
                 }

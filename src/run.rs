@@ -4,6 +4,7 @@ mod audit;
 mod backfill;
 mod database;
 mod house;
+mod pages;
 mod problems;
 mod progress;
 mod secret;
@@ -35,6 +36,7 @@ use crate::telemetry;
 pub use audit::{audit, audit_counts};
 pub use backfill::backfill;
 use database::Database;
+pub use pages::import_pages;
 pub use problems::problems;
 use progress::Progress;
 

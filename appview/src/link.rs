@@ -7,7 +7,7 @@ pub(crate) mod older;
 
 use axum::Json;
 use axum::extract::State;
-use indexer::record::Registry;
+use indexer::link::names;
 use indexer::syntax::Did;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -17,6 +17,12 @@ use crate::error::Error;
 
 /// Rows of hidden people that a page steps over before it ends.
 const HIDDEN: i64 = 100;
+
+/// What a subject names: a page stands for the record that it shows, a handle for who has it.
+async fn target(app: &App, subject: &str) -> Result<String, Error> {
+    let known = names::target(&mut *app.pool.acquire().await?, app.registry(), subject).await?;
+    Ok(known.map_or_else(|| subject.to_owned(), String::from))
+}
 
 /// What is asked for: one place in the records of one collection that names one thing.
 #[derive(Debug)]
@@ -28,17 +34,17 @@ struct Question {
 
 impl Question {
     /// Of a method's parameters; a page stands for the record that it shows.
-    fn new(registry: &Registry, subject: &str, source: &str) -> Result<Self, Error> {
+    async fn new(app: &App, subject: &str, source: &str) -> Result<Self, Error> {
         let (collection, path) = source
             .split_once(':')
             .filter(|(collection, path)| !collection.is_empty() && !path.is_empty())
             .ok_or_else(|| Error::invalid_request("source: must be a collection, `:` and a path"))?;
-        Ok(Question::of(registry, subject, collection, path))
+        Question::of(app, subject, collection, path).await
     }
 
-    fn of(registry: &Registry, subject: &str, collection: &str, path: &str) -> Self {
-        let target = registry.target(subject).map_or_else(|| subject.to_owned(), String::from);
-        Question { target, collection: collection.to_owned(), path: path.to_owned() }
+    async fn of(app: &App, subject: &str, collection: &str, path: &str) -> Result<Self, Error> {
+        let target = target(app, subject).await?;
+        Ok(Question { target, collection: collection.to_owned(), path: path.to_owned() })
     }
 
     /// How many records, and how many people.
@@ -232,7 +238,7 @@ pub(crate) async fn get_backlinks(
     params: crate::xrpc::Params<GetBacklinks>,
 ) -> Result<Json<Backlinks>, Error> {
     let GetBacklinks { subject, source, did, limit, reverse, cursor } = params.0;
-    let question = Question::new(app.registry(), &subject, &source)?;
+    let question = Question::new(&app, &subject, &source).await?;
     let mut db = app.pool.acquire().await?;
     let (total, _) = question.totals(&mut db).await?;
     let (records, cursor) = question.records(&mut db, &did, (reverse, cursor, limit.into())).await?;
@@ -255,7 +261,7 @@ pub(crate) async fn get_backlinks_count(
     State(app): State<App>,
     params: crate::xrpc::Params<GetBacklinksCount>,
 ) -> Result<Json<Total>, Error> {
-    let question = Question::new(app.registry(), &params.0.subject, &params.0.source)?;
+    let question = Question::new(&app, &params.0.subject, &params.0.source).await?;
     let (total, _) = question.totals(&mut *app.pool.acquire().await?).await?;
     Ok(Json(Total { total }))
 }
@@ -282,7 +288,7 @@ pub(crate) async fn get_backlink_dids(
     params: crate::xrpc::Params<GetBacklinkDids>,
 ) -> Result<Json<BacklinkDids>, Error> {
     let GetBacklinkDids { subject, source, limit, cursor } = params.0;
-    let question = Question::new(app.registry(), &subject, &source)?;
+    let question = Question::new(&app, &subject, &source).await?;
     let mut db = app.pool.acquire().await?;
     let (_, total) = question.totals(&mut db).await?;
     let (linking_dids, cursor) = question.dids(&mut db, cursor, limit.into()).await?;

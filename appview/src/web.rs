@@ -4,8 +4,9 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
-use indexer::syntax::{AtUri, Did, Nsid, Rkey};
+use axum::response::{IntoResponse, Redirect, Response};
+use indexer::link::names;
+use indexer::syntax::{AtUri, Did, Handle, Nsid, Rkey};
 use rust_embed::{Embed, EmbeddedFile};
 use sha2::{Digest, Sha256};
 
@@ -26,13 +27,38 @@ pub(crate) async fn index(State(app): State<App>, headers: HeaderMap) -> Respons
     page(&app, &headers, StatusCode::OK, None)
 }
 
+/// `/track/{number}`: the way to the page of the track that has this number here.
+pub(crate) async fn numbered(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    lead(&app, &uri, &headers).await
+}
+
+/// Where the address of a page leads that names its track by a number or a handle. Not for ever: a handle changes hands.
+async fn lead(app: &App, uri: &Uri, headers: &HeaderMap) -> Response {
+    let address = app.options.address(uri.path().trim_start_matches('/'));
+    let found = match app.pool.acquire().await {
+        Ok(mut db) => names::target(&mut db, app.registry(), &address).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(Some(track)) if track.collection() == app.registry().track_collection() => {
+            Redirect::temporary(&format!("/track/{}/{}", track.authority(), track.rkey())).into_response()
+        }
+        Ok(_) => missing(app, headers),
+        Err(error) => Error::from(error).into_response(),
+    }
+}
+
 /// `/track/{did}/{rkey}`: the same page, which opens that track; with its title and cover for those who only
-/// unfold links.
+/// unfold links. With a handle in place of the DID it leads there.
 pub(crate) async fn track(
     State(app): State<App>,
     names: Result<Path<(String, String)>, PathRejection>,
+    address: Uri,
     headers: HeaderMap,
 ) -> Response {
+    if names.as_ref().is_ok_and(|Path((artist, _))| artist.parse::<Handle>().is_ok()) {
+        return lead(&app, &address, &headers).await;
+    }
     let uri = names.ok().and_then(|Path((did, rkey))| track_uri(&app, &did, &rkey));
     let Some(uri) = uri else { return missing(&app, &headers) };
     match card(&app, &uri).await {

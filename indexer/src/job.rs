@@ -39,6 +39,8 @@ pub const RESYNC: &str = "resync";
 pub const FINISH: &str = "finish";
 /// A post was found to share something of ours: ask who liked it before. Key: its URI.
 pub const LOOK_BACK: &str = "look_back";
+/// A handle or page came to mean something: read again what names things by it. Key: the name.
+pub const NAMED: &str = "named";
 /// A record names a blob: bring its bytes. Key: CID.
 pub const BLOB: &str = "blob";
 
@@ -188,15 +190,17 @@ pub type Handler = Arc<dyn Fn(Job) -> Handling + Send + Sync>;
 pub type Handlers = BTreeMap<&'static str, Handler>;
 
 /// Every kind that anything enqueues.
-pub const KINDS: [&str; 10] = [MEET, GREET, ACCOUNT, RESYNC, FINISH, LOOK_BACK, BLOB, PROVE, INTENT, UPLOAD];
+pub const KINDS: [&str; 11] =
+    [MEET, GREET, ACCOUNT, RESYNC, FINISH, LOOK_BACK, NAMED, BLOB, PROVE, INTENT, UPLOAD];
 
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
-const SLOTS: [(&str, usize); 10] = [
+const SLOTS: [(&str, usize); KINDS.len()] = [
     (INTENT, 6),
     (ACCOUNT, 16),
     (MEET, 6),
     (GREET, 3),
     (PROVE, 4),
+    (NAMED, 1),
     (LOOK_BACK, 4),
     (UPLOAD, 2),
     (FINISH, 1),

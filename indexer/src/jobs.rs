@@ -16,6 +16,7 @@ use crate::apply::batch::apply_all;
 use crate::change::{Input, Status};
 use crate::identity::IdentityError;
 use crate::job::{self, Handlers, Job, Outcome};
+use crate::link::names;
 use crate::net;
 use crate::pds::{self, PdsError};
 use crate::record::BSKY_PROFILE;
@@ -51,6 +52,7 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
         }),
     );
     handle!(job::PROVE, Did, prove);
+    handle!(job::NAMED, String, named);
     handlers
 }
 
@@ -95,6 +97,13 @@ async fn meet(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
         Err(error) if error.is_transient() => Err(error).context("handle"),
         _ => Ok(Outcome::Done),
     }
+}
+
+/// Reads again what names something by a handle or page that came to mean something.
+async fn named(indexer: &Indexer, name: &String) -> anyhow::Result<Outcome> {
+    let records = names::tell(&indexer.door, name).await?;
+    tracing::info!(name, records, "a name is known now");
+    Ok(Outcome::Done)
 }
 
 /// Proves and applies the Bluesky profile of a person whose profile we hold nothing of.

@@ -9,8 +9,10 @@
 //! it.
 
 pub mod concern;
+pub mod names;
 pub mod page;
 pub(crate) mod project;
+pub mod reference;
 pub(crate) mod turns;
 
 pub use project::LINKS;
@@ -20,8 +22,6 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use ipld_core::ipld::Ipld;
 use sqlx::PgPool;
-
-use crate::record::Registry;
 
 /// Posts of Bluesky: what shares may be.
 pub const POST: &str = "app.bsky.feed.post";
@@ -36,7 +36,7 @@ pub(crate) fn is_post(uri: &str) -> bool {
 }
 
 /// Links of one post at most: each is multiplied by everybody who likes it.
-const LINKS_MAX: usize = 10;
+pub(crate) const LINKS_MAX: usize = 10;
 
 /// What a record names, and where and since when it does. A path is written as backlink services do: `subject.uri`,
 /// `items[].subject.uri`, `facets[].features[app.bsky.richtext.facet#link].uri`.
@@ -57,31 +57,31 @@ pub(crate) struct Links<'a> {
     pub links: BTreeSet<(&'static str, &'a str)>,
 }
 
-/// What of ours a post names: by its embed, the record it quotes, or a link in its text.
-pub fn of_post(registry: &Registry, embed: Option<&Ipld>, facets: &[Ipld]) -> Vec<Link> {
-    let mut links = BTreeSet::new();
-    let mut add = |path: &'static str, value: Option<&Ipld>| {
-        let Some(Ipld::String(text)) = value else { return };
-        if let Some(target) = registry.target(text).filter(|_| links.len() < LINKS_MAX) {
-            links.insert(Link { path, target: target.into() });
-        }
-    };
-    if let Some(embed) = embed {
-        add("embed.external.uri", at(embed, &["external", "uri"]));
-        add("embed.record.uri", at(embed, &["record", "uri"]));
-        add("embed.record.record.uri", at(embed, &["record", "record", "uri"]));
-        add("embed.media.external.uri", at(embed, &["media", "external", "uri"]));
-    }
-    for facet in facets {
-        let Some(Ipld::List(features)) = at(facet, &["features"]) else { continue };
-        for feature in features {
-            let kind = at(feature, &["$type"]);
-            if kind == Some(&Ipld::String("app.bsky.richtext.facet#link".to_owned())) {
-                add("facets[].features[app.bsky.richtext.facet#link].uri", at(feature, &["uri"]));
-            }
-        }
-    }
-    links.into_iter().collect()
+/// What a post names, and where: by its embed, the record it quotes, or a link in its text.
+pub(crate) fn of_post<'a>(
+    embed: Option<&'a Ipld>,
+    facets: &'a [Ipld],
+) -> impl Iterator<Item = (&'static str, &'a str)> {
+    const LINK: &str = "app.bsky.richtext.facet#link";
+    const PLACES: [(&str, &[&str]); 4] = [
+        ("embed.external.uri", &["external", "uri"]),
+        ("embed.record.uri", &["record", "uri"]),
+        ("embed.record.record.uri", &["record", "record", "uri"]),
+        ("embed.media.external.uri", &["media", "external", "uri"]),
+    ];
+    let embedded =
+        PLACES.iter().filter_map(move |(path, place)| Some((*path, at(embed?, place).and_then(text)?)));
+    let features = facets.iter().filter_map(|facet| match at(facet, &["features"]) {
+        Some(Ipld::List(features)) => Some(features),
+        _ => None,
+    });
+    let linked = features.flatten().filter(|feature| at(feature, &["$type"]).and_then(text) == Some(LINK));
+    let linked = linked.filter_map(|feature| at(feature, &["uri"]).and_then(text));
+    embedded.chain(linked.map(|uri| ("facets[].features[app.bsky.richtext.facet#link].uri", uri)))
+}
+
+fn text(value: &Ipld) -> Option<&str> {
+    if let Ipld::String(text) = value { Some(text) } else { None }
 }
 
 fn at<'a>(value: &'a Ipld, path: &[&str]) -> Option<&'a Ipld> {

@@ -28,7 +28,9 @@ use sqlx::PgConnection;
 use url::Url;
 
 use crate::apply::effects::Effects;
-use crate::link::page::{Page, PageHosts};
+use crate::link::names::Names;
+use crate::link::page::{PageHosts, Shown};
+use crate::link::reference::Reference;
 use crate::link::turns::Turns;
 use crate::link::{self, Link, Links};
 use crate::syntax::AtUri;
@@ -151,6 +153,7 @@ pub(crate) struct Checked<'a> {
     /// When we first held anything at this URI: nothing is older than the record claims, nor newer than this.
     pub first_seen_at: DateTime<Utc>,
     pub registry: &'a Registry,
+    pub names: &'a mut Names,
 }
 
 /// A blob as records name it.
@@ -160,21 +163,24 @@ pub(crate) struct BlobRef {
     pub cid: Cid,
 }
 
-/// `com.atproto.repo.strongRef` to a record. One whose authority is a handle, or that names no record, is refused: a
-/// handle is no identity.
+/// `com.atproto.repo.strongRef` to a record, its authority a DID or a handle; one that names no record is refused.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct StrongRef {
-    #[serde(deserialize_with = "canonical")]
+    #[serde(deserialize_with = "of_record")]
     pub uri: String,
     pub cid: String,
 }
 
-fn canonical<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let uri = AtUri::deserialize(deserializer)?;
-    if uri.as_str().len() > URI_MAX_BYTES {
-        return Err(serde::de::Error::custom(format!("a URI of more than {URI_MAX_BYTES} bytes")));
+fn of_record<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    use serde::de::Error;
+    let text = String::deserialize(deserializer)?;
+    if text.len() > URI_MAX_BYTES {
+        return Err(D::Error::custom(format!("a URI of more than {URI_MAX_BYTES} bytes")));
     }
-    Ok(uri.into())
+    match Reference::at(&text) {
+        Some(_) => Ok(text),
+        None => text.parse::<AtUri>().map(String::from).map_err(D::Error::custom),
+    }
 }
 
 /// A URI longer than this names nothing of ours, and no index could hold it.
@@ -209,13 +215,13 @@ impl Registry {
                 (nsid.clone(), Collection { nsid, schema, kind, tracks, refers })
             })
             .collect();
-        let page_hosts = PageHosts::new([&public_url]);
+        let page_hosts = PageHosts::own(&public_url);
         Registry { collections, namespace: namespace.to_owned(), track_collection: ours("track"), page_hosts }
     }
 
     /// With more hosts whose pages show things of ours.
     pub fn with_page_hosts<'a>(mut self, urls: impl IntoIterator<Item = &'a Url>) -> Self {
-        self.page_hosts = self.page_hosts.and(PageHosts::new(urls));
+        self.page_hosts = self.page_hosts.and(urls);
         self
     }
 
@@ -244,24 +250,25 @@ impl Registry {
         &self.track_collection
     }
 
-    /// The track of ours that a URI names: its at-uri, or its page.
-    pub fn track_named_by(&self, uri: &str) -> Option<AtUri> {
-        self.target(uri).filter(|uri| uri.collection() == self.track_collection)
-    }
-
-    /// The record of ours that a URI names: its at-uri, or the page that shows it.
-    pub fn target(&self, uri: &str) -> Option<AtUri> {
-        if uri.len() > URI_MAX_BYTES {
+    /// What of ours a text names: the at-uri of a record, or the page that shows it, by DID, handle or number.
+    pub fn reference(&self, text: &str) -> Option<Reference> {
+        if text.len() > URI_MAX_BYTES {
             return None;
         }
-        if uri.starts_with("at://") {
-            return uri.parse::<AtUri>().ok().filter(|uri| self.is_ours(uri.collection()));
+        if text.starts_with("at://") {
+            let is_ours =
+                |reference: &Reference| reference.collection().is_some_and(|nsid| self.is_ours(nsid));
+            return Reference::at(text).filter(is_ours);
         }
-        let uri = match self.page_hosts.page(uri)? {
-            Page::Track { did, rkey } => format!("at://{did}/{}/{rkey}", self.track_collection),
-            Page::Artist { did } => format!("at://{did}/{}.actor.profile/self", self.namespace),
-        };
-        uri.parse().ok()
+        match self.page_hosts.page(text)? {
+            Shown::Track { artist, rkey } => {
+                Reference::at(&format!("at://{artist}/{}/{rkey}", self.track_collection))
+            }
+            Shown::Artist { artist } => {
+                Reference::at(&format!("at://{artist}/{}.actor.profile/self", self.namespace))
+            }
+            Shown::Unsaid(page) => Some(Reference::Page(page)),
+        }
     }
 
     /// Whether records of this collection are ours, and not teal's or Bluesky's.
@@ -271,12 +278,23 @@ impl Registry {
         self.get(nsid).is_some_and(|collection| within(&collection.nsid))
     }
 
-    /// Checks a record's bytes and reads them into the row of their projection.
+    /// Checks a record's bytes and reads them into the row of their projection. Handles and page numbers mean nothing to it.
     pub fn read(
         &self,
         uri: &AtUri,
         value: &[u8],
         first_seen_at: DateTime<Utc>,
+    ) -> Result<Row, RecordProblem> {
+        self.read_by(uri, value, first_seen_at, &mut Names::default())
+    }
+
+    /// The same, where it is known what `names` mean.
+    pub(crate) fn read_by(
+        &self,
+        uri: &AtUri,
+        value: &[u8],
+        first_seen_at: DateTime<Utc>,
+        names: &mut Names,
     ) -> Result<Row, RecordProblem> {
         // What is wrong may quote what the database cannot hold.
         let problem = |name, detail: String| RecordProblem { name, detail: detail.replace('\0', "\u{fffd}") };
@@ -295,7 +313,7 @@ impl Registry {
         }
         lexicon::check_record(collection.schema, &collection.nsid, uri.rkey(), &value)
             .map_err(|violation| problem("InvalidRecord", violation.to_string()))?;
-        let checked = Checked { uri, value, first_seen_at, registry: self };
+        let checked = Checked { uri, value, first_seen_at, registry: self, names: &mut *names };
         let row = match collection.kind {
             Kind::Track => track::read(checked).map(Row::Track),
             Kind::Post => post::read(checked).map(Row::Post),
@@ -308,7 +326,10 @@ impl Registry {
             Kind::BskyProfile => bsky_profile::read(checked).map(Row::BskyProfile),
             Kind::TealProfile => teal_profile::read(checked).map(Row::TealProfile),
         };
-        row.map_err(|detail| problem("InvalidRecord", detail))
+        row.map_err(|detail| {
+            let is_unknown = names.unknown_in(uri).next().is_some();
+            problem(if is_unknown { "UnknownHandle" } else { "InvalidRecord" }, detail)
+        })
     }
 }
 
@@ -320,6 +341,28 @@ impl Checked<'_> {
     fn typed<T: DeserializeOwned>(&mut self) -> Result<T, String> {
         let value = std::mem::replace(&mut self.value, Ipld::Null);
         ipld_core::serde::from_ipld(value).map_err(|error| error.to_string())
+    }
+
+    /// What of ours a text names, as far as that is known.
+    fn target(&mut self, text: &str) -> Option<AtUri> {
+        let reference = self.registry.reference(text)?;
+        self.names.resolve(self.uri, &reference, self.first_seen_at).ok().flatten()
+    }
+
+    /// The track of ours that a text names.
+    fn track(&mut self, text: &str) -> Option<AtUri> {
+        self.target(text).filter(|uri| uri.collection() == self.registry.track_collection)
+    }
+
+    /// The record that a field names, its authority a DID.
+    fn named(&mut self, field: &str, named: &StrongRef) -> Result<String, String> {
+        let reference =
+            Reference::at(&named.uri).ok_or_else(|| format!("{field}: names no record: {:?}", named.uri))?;
+        match self.names.resolve(self.uri, &reference, self.first_seen_at) {
+            Ok(Some(uri)) => Ok(uri.into()),
+            Ok(None) => Err(format!("{field}: a URI of more than {URI_MAX_BYTES} bytes")),
+            Err(name) => Err(format!("{field}: {name}")),
+        }
     }
 
     /// The order of feeds: what the record claims, but never later than we saw it.

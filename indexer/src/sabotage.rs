@@ -46,6 +46,7 @@ pub const BUGS: &[(&str, &str)] = &[
     ("early-likes-forgotten", "a like that is seen before the post that it is of counts for nothing"),
     ("no-turns", "a like and the coming or going of the share that it is of may not see each other"),
     ("play-counted-per-record", "one play in two namespaces is two"),
+    ("handles-mean-now", "what was named by a handle moves to whoever has the handle now"),
     ("chart-ignores-status", "what hidden people hear goes on making charts"),
     ("chart-without-hour-limit", "a thousand plays within an hour are a thousand"),
     ("chart-takes-bursts", "accounts of one host make a chart by themselves"),

@@ -80,6 +80,28 @@ Examples:
     /// The records themselves stay untouched, and the same rows come out. For after an upgrade that reads records
     /// differently.
     Rebuild(Settings),
+    /// Tell which records the pages of another server show, then exit.
+    ///
+    /// Somebody who links to a track by its number on another server, `https://plyr.fm/track/123`, names nothing that this
+    /// one knows. With what its operator tells, such links count: also those that are here already, which are read again.
+    /// The other server has to be one of PLYR_PAGE_ORIGINS. FILE has one JSON object a line: the address and the record it
+    /// shows; or, with --origin, what that server's HTTP API answers of a track (`id`, `atproto_record_uri`).
+    #[command(after_help = "\
+Examples:
+  Lines as {\"page\": \"https://plyr.fm/track/123\", \"uri\": \"at://did:plc:…/fm.plyr.track/3k…\"}:
+    plyr import-pages pages.jsonl --page-origins https://plyr.fm
+  Tracks as an HTTP API lists them:
+    jq -c '.tracks[]' tracks.json | plyr import-pages - --origin https://plyr.fm --page-origins https://plyr.fm")]
+    ImportPages {
+        /// The file; - is the standard input.
+        #[arg(value_name = "FILE")]
+        file: std::path::PathBuf,
+        /// The server whose tracks are told by number, e.g. `https://plyr.fm`.
+        #[arg(long, value_name = "URL")]
+        origin: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Read whole repos, then exit.
     ///
     /// With DIDs, the repos of these accounts; without, every repo that a host lists and that has records of ours. A repo
@@ -356,7 +378,7 @@ fn listed(command: &str) -> Vec<&'static str> {
         "index" => &[STORAGE, NETWORK, COMPARING, READING, METRICS, LOG],
         "serve" => &[STORAGE, IDENTITY, SERVING, SESSIONS, METRICS, LOG],
         "work" => &[STORAGE, IDENTITY, LOOKING_BACK, READING, &["media_url"], SESSIONS, METRICS, LOG],
-        "rebuild" => &[STORAGE, &["namespace", "public_url", "page_origins"], LOG],
+        "rebuild" | "import-pages" => &[STORAGE, &["namespace", "public_url", "page_origins"], LOG],
         "backfill" => &[STORAGE, NETWORK, READING, LOG],
         "audit" => &[STORAGE, IDENTITY, READING, LOG],
         "sim" => &[LOG],

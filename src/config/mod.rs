@@ -59,6 +59,13 @@ pub enum Command {
     Migrate,
     /// Build anew what is derived from records.
     Rebuild,
+    /// Write down what pages of other servers show.
+    ImportPages {
+        /// One JSON object a line; `-` for the standard input.
+        file: PathBuf,
+        /// Whose tracks are told by number, a bare origin.
+        origin: Option<Url>,
+    },
     /// Read whole repos.
     Backfill {
         /// The host to read from, a bare origin.
@@ -218,6 +225,9 @@ impl Invocation {
             cli::CliCommand::Work(settings) => (Command::Work, settings),
             cli::CliCommand::Migrate(settings) => (Command::Migrate, settings),
             cli::CliCommand::Rebuild(settings) => (Command::Rebuild, settings),
+            cli::CliCommand::ImportPages { file, origin, settings } => {
+                (read::import_pages(file, origin, &mut errors), settings)
+            }
             cli::CliCommand::Backfill { from, anew, failures, dids, settings } => {
                 (read::backfill(from.as_deref(), &dids, (anew, failures), &mut errors), settings)
             }
@@ -247,6 +257,7 @@ impl Invocation {
             | Command::Work
             | Command::Migrate
             | Command::Rebuild
+            | Command::ImportPages { .. }
             | Command::Audit { .. }
             | Command::AuditCounts
             | Command::Sim(_)

@@ -112,6 +112,10 @@ pub(super) fn backfill(
     Command::Backfill { from, dids, anew, failures }
 }
 
+pub(super) fn import_pages(file: PathBuf, from: Option<String>, errors: &mut Errors) -> Command {
+    Command::ImportPages { file, origin: optional(errors, "--origin", &from, origin) }
+}
+
 pub(super) fn did(text: Option<&String>, errors: &mut Errors) -> Option<Did> {
     let text = text?;
     noted(errors, "--did", text, text.parse().map_err(|_| "not a DID".into()))

@@ -115,6 +115,9 @@ async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = indexer::link::sweep(pool).await {
         tracing::warn!(%error, "cannot sweep likes of posts that share nothing");
     }
+    if let Err(error) = indexer::link::names::sweep(pool).await {
+        tracing::warn!(%error, "cannot sweep notes of names that mean nothing");
+    }
     // A wish that was settled long ago has nothing to say to the next one.
     let settled = sqlx::query!(
         "delete from intent where settled = generation and wished_at < now() - interval '7 days'"

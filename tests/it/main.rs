@@ -16,6 +16,7 @@ mod liar;
 mod links;
 mod live;
 mod media;
+mod names;
 mod now_playing;
 mod oddities;
 mod operation;

@@ -44,11 +44,11 @@ impl Asked {
         self.all(name).next().filter(|text| !text.is_empty()).ok_or_else(missing)
     }
 
-    fn question(&self, app: &App) -> Result<Question, Error> {
+    async fn question(&self, app: &App) -> Result<Question, Error> {
         let path = self.one("path")?;
         let path =
             path.strip_prefix('.').ok_or_else(|| Error::invalid_request("path: must begin with a dot"))?;
-        Ok(Question::of(app.registry(), self.one("target")?, self.one("collection")?, path))
+        Question::of(app, self.one("target")?, self.one("collection")?, path).await
     }
 
     fn limit(&self) -> Result<usize, Error> {
@@ -84,7 +84,7 @@ pub(crate) struct Links {
 /// `/links`: the records that name something at a path.
 pub(crate) async fn links(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Json<Links>, Error> {
     let asked = Asked::new(query);
-    let question = asked.question(&app)?;
+    let question = asked.question(&app).await?;
     let (dids, page) = (asked.dids()?, (false, asked.cursor()?, asked.limit()?));
     let mut db = app.pool.acquire().await?;
     let (total, _) = question.totals(&mut db).await?;
@@ -98,7 +98,7 @@ pub(crate) async fn distinct_dids(
     RawQuery(query): RawQuery,
 ) -> Result<Json<BacklinkDids>, Error> {
     let asked = Asked::new(query);
-    let question = asked.question(&app)?;
+    let question = asked.question(&app).await?;
     let (cursor, limit) = (asked.cursor()?, asked.limit()?);
     let mut db = app.pool.acquire().await?;
     let (_, total) = question.totals(&mut db).await?;
@@ -108,7 +108,7 @@ pub(crate) async fn distinct_dids(
 
 /// `/links/count`: how many records.
 pub(crate) async fn count(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Json<Total>, Error> {
-    let question = Asked::new(query).question(&app)?;
+    let question = Asked::new(query).question(&app).await?;
     let (total, _) = question.totals(&mut *app.pool.acquire().await?).await?;
     Ok(Json(Total { total }))
 }
@@ -118,7 +118,7 @@ pub(crate) async fn count_distinct_dids(
     State(app): State<App>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Total>, Error> {
-    let question = Asked::new(query).question(&app)?;
+    let question = Asked::new(query).question(&app).await?;
     let (_, total) = question.totals(&mut *app.pool.acquire().await?).await?;
     Ok(Json(Total { total }))
 }
@@ -158,7 +158,7 @@ async fn everywhere<T>(
 ) -> Result<Everywhere<T>, Error> {
     let asked = Asked::new(query);
     let target = asked.one("target")?;
-    let target = app.registry().target(target).map_or_else(|| target.to_owned(), String::from);
+    let target = super::target(app, target).await?;
     let mut links: BTreeMap<String, BTreeMap<String, T>> = BTreeMap::new();
     for row in counts(&mut *app.pool.acquire().await?, &target).await? {
         let (collection, path, numbers) = row;

@@ -11,6 +11,7 @@ use super::Door;
 use super::account::projected;
 use super::effects::Effects;
 use crate::chart;
+use crate::link::names::Names;
 use crate::record::{self, KINDS, Kind, Row};
 use crate::syntax::{AtUri, Did};
 
@@ -63,9 +64,12 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
     .await?;
     let (records, mut problems) = (rows.len() as u64, 0);
     let mut projections: BTreeMap<Kind, Vec<Row>> = BTreeMap::new();
-    for row in rows {
-        let Ok(uri) = row.uri.parse::<AtUri>() else { continue };
-        let problem = match door.registry.read(&uri, &row.value, row.first_seen_at) {
+    let rows: Vec<_> =
+        rows.into_iter().filter_map(|row| Some((row.uri.parse::<AtUri>().ok()?, row))).collect();
+    let values = rows.iter().map(|(uri, row)| (uri, row.value.as_slice()));
+    let mut names = Names::of(&mut tx, (&door.registry, &door.concerns), values).await?;
+    for (uri, row) in rows {
+        let problem = match door.registry.read_by(&uri, &row.value, row.first_seen_at, &mut names) {
             Ok(projection) => {
                 if let Some(collection) = door.registry.get(uri.collection()) {
                     projections.entry(collection.kind).or_default().push(projection);
@@ -97,6 +101,7 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
     for (kind, uris, rows) in changes {
         record::project(&mut tx, kind, &uris, rows, &mut effects).await?;
     }
+    names.note_unknown(&mut tx).await?;
     effects.carry_out(&mut tx).await?;
     tx.commit().await?;
     Ok((records, problems))

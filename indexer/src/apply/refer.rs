@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 
 use super::world::World;
 use crate::change::{Input, Op};
+use crate::link::reference::Reference;
 use crate::link::{self, POST, concern};
 use crate::record::VALUE_MAX_BYTES;
 use crate::syntax::{AtUri, Did, Tid};
@@ -106,15 +107,16 @@ impl World<'_> {
                 Some(Ipld::List(facets)) => facets.as_slice(),
                 _ => &[],
             };
-            let links = link::of_post(registry, post.get("embed"), facets);
-            return if links.is_empty() { Names::Nothing } else { Names::Ours };
+            let mut named = link::of_post(post.get("embed"), facets);
+            let names_ours = named.any(|(_, text)| registry.reference(text).is_some());
+            return if names_ours { Names::Ours } else { Names::Nothing };
         }
         let Ok(Ipld::Map(record)) = dag::decode(value) else { return Names::Nothing };
         let Some(Ipld::Map(subject)) = record.get("subject") else { return Names::Nothing };
         let Some(Ipld::String(named)) = subject.get("uri") else { return Names::Nothing };
-        match named.parse::<AtUri>() {
-            Ok(named) if registry.is_ours(named.collection()) => Names::Ours,
-            Ok(named) if named.collection() == POST => Names::Post(named),
+        match Reference::at(named) {
+            Some(named) if named.collection().is_some_and(|nsid| registry.is_ours(nsid)) => Names::Ours,
+            Some(Reference::Record(named)) if named.collection() == POST => Names::Post(named),
             _ => Names::Nothing,
         }
     }

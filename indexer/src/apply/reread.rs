@@ -1,13 +1,18 @@
-//! Reading records anew that had no projection, after what reads them was mended.
+//! Reading records anew that had no projection, after what reads them was mended; and those that named something by what meant
+//! nothing then.
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::Door;
 use super::effects::Effects;
+use crate::link::names::Names;
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
 
-/// Reads these records of one repo anew, as far as they have a problem. Returns those that still have one.
+/// Reads these records of one repo anew, as far as they have a problem or a name in them meant nothing. Returns those that
+/// still have a problem.
 ///
 /// What becomes visible counts, is told to open pages, and its bytes are fetched, as if it had just arrived.
 pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec<(AtUri, RecordProblem)>> {
@@ -22,22 +27,30 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
     let mut effects = Effects::new(inactive.into_iter().collect());
     let rows = sqlx::query!(
         r#"select uri, value as "value!", first_seen_at from record
-           where uri = any($1) and did = $2 and problem is not null and value is not null"#,
+           where uri = any($1) and did = $2 and value is not null
+             and (problem is not null or exists (select from unknown_name u where u.uri = record.uri))"#,
         uris,
         did.as_str()
     )
     .fetch_all(&mut *tx)
     .await?;
+    sqlx::query!("delete from unknown_name where uri = any($1)", uris).execute(&mut *tx).await?;
+    let records: Vec<(AtUri, Vec<u8>, DateTime<Utc>)> = rows
+        .into_iter()
+        .filter_map(|row| Some((row.uri.parse().ok()?, row.value, row.first_seen_at)))
+        .collect();
+    let values = records.iter().map(|(uri, value, _)| (uri, value.as_slice()));
+    let mut names = Names::of(&mut tx, (&door.registry, &door.concerns), values).await?;
     let (mut mended, mut still) = (Vec::new(), Vec::new());
     let mut projections: BTreeMap<Kind, (Vec<String>, Vec<Row>)> = BTreeMap::new();
-    for row in rows {
-        let Ok(uri) = row.uri.parse::<AtUri>() else { continue };
-        match (door.registry.read(&uri, &row.value, row.first_seen_at), door.registry.get(uri.collection())) {
+    for (uri, value, first_seen_at) in records {
+        let read = door.registry.read_by(&uri, &value, first_seen_at, &mut names);
+        match (read, door.registry.get(uri.collection())) {
             (Ok(projection), Some(collection)) => {
                 let (uris, rows) = projections.entry(collection.kind).or_default();
-                uris.push(row.uri.clone());
+                uris.push(uri.to_string());
                 rows.push(projection);
-                mended.push(row.uri);
+                mended.push(uri.to_string());
             }
             (Err(problem), _) => still.push((uri, problem)),
             (Ok(_), None) => {}
@@ -63,6 +76,7 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
             record::project(&mut tx, kind, &uris, rows, &mut effects).await?;
         }
     }
+    names.note_unknown(&mut tx).await?;
     effects.carry_out(&mut tx).await?;
     tx.commit().await?;
     Ok(still)

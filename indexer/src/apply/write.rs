@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use super::Met;
 use super::world::{Held, World, Write};
 use crate::copy::{self, Rows, Target};
+use crate::link::names::Names;
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
 use crate::{problem, sabotage, source};
@@ -45,12 +46,16 @@ impl World<'_> {
     pub(super) async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<Met> {
         let writes = std::mem::take(&mut self.writes);
         // The lock on a repo keeps others from its records: one that was not found is inserted without another look.
+        let values = writes.iter().filter_map(|(uri, write)| Some((uri, write.value.as_deref()?)));
+        let mut names = Names::of(db, (&self.door.registry, &self.door.concerns), values).await?;
         let (mut new, mut known) = (Rows::into(RECORDS), Columns::default());
         let mut projections: BTreeMap<Kind, Projections> = BTreeMap::new();
         for (uri, write) in writes {
             let found = self.found.get(&uri);
             let first_seen_at = found.map_or(self.now, |found| found.first_seen_at);
-            let read = write.value.as_ref().map(|value| self.door.registry.read(&uri, value, first_seen_at));
+            let registry = &self.door.registry;
+            let read =
+                write.value.as_ref().map(|value| registry.read_by(&uri, value, first_seen_at, &mut names));
             let (row, problem) = match read.transpose() {
                 Ok(row) => (row, None),
                 Err(problem) => (None, Some(problem)),
@@ -95,6 +100,7 @@ impl World<'_> {
                 record::project(db, kind, &gone, rows, &mut self.effects).await?;
             }
         }
+        names.note_unknown(db).await?;
         self.write_awaited(db).await?;
         self.write_doubts(db).await?;
         self.write_repos(db).await?;

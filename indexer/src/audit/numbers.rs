@@ -6,6 +6,8 @@
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::copy::{self, Rows, Target};
+use crate::link::concern::Concerns;
+use crate::link::names::Names;
 use crate::record::{Registry, Row};
 use crate::syntax::AtUri;
 
@@ -110,6 +112,7 @@ pub async fn count(pool: &PgPool, registry: &Registry, progress: impl Fn(u64)) -
     for sql in TABLES.split(';') {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *tx).await?;
     }
+    let concerns = Concerns::new(registry);
     let (mut numbers, mut after) = (Numbers::default(), String::new());
     loop {
         let rows = sqlx::query!(
@@ -123,10 +126,16 @@ pub async fn count(pool: &PgPool, registry: &Registry, progress: impl Fn(u64)) -
         let Some(last) = rows.last() else { break };
         after = last.uri.clone();
         numbers.records += rows.len() as u64;
-        let uris = rows.iter().filter_map(|row| Some((row.uri.parse::<AtUri>().ok()?, row)));
-        let read: Vec<(AtUri, Row)> = uris
-            .filter_map(|(uri, row)| Some((registry.read(&uri, &row.value, row.first_seen_at).ok()?, uri)))
-            .map(|(row, uri)| (uri, row))
+        let rows: Vec<_> =
+            rows.into_iter().filter_map(|row| Some((row.uri.parse::<AtUri>().ok()?, row))).collect();
+        let values = rows.iter().map(|(uri, row)| (uri, row.value.as_slice()));
+        let mut names = Names::of(&mut tx, (registry, &concerns), values).await?;
+        let read: Vec<(AtUri, Row)> = rows
+            .into_iter()
+            .filter_map(|(uri, row)| {
+                let read = registry.read_by(&uri, &row.value, row.first_seen_at, &mut names).ok()?;
+                Some((uri, read))
+            })
             .collect();
         note(&mut tx, &read).await?;
         progress(numbers.records);

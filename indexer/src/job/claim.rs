@@ -128,6 +128,11 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
            left join actor p on p.did = split_part(a.uri, '/', 3)
            where a.seen_at < now() - interval '10 minutes' and coalesce(p.active, true)
            union all
+           -- The one came to be known while the other was written.
+           select distinct 'named', name from unknown_name u
+           where exists (select from handle_held h where h.handle = u.name)
+              or exists (select from page_name p where p.page = u.name)
+           union all
            select distinct 'prove', r.did from record r join actor a on a.did = r.did
                                                      and (a.followed_at is not null or r.reported_by = 'doubt')
            where not r.proven and r.indexed_at < now() - interval '10 minutes'

@@ -2,81 +2,104 @@
 
 use url::Url;
 
+use super::reference::Page;
+
 /// The hosts whose pages show things of ours.
 #[derive(Debug, Clone, Default)]
 pub struct PageHosts {
-    hosts: Vec<(String, Option<u16>)>,
+    hosts: Vec<Host>,
 }
 
-/// What a page shows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Host {
+    name: String,
+    port: Option<u16>,
+    /// Its numbers are those that we gave.
+    is_own: bool,
+}
+
+/// What a page shows, as its address says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Page {
-    /// `/track/{did}/{rkey}`
+pub enum Shown {
+    /// `/track/{did or handle}/{rkey}`
     Track {
         /// The artist.
-        did: String,
+        artist: String,
         /// Its record key.
         rkey: String,
     },
-    /// `/u/{did}`
+    /// `/u/{did or handle}`
     Artist {
-        /// The artist.
-        did: String,
+        /// Who.
+        artist: String,
     },
+    /// `/track/{number}`, `/playlist/{id}`, `/u/{artist}/album/{name}`: which record, only the server itself knows.
+    Unsaid(Page),
 }
 
 impl PageHosts {
-    /// Those of these addresses; what follows the host is of no matter, nor is it whether http or https is spoken.
-    pub fn new<'a>(urls: impl IntoIterator<Item = &'a Url>) -> Self {
-        let mut hosts: Vec<_> = urls
-            .into_iter()
-            .filter_map(|url| Some((url.host_str()?.to_ascii_lowercase(), url.port())))
-            .collect();
-        hosts.sort();
-        hosts.dedup();
-        PageHosts { hosts }
+    /// That of this server's own address; what follows the host is of no matter, nor is it whether http or https is spoken.
+    pub fn own(url: &Url) -> Self {
+        PageHosts { hosts: host(url, true).into_iter().collect() }
     }
 
-    /// These and those.
-    pub fn and(mut self, other: PageHosts) -> Self {
-        self.hosts.extend(other.hosts);
-        self.hosts.sort();
-        self.hosts.dedup();
+    /// And those of these addresses.
+    pub fn and<'a>(mut self, urls: impl IntoIterator<Item = &'a Url>) -> Self {
+        for host in urls.into_iter().filter_map(|url| host(url, false)) {
+            if !self.hosts.iter().any(|known| (&known.name, known.port) == (&host.name, host.port)) {
+                self.hosts.push(host);
+            }
+        }
         self
     }
 
     /// The names of the hosts, for looking for them in text.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.hosts.iter().map(|(host, _)| host.as_str())
+        self.hosts.iter().map(|host| host.name.as_str())
     }
 
     /// What an address shows, if it is a page of ours.
-    pub fn page(&self, text: &str) -> Option<Page> {
+    pub fn page(&self, text: &str) -> Option<Shown> {
         // As it is written: who looks for mentions looks for this text.
-        let mentions = |host: &str| {
-            text.match_indices(host)
+        let mentions = |host: &Host| {
+            text.match_indices(&host.name)
                 .any(|(at, _)| at.checked_sub(1).is_some_and(|at| text.as_bytes()[at] == b'/'))
         };
-        if !self.hosts.iter().any(|(host, _)| mentions(host)) {
+        if !self.hosts.iter().any(mentions) {
             return None;
         }
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-        let host = url.host_str()?;
-        if !self.hosts.iter().any(|(known, port)| known == host && *port == url.port()) {
-            return None;
-        }
+        let name = url.host_str()?;
+        let host = self.hosts.iter().find(|host| host.name == name && host.port == url.port())?;
         let decoded: Vec<String> = url
             .path_segments()?
             .filter(|part| !part.is_empty())
             .map(|part| Some(percent_encoding::percent_decode_str(part).decode_utf8().ok()?.into_owned()))
             .collect::<Option<_>>()?;
         let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
+        let unsaid = |number: Option<i64>| {
+            let port = host.port.map(|port| format!(":{port}")).unwrap_or_default();
+            let address = format!("{name}{port}/{}", parts.join("/"));
+            // U+0000 fits into no row.
+            (!address.contains('\0')).then_some(Shown::Unsaid(Page { address, own_number: number }))
+        };
         match parts[..] {
-            ["track", did, rkey] => Some(Page::Track { did: did.to_owned(), rkey: rkey.to_owned() }),
-            ["u", did] => Some(Page::Artist { did: did.to_owned() }),
+            ["track", artist, rkey] => {
+                Some(Shown::Track { artist: artist.to_owned(), rkey: rkey.to_owned() })
+            }
+            ["u", artist] => Some(Shown::Artist { artist: artist.to_owned() }),
+            ["track", number] => {
+                let number: i64 = number.parse().ok().filter(|number| *number > 0)?;
+                unsaid(host.is_own.then_some(number))
+            }
+            ["playlist", _] | ["u", _, "album", _] => unsaid(None),
             _ => None,
         }
     }
+}
+
+fn host(url: &Url, is_own: bool) -> Option<Host> {
+    Some(Host { name: url.host_str()?.to_ascii_lowercase(), port: url.port(), is_own })
 }
 
 #[cfg(test)]
@@ -85,15 +108,31 @@ mod tests {
 
     #[test]
     fn a_page_stands_for_what_it_shows() {
-        let urls: Vec<Url> =
-            ["https://plyr.example", "http://127.0.0.1:8080"].map(|url| url.parse().expect("a URL")).into();
-        let hosts = PageHosts::new(&urls);
-        let track = |did: &str| Some(Page::Track { did: did.into(), rkey: "3jz".into() });
+        let [own, port, other] = ["https://plyr.example", "http://127.0.0.1:8080", "https://other.example"]
+            .map(|url| url.parse::<Url>().expect("a URL"));
+        let hosts = PageHosts::own(&own).and([&port, &own, &other]);
+        let track = |artist: &str| Some(Shown::Track { artist: artist.into(), rkey: "3jz".into() });
+        let artist = |artist: &str| Some(Shown::Artist { artist: artist.into() });
+        let unsaid = |address: &str, own_number: Option<i64>| {
+            Some(Shown::Unsaid(Page { address: address.into(), own_number }))
+        };
         for (text, page) in [
             ("https://plyr.example/track/did:plc:x/3jz", track("did:plc:x")),
             ("http://plyr.example/track/did%3Aplc%3Ax/3jz/?t=12#here", track("did:plc:x")),
             ("http://127.0.0.1:8080/track/did:web:a%253A1/3jz", track("did:web:a%3A1")),
-            ("https://plyr.example/u/did:plc:x", Some(Page::Artist { did: "did:plc:x".into() })),
+            ("https://plyr.example/track/alice.example/3jz", track("alice.example")),
+            ("https://plyr.example/u/did:plc:x", artist("did:plc:x")),
+            ("https://other.example/u/alice.example/", artist("alice.example")),
+            ("https://plyr.example/track/12", unsaid("plyr.example/track/12", Some(12))),
+            ("https://other.example/track/12?x", unsaid("other.example/track/12", None)),
+            ("http://127.0.0.1:8080/track/12", unsaid("127.0.0.1:8080/track/12", None)),
+            (
+                "https://other.example/u/alice.example/album/first%20light",
+                unsaid("other.example/u/alice.example/album/first light", None),
+            ),
+            ("https://other.example/playlist/5f1c", unsaid("other.example/playlist/5f1c", None)),
+            ("https://plyr.example/track/-1", None),
+            ("https://plyr.example/playlist/%00", None),
             ("https://plyr.example:444/track/did:plc:x/3jz", None),
             ("https://plyr.example/track/did:plc:x", None),
             ("https://elsewhere.example/track/did:plc:x/3jz", None),

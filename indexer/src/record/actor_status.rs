@@ -41,7 +41,7 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let started_at =
         parse_datetime_or_unix(&record.time).ok_or_else(|| format!("time: not a time: {:?}", record.time))?;
     let origin_uri = heard.origin();
-    let subject = origin_uri.as_deref().and_then(|origin| checked.registry.track_named_by(origin));
+    let subject = origin_uri.as_deref().and_then(|origin| checked.track(origin));
     Ok(Row {
         uri: checked.uri.to_string(),
         did: checked.uri.did().into(),

@@ -34,10 +34,11 @@ pub struct Row {
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let record: Record = checked.typed()?;
     let created_at = datetime("createdAt", &record.created_at)?;
+    let subject = StrongRef { uri: checked.named("subject.uri", &record.subject)?, ..record.subject };
     Ok(Row {
         uri: checked.uri.to_string(),
         did: checked.uri.did().into(),
-        subject: record.subject,
+        subject,
         body: record.text,
         timestamp_ms: record.timestamp_ms,
         created_at,

@@ -38,7 +38,7 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
         did: checked.uri.did().into(),
         verb,
         source,
-        subject: record.subject.uri,
+        subject: checked.named("subject.uri", &record.subject)?,
         created_at,
         sort_at: checked.sort_at(created_at),
     })

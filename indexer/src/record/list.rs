@@ -38,6 +38,11 @@ pub struct Row {
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let record: Record = checked.typed()?;
     let created_at = datetime("createdAt", &record.created_at)?;
+    // What is named by a handle that means nothing yet finds its place when it does.
+    let items = record.items.into_iter().filter_map(|Item { subject }| {
+        Some(StrongRef { uri: checked.named("items[].subject.uri", &subject).ok()?, ..subject })
+    });
+    let items = items.collect();
     Ok(Row {
         uri: checked.uri.to_string(),
         did: checked.uri.did().into(),
@@ -46,7 +51,7 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
         created_at,
         updated_at: record.updated_at.map(|text| datetime("updatedAt", &text)).transpose()?,
         sort_at: checked.sort_at(created_at),
-        items: record.items.into_iter().map(|item| item.subject).collect(),
+        items,
     })
 }
 

@@ -121,7 +121,7 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let played_at = checked.sort_at(claimed.or_else(keyed).unwrap_or(checked.first_seen_at));
     let (artist_names, artist_mbids) = heard.artists();
     let origin_uri = heard.origin();
-    let subject = origin_uri.as_deref().and_then(|origin| checked.registry.track_named_by(origin));
+    let subject = origin_uri.as_deref().and_then(|origin| checked.track(origin));
     Ok(Row {
         uri: checked.uri.to_string(),
         did: checked.uri.did().into(),

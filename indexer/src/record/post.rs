@@ -37,12 +37,19 @@ pub struct Row {
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
     let record: Record = checked.typed()?;
     let created_at = datetime("createdAt", &record.created_at)?;
+    let mut links = BTreeSet::new();
+    for (path, text) in link::of_post(record.embed.as_ref(), &record.facets) {
+        if links.len() == link::LINKS_MAX {
+            break;
+        }
+        links.extend(checked.target(text).map(|target| Link { path, target: target.into() }));
+    }
     Ok(Row {
         uri: checked.uri.to_string(),
         did: checked.uri.did().into(),
         created_at,
         sort_at: checked.sort_at(created_at),
-        links: link::of_post(checked.registry, record.embed.as_ref(), &record.facets),
+        links: links.into_iter().collect(),
     })
 }
 

@@ -5,6 +5,8 @@ use sqlx::PgConnection;
 use super::super::Door;
 use super::super::effects::Effects;
 use crate::change::Status;
+use crate::job;
+use crate::link::names;
 use crate::syntax::{Did, Handle};
 
 /// What a look at a handle brought.
@@ -75,6 +77,9 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
         .fetch_all(&mut *tx)
         .await?;
         losers.iter().for_each(|loser| effects.repaint(loser));
+        if names::hold(&mut tx, handle, did).await? {
+            effects.job(job::NAMED, handle);
+        }
     }
     if !known {
         expire_handle(&mut tx, did, &mut effects).await?;
