@@ -112,3 +112,82 @@ fn a_page_is_a_hand_too() {
         assert!(fan.list_records("fm.plyr.track").await.is_empty(), "deleted there as well");
     });
 }
+
+/// A like here and one on Bluesky, of one person and of another, a share and a like of it; then all of it taken back. The page of the
+/// track is open all the time.
+#[test]
+fn every_number_on_an_open_page_is_right() {
+    run(async {
+        let net = Network::start(&[]);
+        let plyr = Plyr::up(&net).await;
+        let artist = Account::create(&net, "artist").await;
+        let track = artist.create_track("counted everywhere").await;
+        let (one, two, sharer) = (
+            Account::create(&net, "one").await,
+            Account::create(&net, "two").await,
+            Account::create(&net, "sharer").await,
+        );
+        let id = plyr.track_id(&track.0).await;
+        let by_hand = crate::world::Person::sign_in(&plyr, &one).await;
+        let page =
+            format!("{}/track/{}/{}", plyr.url, artist.did, track.0.rsplit('/').next().expect("a key"));
+        let mut browser = Command::new(node())
+            .arg(checkout().join("testnet/numbers.mjs"))
+            .arg(&page)
+            .args(std::env::var_os("PLYR_SCREENSHOT"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node runs");
+        let mut lines = BufReader::new(browser.stdout.take().expect("piped")).lines();
+        let mut stdin = browser.stdin.take().expect("piped");
+        assert_eq!(line(&mut lines).await["ready"], true);
+        // Likes in all; here, on Bluesky, by shares; shares; reposts. A nought is not shown, but for the first.
+        let mut shows = async |numbers: [u32; 6]| {
+            let names =
+                ["like-count", "likes-here", "likes-bluesky", "likes-shares", "share-count", "repost-count"];
+            let only_here = numbers[2..] == [0; 4];
+            let wanted = names.iter().zip(numbers).enumerate().map(|(place, (name, number))| {
+                let hidden = place > 0 && (number == 0 || only_here);
+                ((*name).to_owned(), if hidden { Value::Null } else { number.to_string().into() })
+            });
+            let wanted = Value::Object(wanted.collect());
+            stdin.write_all(format!("{wanted}\n").as_bytes()).await.expect("the script listens");
+            let saw = line(&mut lines).await;
+            assert_eq!(saw["shown"], wanted, "{saw}");
+            assert_eq!((&saw["loads"], &saw["errors"]), (&1.into(), &serde_json::json!([])), "{saw}");
+        };
+        let about = |subject: &(String, String)| serde_json::json!({"subject": {"uri": subject.0, "cid": subject.1}, "createdAt": pds::now()});
+        const LIKE: &str = "app.bsky.feed.like";
+        shows([0; 6]).await;
+        by_hand.post(&format!("/tracks/{id}/like")).await.good();
+        shows([1, 1, 0, 0, 0, 0]).await;
+        // The same person by another client, and somebody by another client alone.
+        let again = one.create_record(LIKE, about(&track)).await;
+        shows([1, 1, 1, 0, 0, 0]).await;
+        let other = two.like(&track).await;
+        shows([2, 2, 1, 0, 0, 0]).await;
+        let external = serde_json::json!({"uri": page, "title": "a track", "description": ""});
+        let embed = serde_json::json!({"$type": "app.bsky.embed.external", "external": external});
+        let post = serde_json::json!({"text": "listen", "createdAt": pds::now(), "embed": embed});
+        let post = sharer.create_record("app.bsky.feed.post", post).await;
+        shows([2, 2, 1, 0, 1, 0]).await;
+        two.create_record(LIKE, about(&post)).await;
+        shows([2, 2, 1, 1, 1, 0]).await;
+        artist.create_record(LIKE, about(&post)).await;
+        sharer.create_record("app.bsky.feed.repost", about(&track)).await;
+        shows([3, 2, 1, 2, 1, 1]).await;
+        by_hand.delete(&format!("/tracks/{id}/like")).await.good();
+        two.delete_record(&other.0).await;
+        shows([3, 0, 1, 2, 1, 1]).await;
+        two.deactivate().await;
+        shows([2, 0, 1, 1, 1, 1]).await;
+        sharer.delete_record(&post.0).await;
+        shows([1, 0, 1, 0, 0, 1]).await;
+        one.delete_record(&again.0).await;
+        shows([0, 0, 0, 0, 0, 1]).await;
+        drop(stdin);
+        assert!(browser.wait().await.expect("it ends").success());
+    });
+}

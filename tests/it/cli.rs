@@ -13,7 +13,9 @@ fn plyr(arguments: &[&str], settings: &[(&str, &str)]) -> (bool, String) {
 fn every_command_explains_itself() {
     let (good, text) = plyr(&["--help"], &[]);
     assert!(good, "{text}");
-    for command in ["up", "index", "serve", "work", "migrate", "rebuild", "import-pages", "backfill", "problems"] {
+    for command in
+        ["up", "index", "serve", "work", "migrate", "rebuild", "import-pages", "backfill", "problems"]
+    {
         assert!(text.contains(&format!("\n  {command} ")), "--help does not name {command}: {text}");
         let (good, text) = plyr(&[command, "--help"], &[]);
         assert!(good && text.contains("DATABASE_URL") && text.contains("PLYR_DATA_DIR"), "{command}: {text}");

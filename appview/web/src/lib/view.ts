@@ -36,13 +36,27 @@ export interface Track {
   thumbnail: string | null;
   features: Actor[];
   tags: string[];
+  /** People; each is one, however often and wherever they say it. */
   likeCount: number;
+  /** The same people by where they say it: one may be in several. */
+  likedOn: LikedOn;
   commentCount: number;
   playCount: number;
+  /** Posts on Bluesky. */
+  shareCount: number;
+  /** People. */
+  repostCount: number;
   /** By whoever is signed in. */
   liked: boolean;
   /** The feed's order, newest first. */
   sortAtMs: number;
+}
+
+/** People who like a track: here, on Bluesky, and by liking a post that shares it. */
+export interface LikedOn {
+  here: number;
+  bluesky: number;
+  shares: number;
 }
 
 /** A track as its owner is told of it, whether others can hear it yet or not. */
@@ -157,6 +171,7 @@ export function parseTrack(value: unknown): Track | null {
   const author = parseActor(view?.author);
   if (!view || !author || typeof view.uri !== 'string' || !parseTrackUri(view.uri)) return null;
   const record = fields(view.record) ?? {};
+  const sources = fields(view.likeSources) ?? {};
   const cover = address(view.cover);
   return {
     uri: view.uri,
@@ -176,6 +191,9 @@ export function parseTrack(value: unknown): Track | null {
     likeCount: count(view.likeCount),
     commentCount: count(view.commentCount),
     playCount: count(view.playCount),
+    likedOn: { here: count(sources.plyr), bluesky: count(sources.bluesky), shares: count(sources.shares) },
+    shareCount: count(view.shareCount),
+    repostCount: count(view.repostCount),
     liked: typeof fields(view.viewer)?.like === 'string',
     sortAtMs: instant(view.sortAt) ?? instant(view.indexedAt) ?? 0,
   };
