@@ -1,5 +1,6 @@
 //! Charts, likes and backlinks at the size of a network, and clients that wait for what happens.
 
+pub mod plans;
 mod seed;
 mod targets;
 
@@ -56,6 +57,7 @@ pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     followers(report, &plyr).await?;
     drop(plyr);
+    plans::measure(report, &server, "plyr_bench_charts", &host).await?;
     ground.pool.close().await;
     server.stop().await;
     Ok(())

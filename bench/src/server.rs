@@ -29,7 +29,7 @@ pub struct Server {
 struct Own {
     #[cfg(feature = "embedded")]
     postgres: plyr::postgres::Server,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Server {
@@ -49,7 +49,7 @@ impl Server {
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711))?;
         let postgres = plyr::postgres::start(&plyr::postgres::Options::new(dir.path())).await?;
         let options = postgres.connect_options();
-        Server::over(options, Some(Own { postgres, _dir: dir }), accounts).await
+        Server::over(options, Some(Own { postgres, dir }), accounts).await
     }
 
     /// The same, with a Postgres of its own in any case.
@@ -85,6 +85,11 @@ impl Server {
     /// How to connect to a database.
     pub fn options(&self, name: &str) -> PgConnectOptions {
         self.options.clone().database(name)
+    }
+
+    /// The log of a Postgres of our own.
+    pub fn log(&self) -> Option<PathBuf> {
+        crate::charts::plans::log_below(self.own.as_ref()?.dir.path())
     }
 
     /// Processor time that Postgres has used so far, all its processes, living and dead.

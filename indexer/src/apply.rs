@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use foldhash::HashSet;
+use futures_util::{Stream, TryStreamExt};
 use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input, RepoSnapshot};
@@ -103,29 +104,31 @@ impl Door {
             .fetch_one(&self.pool)
             .await?;
         let since = refreshed.upto;
-        // Added, never replaced: some are expected whose first record is still on its way here.
-        let followed = sqlx::query_scalar!(
+        // Added, never replaced: some are expected whose first record is still on its way here. Row by row: of millions only
+        // hashes are kept.
+        let mut db = self.pool.acquire().await?;
+        let mut followed = sqlx::query_scalar!(
             "select did from actor where followed_at > coalesce($1, '-infinity'::timestamptz)",
             since
         )
-        .fetch_all(&self.pool)
-        .await?;
-        self.track(followed.iter().filter_map(|did| did.parse().ok()).collect::<Vec<Did>>().iter());
+        .fetch(&mut *db);
+        while let Some(did) = followed.try_next().await? {
+            if let Ok(did) = did.parse::<Did>() {
+                self.track(std::iter::once(&did));
+            }
+        }
+        drop(followed);
         let people = sqlx::query_scalar!(
             "select did from actor
              where first_seen_at > coalesce($1, '-infinity'::timestamptz) and followed_at is null",
             since
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        self.concerns.add_people(people.iter());
+        );
+        each_some(people.fetch(&mut *db), |people| self.concerns.add_people(people.iter())).await?;
         let posts = sqlx::query_scalar!(
             "select post_uri from shared_post where found_at > coalesce($1, '-infinity'::timestamptz)",
             since
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        self.concerns.add_posts(posts.iter());
+        );
+        each_some(posts.fetch(&mut *db), |posts| self.concerns.add_posts(posts.iter())).await?;
         *refreshed = Refreshed { at, upto: Some(upto) };
         Ok(())
     }
@@ -142,6 +145,24 @@ impl Door {
             self.tracked.write().unwrap_or_else(PoisonError::into_inner).extend(missing);
         }
     }
+}
+
+/// Hands over texts as they come, some thousands at a time.
+async fn each_some(
+    mut texts: impl Stream<Item = sqlx::Result<String>> + Unpin,
+    mut take: impl FnMut(&[String]),
+) -> sqlx::Result<()> {
+    const SOME: usize = 4096;
+    let mut some = Vec::with_capacity(SOME);
+    while let Some(text) = texts.try_next().await? {
+        some.push(text);
+        if some.len() == SOME {
+            take(&some);
+            some.clear();
+        }
+    }
+    take(&some);
+    Ok(())
 }
 
 /// Applies what a source says and saves how far it has come, or nothing of both.
