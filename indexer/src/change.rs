@@ -223,7 +223,7 @@ pub enum Input {
         /// Whose repo.
         did: Did,
     },
-    /// A commit that cannot be verified says that it writes records of ours. If nobody knows the repo, it is to be read:
+    /// A commit that cannot be verified says that it writes records of ours. If the repo is not followed, it is to be read:
     /// a key that was rotated right after somebody's first track must not hide them.
     Begun {
         /// Whose repo.

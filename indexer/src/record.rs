@@ -327,8 +327,7 @@ impl Registry {
             Kind::TealProfile => teal_profile::read(checked).map(Row::TealProfile),
         };
         row.map_err(|detail| {
-            let is_unknown = names.unknown_in(uri).next().is_some();
-            problem(if is_unknown { "UnknownHandle" } else { "InvalidRecord" }, detail)
+            problem(if names.is_unknown_in(uri) { "UnknownHandle" } else { "InvalidRecord" }, detail)
         })
     }
 }
@@ -346,7 +345,7 @@ impl Checked<'_> {
     /// What of ours a text names, as far as that is known.
     fn target(&mut self, text: &str) -> Option<AtUri> {
         let reference = self.registry.reference(text)?;
-        self.names.resolve(self.uri, &reference, self.first_seen_at).ok().flatten()
+        self.names.resolve(self.uri, &reference).ok().flatten()
     }
 
     /// The track of ours that a text names.
@@ -358,7 +357,7 @@ impl Checked<'_> {
     fn named(&mut self, field: &str, named: &StrongRef) -> Result<String, String> {
         let reference =
             Reference::at(&named.uri).ok_or_else(|| format!("{field}: names no record: {:?}", named.uri))?;
-        match self.names.resolve(self.uri, &reference, self.first_seen_at) {
+        match self.names.resolve(self.uri, &reference) {
             Ok(Some(uri)) => Ok(uri.into()),
             Ok(None) => Err(format!("{field}: a URI of more than {URI_MAX_BYTES} bytes")),
             Err(name) => Err(format!("{field}: {name}")),

@@ -84,6 +84,7 @@ Examples:
     ///
     /// Somebody who links to a track by its number on another server, `https://plyr.fm/track/123`, names nothing that this
     /// one knows. With what its operator tells, such links count: also those that are here already, which are read again.
+    /// Likes of posts that turn out to be shares by that are asked for where PLYR_BACKLINKS_URL is set.
     /// The other server has to be one of PLYR_PAGE_ORIGINS. FILE has one JSON object a line: the address and the record it
     /// shows; or, with --origin, what that server's HTTP API answers of a track (`id`, `atproto_record_uri`).
     #[command(after_help = "\

@@ -322,11 +322,43 @@ fn who_begins_under_a_key_that_was_rotated_is_read() {
         room.say(Input::Begun { did: room.did.clone() }).await;
         assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
         room.db.run("delete from job").await;
-        // Of whom it is known what they have, it is known how to go on.
+        // Also who is known by a like or a name, and not followed.
         account::acquaint(&room.door, &room.did).await.expect("they are known");
         room.db.run("delete from job").await;
         room.say(Input::Begun { did: room.did.clone() }).await;
+        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
+        // Of who is followed it is known what they have, and how to go on.
+        room.say(room.commit(None, 1, vec![(room.uri(1), room.put("x"))])).await;
+        room.db.run("delete from job").await;
+        room.say(Input::Begun { did: room.did.clone() }).await;
         assert!(room.jobs(job::RESYNC).await.is_empty());
+    });
+}
+
+#[test]
+fn what_strangers_prove_is_the_newest_that_was_seen() {
+    run(async {
+        let room = Room::new().await;
+        account::acquaint(&room.door, &room.did).await.expect("they are known");
+        let like: AtUri =
+            format!("at://{}/app.bsky.feed.like/3jzfcijpj2z2a", room.did).parse().expect("a URI");
+        let value = serde_json::json!({
+            "$type": "app.bsky.feed.like", "createdAt": "2026-01-02T03:04:05Z",
+            "subject": {"uri": format!("at://{}/fm.plyr.track/3jz", room.did),
+                        "cid": "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a"},
+        });
+        let (cid, bytes) =
+            indexer::dag::encode(&indexer::dag::from_json(&value).expect("a value")).expect("bytes");
+        let put = Op::Put { cid, value: bytes.into() };
+        room.say(room.commit(None, 5, vec![(like.clone(), put)])).await;
+        assert_eq!(room.text("select seen_rev from repo").await, room.rev(5).as_str());
+        // Nothing of an earlier commit is newer, and nothing of one that concerns nobody here costs a row.
+        room.say(room.commit(None, 4, vec![(like, Op::Delete)])).await;
+        assert_eq!(room.db.number("select count(*) from record where cid is not null").await, 1);
+        let other: AtUri =
+            format!("at://{}/app.bsky.feed.post/3jzfcijpj2z2a", room.did).parse().expect("a URI");
+        room.say(room.commit(None, 9, vec![(other, Op::Delete)])).await;
+        assert_eq!(room.text("select seen_rev from repo").await, room.rev(5).as_str());
     });
 }
 

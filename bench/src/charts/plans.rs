@@ -26,6 +26,8 @@ struct Plan {
     lines: Vec<String>,
     /// By the step that read most.
     rows: u64,
+    /// How often the last step was done.
+    loops: u64,
 }
 
 /// Asks every read path once and looks at what Postgres says of it; writes it to the file that `BENCH_PLANS` names.
@@ -144,6 +146,8 @@ async fn paths(pool: &PgPool) -> anyhow::Result<Vec<String>> {
         format!("/tracks/{number}/likes"),
         format!("/tracks/{number}/comments"),
         format!("/track/{page}"),
+        "/links/count?target=at://p1.example/fm.plyr.track/3x&collection=fm.plyr.like&path=.subject.uri"
+            .to_owned(),
     ]);
     Ok(paths)
 }
@@ -171,7 +175,7 @@ fn plans(log: &str) -> Vec<Plan> {
             continue;
         }
         if let Some(query) = line.strip_prefix("Query Text: ") {
-            plans.push(Plan { query: query.trim().to_owned(), lines: Vec::new(), rows: 0 });
+            plans.push(Plan { query: query.trim().to_owned(), lines: Vec::new(), rows: 0, loops: 1 });
             is_query = true;
             continue;
         }
@@ -197,8 +201,10 @@ impl Plan {
             let actual = actual.split_once("(actual ").map_or("(never executed)", |(_, actual)| actual);
             let (rows, loops) =
                 (told("rows=", actual).unwrap_or_default(), told("loops=", actual).unwrap_or_default());
+            self.loops = loops;
             if node.contains("Scan") {
-                self.rows = self.rows.max(rows * loops);
+                // A look that finds nothing is a look.
+                self.rows = self.rows.max(rows.max(1) * loops);
             }
             self.lines.push(format!(
                 "{}({actual}",
@@ -210,7 +216,7 @@ impl Plan {
             .any(|name| line.trim_start().starts_with(name))
         {
             if line.trim_start().starts_with("Rows Removed") {
-                self.rows = self.rows.max(told(": ", line).unwrap_or_default());
+                self.rows = self.rows.max(told(": ", line).unwrap_or_default() * self.loops);
             }
             self.lines.push(line.chars().take(QUERY_CHARS).collect());
         }

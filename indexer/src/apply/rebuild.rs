@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 
 use super::Door;
-use super::account::projected;
+use super::account::{projected, uris_of};
 use super::effects::Effects;
 use crate::chart;
 use crate::link::names::Names;
@@ -66,10 +66,21 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
     let mut projections: BTreeMap<Kind, Vec<Row>> = BTreeMap::new();
     let rows: Vec<_> =
         rows.into_iter().filter_map(|row| Some((row.uri.parse::<AtUri>().ok()?, row))).collect();
-    let values = rows.iter().map(|(uri, row)| (uri, row.value.as_slice()));
-    let mut names = Names::of(&mut tx, (&door.registry, &door.concerns), values).await?;
-    for (uri, row) in rows {
-        let problem = match door.registry.read_by(&uri, &row.value, row.first_seen_at, &mut names) {
+    let (from, to) = uris_of(did);
+    let mut names = Names::written_between(&mut tx, &from, &to).await?;
+    let mut read: Vec<_> = rows
+        .iter()
+        .map(|(uri, row)| door.registry.read_by(uri, &row.value, row.first_seen_at, &mut names))
+        .collect();
+    // What was never looked up: it may have come before there were such names, or before its page was one of ours.
+    let known = names.look_up(&mut tx, false).await?;
+    for ((uri, row), read) in rows.iter().zip(&mut read).filter(|((uri, _), _)| known.contains(uri)) {
+        *read = door.registry.read_by(uri, &row.value, row.first_seen_at, &mut names);
+    }
+    sqlx::query!("delete from record_name where uri > $1 and uri < $2", from, to).execute(&mut *tx).await?;
+    names.write(&mut tx, &[]).await?;
+    for ((uri, row), read) in rows.into_iter().zip(read) {
+        let problem = match read {
             Ok(projection) => {
                 if let Some(collection) = door.registry.get(uri.collection()) {
                     projections.entry(collection.kind).or_default().push(projection);
@@ -101,7 +112,6 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
     for (kind, uris, rows) in changes {
         record::project(&mut tx, kind, &uris, rows, &mut effects).await?;
     }
-    names.note_unknown(&mut tx).await?;
     effects.carry_out(&mut tx).await?;
     tx.commit().await?;
     Ok((records, problems))

@@ -28,23 +28,38 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
     let rows = sqlx::query!(
         r#"select uri, value as "value!", first_seen_at from record
            where uri = any($1) and did = $2 and value is not null
-             and (problem is not null or exists (select from unknown_name u where u.uri = record.uri))"#,
+             and (problem is not null
+                  or exists (select from record_name n where n.uri = record.uri and n.meaning is null))"#,
         uris,
         did.as_str()
     )
     .fetch_all(&mut *tx)
     .await?;
-    sqlx::query!("delete from unknown_name where uri = any($1)", uris).execute(&mut *tx).await?;
     let records: Vec<(AtUri, Vec<u8>, DateTime<Utc>)> = rows
         .into_iter()
         .filter_map(|row| Some((row.uri.parse().ok()?, row.value, row.first_seen_at)))
         .collect();
-    let values = records.iter().map(|(uri, value, _)| (uri, value.as_slice()));
-    let mut names = Names::of(&mut tx, (&door.registry, &door.concerns), values).await?;
+    let asked: Vec<&str> = uris.iter().map(String::as_str).collect();
+    let mut names = Names::written(&mut tx, &asked).await?;
+    let read = |names: &mut Names, (uri, value, first_seen_at): &(AtUri, Vec<u8>, DateTime<Utc>)| {
+        door.registry.read_by(uri, value, *first_seen_at, names)
+    };
+    let mut rows: Vec<_> = records.iter().map(|record| read(&mut names, record)).collect();
+    let known = names.look_up(&mut tx, true).await?;
+    for (record, row) in records.iter().zip(&mut rows).filter(|(record, _)| known.contains(&record.0)) {
+        *row = read(&mut names, record);
+    }
+    // Also of those that are gone: nothing waits for a name any more in their name.
+    names.write(&mut tx, &asked).await?;
     let (mut mended, mut still) = (Vec::new(), Vec::new());
     let mut projections: BTreeMap<Kind, (Vec<String>, Vec<Row>)> = BTreeMap::new();
-    for (uri, value, first_seen_at) in records {
-        let read = door.registry.read_by(&uri, &value, first_seen_at, &mut names);
+    let mut shares = Vec::new();
+    for ((uri, ..), read) in records.into_iter().zip(rows) {
+        if let Ok(Row::Post(post)) = &read
+            && !post.links.is_empty()
+        {
+            shares.push(post.uri.clone());
+        }
         match (read, door.registry.get(uri.collection())) {
             (Ok(projection), Some(collection)) => {
                 let (uris, rows) = projections.entry(collection.kind).or_default();
@@ -76,8 +91,8 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
             record::project(&mut tx, kind, &uris, rows, &mut effects).await?;
         }
     }
-    names.note_unknown(&mut tx).await?;
     effects.carry_out(&mut tx).await?;
     tx.commit().await?;
+    door.concerns.add_posts(shares.iter());
     Ok(still)
 }

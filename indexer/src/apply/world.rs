@@ -170,7 +170,12 @@ impl<'a> World<'a> {
             if !self.keeps(uri) {
                 continue;
             }
-            let Some(held) = self.repos.get(did) else { return };
+            let Some(held) = self.repos.get_mut(did) else { return };
+            // Also of whose repo is not followed: what a mirror says later of an earlier state is old.
+            if held.repo.seen_rev.as_ref().is_none_or(|seen| seen < rev) {
+                table::see(&mut held.repo, rev);
+                held.changed = true;
+            }
             let change = Change { uri, rev, proven: true, cid: op.cid() };
             let verdict = table::decide(&held.repo, self.rows.get(uri), change);
             self.carry_out(verdict, did, uri, rev, op, None);
@@ -202,9 +207,13 @@ impl<'a> World<'a> {
         self.problems.push(Problem { kind: "FutureRev", seq: None, did, uri, detail, bytes });
     }
 
-    /// What somebody unknown has begun to write, their PDS can prove.
+    /// What somebody has begun to write who is not followed, their PDS can prove.
     fn begun(&mut self, did: &Did) {
-        if !self.repos.contains_key(did) && !self.door.is_tracked(did) {
+        let is_followed = match self.repos.get(did) {
+            Some(held) => held.followed || held.status == Some(Status::Deleted),
+            None => self.door.is_tracked(did),
+        };
+        if !is_followed {
             self.effects.hint(job::RESYNC, did.as_str());
         }
     }

@@ -46,16 +46,25 @@ impl World<'_> {
     pub(super) async fn write(mut self, db: &mut PgConnection) -> sqlx::Result<Met> {
         let writes = std::mem::take(&mut self.writes);
         // The lock on a repo keeps others from its records: one that was not found is inserted without another look.
-        let values = writes.iter().filter_map(|(uri, write)| Some((uri, write.value.as_deref()?)));
-        let mut names = Names::of(db, (&self.door.registry, &self.door.concerns), values).await?;
+        let mut names = Names::default();
+        let read = |names: &mut Names, uri: &AtUri, write: &Write| {
+            let first_seen_at = self.found.get(uri).map_or(self.now, |found| found.first_seen_at);
+            let value = write.value.as_ref()?;
+            Some(self.door.registry.read_by(uri, value, first_seen_at, names))
+        };
+        let mut reads: Vec<_> = writes.iter().map(|(uri, write)| read(&mut names, uri, write)).collect();
+        if names.has_unknown() {
+            let meant = names.look_up(db, true).await?;
+            for ((uri, write), row) in
+                writes.iter().zip(&mut reads).filter(|((uri, _), _)| meant.contains(*uri))
+            {
+                *row = read(&mut names, uri, write);
+            }
+        }
         let (mut new, mut known) = (Rows::into(RECORDS), Columns::default());
         let mut projections: BTreeMap<Kind, Projections> = BTreeMap::new();
-        for (uri, write) in writes {
+        for ((uri, write), read) in writes.into_iter().zip(reads) {
             let found = self.found.get(&uri);
-            let first_seen_at = found.map_or(self.now, |found| found.first_seen_at);
-            let registry = &self.door.registry;
-            let read =
-                write.value.as_ref().map(|value| registry.read_by(&uri, value, first_seen_at, &mut names));
             let (row, problem) = match read.transpose() {
                 Ok(row) => (row, None),
                 Err(problem) => (None, Some(problem)),
@@ -91,6 +100,7 @@ impl World<'_> {
         record::take_turns(db, changes, awaited).await?;
         new.write(db).await?;
         known.update(db, self.now).await?;
+        names.write(db, &known.uri.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         if sabotage::is_on("no-tombstone") {
             sqlx::query("delete from record where cid is null").execute(&mut *db).await?;
         }
@@ -100,7 +110,6 @@ impl World<'_> {
                 record::project(db, kind, &gone, rows, &mut self.effects).await?;
             }
         }
-        names.note_unknown(db).await?;
         self.write_awaited(db).await?;
         self.write_doubts(db).await?;
         self.write_repos(db).await?;

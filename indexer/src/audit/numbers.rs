@@ -6,7 +6,6 @@
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::copy::{self, Rows, Target};
-use crate::link::concern::Concerns;
 use crate::link::names::Names;
 use crate::record::{Registry, Row};
 use crate::syntax::AtUri;
@@ -112,7 +111,6 @@ pub async fn count(pool: &PgPool, registry: &Registry, progress: impl Fn(u64)) -
     for sql in TABLES.split(';') {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *tx).await?;
     }
-    let concerns = Concerns::new(registry);
     let (mut numbers, mut after) = (Numbers::default(), String::new());
     loop {
         let rows = sqlx::query!(
@@ -128,8 +126,9 @@ pub async fn count(pool: &PgPool, registry: &Registry, progress: impl Fn(u64)) -
         numbers.records += rows.len() as u64;
         let rows: Vec<_> =
             rows.into_iter().filter_map(|row| Some((row.uri.parse::<AtUri>().ok()?, row))).collect();
-        let values = rows.iter().map(|(uri, row)| (uri, row.value.as_slice()));
-        let mut names = Names::of(&mut tx, (registry, &concerns), values).await?;
+        // What they mean by handles is as it is written: nothing is looked up here.
+        let uris: Vec<&str> = rows.iter().map(|(uri, _)| uri.as_str()).collect();
+        let mut names = Names::written(&mut tx, &uris).await?;
         let read: Vec<(AtUri, Row)> = rows
             .into_iter()
             .filter_map(|(uri, row)| {

@@ -129,9 +129,9 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
            where a.seen_at < now() - interval '10 minutes' and coalesce(p.active, true)
            union all
            -- The one came to be known while the other was written.
-           select distinct 'named', name from unknown_name u
-           where exists (select from handle_held h where h.handle = u.name)
-              or exists (select from page_name p where p.page = u.name)
+           select 'named', u.name from record_name u join actor a on a.handle = u.name where u.meaning is null
+           union
+           select 'named', u.name from record_name u join page_name p on p.page = u.name where u.meaning is null
            union all
            select distinct 'prove', r.did from record r join actor a on a.did = r.did
                                                      and (a.followed_at is not null or r.reported_by = 'doubt')

@@ -103,18 +103,6 @@ impl Concerns {
         self.namespace.find(bytes).is_some() || self.pages.iter().any(|page| page.find(bytes).is_some())
     }
 
-    /// Whether a record's DAG-CBOR may name something by a handle or by a page that does not say what it shows.
-    pub(crate) fn names_indirectly(&self, value: &[u8]) -> bool {
-        let by_handle = |at: usize| !value[at..].starts_with(b"at://did:");
-        let is_unsaid = |at: usize| {
-            // Behind the host and its port, if any.
-            let path = memchr::memchr(b'/', &value[at + 1..]).map(|length| &value[at + 1 + length..]);
-            path.is_some_and(|path| !path.starts_with(b"/track/did"))
-        };
-        self.scheme.find_iter(value).any(by_handle)
-            || self.pages.iter().any(|page| page.find_iter(value).any(is_unsaid))
-    }
-
     /// Looks at an event as it came: JSON of a Jetstream, or the frame of a commit, whose records are DAG-CBOR. `now_us` is
     /// when it happened, in microseconds since 1970.
     pub fn look(&self, bytes: &[u8], is_json: bool, now_us: impl Fn() -> i64) -> Concern {
@@ -238,23 +226,6 @@ mod tests {
         concerns.add_posts([POST_URI].into_iter());
         assert_eq!(concerns.look(&json(POST_URI), true, || late), Concern::Ours);
         assert_eq!(concerns.look(&cbor(POST_URI), false, || late), Concern::Ours);
-    }
-
-    #[test]
-    fn what_names_by_handle_or_number_is_seen() {
-        let concerns = concerns();
-        for (text, indirectly) in [
-            ("at://did:plc:x/fm.plyr.track/3jz", false),
-            ("https://plyr.example/track/did:plc:x/3jz", false),
-            ("https://plyr.example/track/did%3Aplc%3Ax/3jz", false),
-            ("https://elsewhere.example/track/12", false),
-            ("at://alice.example/fm.plyr.track/3jz", true),
-            ("https://plyr.example/track/12", true),
-            ("https://plyr.example/track/alice.example/3jz", true),
-            ("https://plyr.example/u/alice.example", true),
-        ] {
-            assert_eq!(concerns.names_indirectly(&cbor(text)), indirectly, "{text}");
-        }
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! Names that are no identity: what records mean by the handles and page numbers that they name things by.
 //!
-//! Who had which handle since when is kept, and never changed: a record means whoever had it when the record was first seen,
-//! so that it means the same whenever it is read. One that names by what means nothing yet is noted, and read again when it
-//! does.
+//! A record means whoever had the handle when that version of it came here. That is written down beside its projection
+//! (`record_name`), so that it means the same whenever it is read again. One that names by what means nothing yet is noted
+//! there, too, and read again when it does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
-use super::concern::Concerns;
 use super::reference::{Name, Reference};
 use crate::apply::Door;
 use crate::apply::reread::reread;
@@ -17,134 +15,158 @@ use crate::record::{Registry, URI_MAX_BYTES};
 use crate::sabotage;
 use crate::syntax::{AtUri, Did};
 
-/// Unknown names of one record that are noted.
+/// Unknown names of one record, and of all records of one person, that are noted.
 const UNKNOWN_MAX: usize = 100;
+const UNKNOWN_OF_PERSON_MAX: i64 = 5_000;
+/// Notes kept in all.
+const NOTES_MAX: i64 = 2_000_000;
 /// Records read again in one step.
 const STEP: i64 = 500;
-/// Notes kept.
-const NOTES_MAX: i64 = 2_000_000;
 
-/// What names mean, as far as it was looked up, and which meant nothing.
+/// What names mean. Reading records asks it, and leaves in it what was asked.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    meanings: HashMap<Name, Vec<Meaning>>,
-    /// (record, name)
-    unknown: BTreeSet<(AtUri, Name)>,
+    /// What was written down of a record; none where it was noted that it means nothing.
+    written: HashMap<(AtUri, Name), Option<String>>,
+    /// What names mean now, as far as it was looked up.
+    now: HashMap<Name, String>,
+    /// What was asked for, and what it meant.
+    asked: BTreeMap<(AtUri, Name), Option<String>>,
 }
 
-#[derive(Debug)]
-struct Meaning {
-    /// None where it was never otherwise.
-    since: Option<DateTime<Utc>>,
-    /// The DID of a handle, the URI of what a page shows.
-    text: String,
+/// A row of `record_name`.
+struct Written {
+    uri: String,
+    name: String,
+    meaning: Option<String>,
 }
 
 impl Names {
-    /// Looks up what these records name by handle or page number: nearly all name nothing so, which their bytes tell.
-    pub async fn of<'a>(
-        db: &mut PgConnection,
-        (registry, concerns): (&Registry, &Concerns),
-        records: impl Iterator<Item = (&'a AtUri, &'a [u8])>,
-    ) -> sqlx::Result<Names> {
-        let mut asked = Names::default();
-        for (uri, value) in records.filter(|(_, value)| concerns.names_indirectly(value)) {
-            // What else is wrong with it is told when it is read in earnest.
-            registry.read_by(uri, value, DateTime::UNIX_EPOCH, &mut asked).ok();
-        }
-        Names::look_up(db, asked.unknown.into_iter().map(|(_, name)| name).collect()).await
+    /// What is written down of these records.
+    pub async fn written(db: &mut PgConnection, uris: &[&str]) -> sqlx::Result<Names> {
+        let rows = sqlx::query_as!(
+            Written,
+            "select uri, name, meaning from record_name where uri = any($1)",
+            uris as &[&str]
+        );
+        Ok(Names::of(rows.fetch_all(db).await?))
     }
 
-    /// Looks up what these mean.
-    async fn look_up(db: &mut PgConnection, names: BTreeSet<Name>) -> sqlx::Result<Names> {
-        let mut found = Names::default();
-        let mut note = |name: Name, since: Option<DateTime<Utc>>, text: String| {
-            found.meanings.entry(name).or_default().push(Meaning { since, text });
-        };
-        let (handles, pages): (Vec<Name>, Vec<Name>) =
-            names.into_iter().partition(|name| matches!(name, Name::Handle(_)));
-        if !handles.is_empty() {
-            let handles: Vec<&str> = handles.iter().map(Name::as_str).collect();
-            let rows = sqlx::query!(
-                "select handle, did, since from handle_held where handle = any($1) order by handle, since",
-                &handles as &[&str]
-            )
-            .fetch_all(&mut *db)
-            .await?;
-            rows.into_iter().for_each(|row| note(Name::Handle(row.handle), Some(row.since), row.did));
-        }
-        if !pages.is_empty() {
-            let (addresses, numbers): (Vec<&str>, Vec<Option<i64>>) =
-                pages.iter().map(|name| (name.as_str(), name.own_number())).unzip();
-            // What was told of a page comes before the numbers that we gave: the host may have been another server's.
-            let rows = sqlx::query!(
-                r#"select asked.page as "page!", asked.number, coalesce(told.uri, given.uri) as "uri!"
-                   from unnest($1::text[], $2::bigint[]) as asked (page, number)
-                   left join page_name told on told.page = asked.page collate "C"
-                   left join public_id given on given.id = asked.number and given.kind = 'track'
-                   where coalesce(told.uri, given.uri) is not null"#,
-                &addresses as &[&str],
-                &numbers as &[Option<i64>]
-            )
-            .fetch_all(db)
-            .await?;
-            rows.into_iter().for_each(|row| note(Name::Page(row.page, row.number), None, row.uri));
-        }
-        Ok(found)
+    /// The same of all records between two URIs.
+    pub async fn written_between(db: &mut PgConnection, from: &str, to: &str) -> sqlx::Result<Names> {
+        let rows = sqlx::query_as!(
+            Written,
+            "select uri, name, meaning from record_name where uri > $1 and uri < $2",
+            from,
+            to
+        );
+        Ok(Names::of(rows.fetch_all(db).await?))
     }
 
-    /// The record that something names in a record that was first seen then. What means nothing is remembered.
-    pub fn resolve(
-        &mut self,
-        within: &AtUri,
-        reference: &Reference,
-        seen_at: DateTime<Utc>,
-    ) -> Result<Option<AtUri>, Name> {
+    fn of(rows: Vec<Written>) -> Names {
+        let known = rows.into_iter().filter_map(|Written { uri, name, meaning }| {
+            Some(((uri.parse().ok()?, Name::from_text(&name)), meaning))
+        });
+        Names { written: known.collect(), ..Names::default() }
+    }
+
+    /// Looks up what was asked for and meant nothing, so that whoever asks again is told. With `noted`, also what it is
+    /// written down of that it means nothing. Answers which records asked for what means something now.
+    pub async fn look_up(&mut self, db: &mut PgConnection, noted: bool) -> sqlx::Result<BTreeSet<AtUri>> {
+        let unknown = self
+            .asked
+            .iter()
+            .filter(|(of, meaning)| meaning.is_none() && (noted || !self.written.contains_key(of)));
+        let wanted: BTreeSet<&Name> = unknown.map(|((_, name), _)| name).collect();
+        if wanted.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let now = now(db, &wanted).await?;
+        let known = |name: &Name| now.contains_key(name);
+        let concerned: BTreeSet<AtUri> =
+            self.asked.keys().filter(|(_, name)| known(name)).map(|(uri, _)| uri.clone()).collect();
+        self.asked.retain(|(uri, _), _| !concerned.contains(uri));
+        self.written.retain(|(_, name), meaning| meaning.is_some() || !known(name));
+        self.now.extend(now);
+        Ok(concerned)
+    }
+
+    /// The record that something names within another.
+    pub fn resolve(&mut self, within: &AtUri, reference: &Reference) -> Result<Option<AtUri>, Name> {
         let Some(name) = reference.name() else { return Ok(reference.meaning("")) };
-        if let Some(meaning) = self.meaning(&name, seen_at) {
-            let named = reference.meaning(meaning);
-            return Ok(named.filter(|uri| uri.as_str().len() <= URI_MAX_BYTES));
+        let of = (within.clone(), name);
+        let meaning = match self.written.get(&of) {
+            Some(written) if !sabotage::is_on("handles-mean-now") => written.clone(),
+            _ => self.now.get(&of.1).cloned(),
+        };
+        let named = meaning.as_deref().map(|meaning| reference.meaning(meaning));
+        let name = of.1.clone();
+        self.asked.insert(of, meaning);
+        match named {
+            Some(uri) => Ok(uri.filter(|uri| uri.as_str().len() <= URI_MAX_BYTES)),
+            None => Err(name),
         }
-        if self.unknown_in(within).count() < UNKNOWN_MAX {
-            self.unknown.insert((within.clone(), name.clone()));
-        }
-        Err(name)
     }
 
-    /// What a name meant at a time: the last that it came to mean until then, or else the first.
-    fn meaning(&self, name: &Name, at: DateTime<Utc>) -> Option<&str> {
-        let meanings = self.meanings.get(name)?;
-        if sabotage::is_on("handles-mean-now") {
-            return meanings.last().map(|meaning| meaning.text.as_str());
+    /// Whether this record asked for what means nothing.
+    pub fn is_unknown_in(&self, within: &AtUri) -> bool {
+        self.asked_in(within).any(|(_, meaning)| meaning.is_none())
+    }
+
+    /// Whether any record asked for what means nothing, as far as that was not noted before.
+    pub fn has_unknown(&self) -> bool {
+        self.asked.iter().any(|(of, meaning)| meaning.is_none() && !self.written.contains_key(of))
+    }
+
+    fn asked_in<'a>(&'a self, within: &'a AtUri) -> impl Iterator<Item = (&'a Name, &'a Option<String>)> {
+        let first = (within.clone(), Name::first());
+        let of_it = self.asked.range(first..).take_while(move |((uri, _), _)| uri == within);
+        of_it.map(|((_, name), meaning)| (name, meaning))
+    }
+
+    /// Writes down what was asked for, in place of what is written of these records and of those that asked.
+    pub async fn write(&self, db: &mut PgConnection, replaced: &[&str]) -> sqlx::Result<()> {
+        let asked: BTreeSet<&str> = self.asked.keys().map(|(uri, _)| uri.as_str()).collect();
+        let mut gone: Vec<&str> = asked.iter().copied().collect();
+        gone.extend(replaced);
+        if !gone.is_empty() {
+            sqlx::query!("delete from record_name where uri = any($1)", &gone as &[&str])
+                .execute(&mut *db)
+                .await?;
         }
-        let then = meanings.iter().rev().find(|meaning| meaning.since.is_none_or(|since| since <= at));
-        then.or(meanings.first()).map(|meaning| meaning.text.as_str())
-    }
-
-    /// What in this record meant nothing.
-    pub fn unknown_in<'a>(&'a self, within: &'a AtUri) -> impl Iterator<Item = &'a Name> {
-        let first = (within.clone(), Name::Handle(String::new()));
-        self.unknown.range(first..).take_while(move |(uri, _)| uri == within).map(|(_, name)| name)
-    }
-
-    /// Notes which records named what means nothing yet.
-    pub async fn note_unknown(&self, db: &mut PgConnection) -> sqlx::Result<()> {
-        if self.unknown.is_empty() {
+        let mut unknown: HashMap<&AtUri, usize> = HashMap::new();
+        let rows: Vec<(&AtUri, &Name, Option<&str>)> = self
+            .asked
+            .iter()
+            .filter(|((uri, _), meaning)| {
+                let count = unknown.entry(uri).or_default();
+                *count += usize::from(meaning.is_none());
+                meaning.is_some() || *count <= UNKNOWN_MAX
+            })
+            .map(|((uri, name), meaning)| (uri, name, meaning.as_deref()))
+            .collect();
+        if rows.is_empty() {
             return Ok(());
         }
-        let (mut names, mut uris, mut dids) = (Vec::new(), Vec::new(), Vec::new());
-        for (uri, name) in &self.unknown {
-            names.push(name.as_str());
-            uris.push(uri.as_str());
-            dids.push(uri.authority());
-        }
+        let uris: Vec<&str> = rows.iter().map(|(uri, ..)| uri.as_str()).collect();
+        let names: Vec<&str> = rows.iter().map(|(_, name, _)| name.as_str()).collect();
+        let dids: Vec<&str> = rows.iter().map(|(uri, ..)| uri.authority()).collect();
+        let meanings: Vec<Option<&str>> = rows.iter().map(|(.., meaning)| *meaning).collect();
         sqlx::query!(
-            "insert into unknown_name (name, uri, did)
-             select name, uri, did from unnest($1::text[], $2::text[], $3::text[]) as new (name, uri, did)
-             order by name, uri on conflict do nothing",
-            &names as &[&str],
+            "insert into record_name (uri, name, did, meaning)
+             select n.uri, n.name, n.did, n.meaning
+               from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as n (uri, name, did, meaning)
+              where n.meaning is not null
+                 or (select count(*) from (select from record_name r
+                                            where r.did = n.did collate \"C\" and r.meaning is null limit $5) as full_)
+                    < $5
+              order by n.uri, n.name
+             on conflict do nothing",
             &uris as &[&str],
-            &dids as &[&str]
+            &names as &[&str],
+            &dids as &[&str],
+            &meanings as &[Option<&str>],
+            UNKNOWN_OF_PERSON_MAX
         )
         .execute(db)
         .await?;
@@ -152,40 +174,64 @@ impl Names {
     }
 }
 
+/// What these names mean now: whoever has the handle, verified both ways, and what the page shows. What was told of a page comes
+/// before the numbers that we gave: the host may have been another server's.
+async fn now(db: &mut PgConnection, names: &BTreeSet<&Name>) -> sqlx::Result<HashMap<Name, String>> {
+    let (handles, pages): (Vec<&Name>, Vec<&Name>) = names.iter().copied().partition(|name| name.is_handle());
+    let mut found = HashMap::new();
+    if !handles.is_empty() {
+        let handles: Vec<&str> = handles.into_iter().map(Name::as_str).collect();
+        let rows = sqlx::query!(
+            r#"select handle as "handle!", did from actor where handle = any($1)"#,
+            &handles as &[&str]
+        )
+        .fetch_all(&mut *db)
+        .await?;
+        found.extend(rows.into_iter().map(|row| (Name::from_text(&row.handle), row.did)));
+    }
+    if !pages.is_empty() {
+        let addresses: Vec<&str> = pages.iter().map(|name| name.as_str()).collect();
+        let numbers: Vec<Option<i64>> = pages.iter().map(|name| name.own_number()).collect();
+        let rows = sqlx::query!(
+            r#"select asked.page as "page!", coalesce(told.uri, given.uri) as "uri!"
+               from unnest($1::text[], $2::bigint[]) as asked (page, number)
+               left join page_name told on told.page = asked.page collate "C"
+               left join public_id given on given.id = asked.number and given.kind = 'track'
+               where coalesce(told.uri, given.uri) is not null"#,
+            &addresses as &[&str],
+            &numbers as &[Option<i64>]
+        )
+        .fetch_all(db)
+        .await?;
+        found.extend(rows.into_iter().map(|row| (Name::from_text(&row.page), row.uri)));
+    }
+    Ok(found)
+}
+
 /// The record of ours that a text names now: an at-uri or a page, by DID, handle or number.
 pub async fn target(db: &mut PgConnection, registry: &Registry, text: &str) -> sqlx::Result<Option<AtUri>> {
     let Some(reference) = registry.reference(text) else { return Ok(None) };
     let Some(name) = reference.name() else { return Ok(reference.meaning("")) };
-    let names = Names::look_up(db, [name.clone()].into()).await?;
-    Ok(names.meaning(&name, Utc::now()).and_then(|meaning| reference.meaning(meaning)))
+    let known = now(db, &[&name].into()).await?;
+    Ok(known.get(&name).and_then(|meaning| reference.meaning(meaning)))
 }
 
-/// Notes that somebody has a handle from now on, verified both ways. Answers whether a record waits for that.
-pub(crate) async fn hold(db: &mut PgConnection, handle: &str, did: &Did) -> sqlx::Result<bool> {
-    let noted = sqlx::query!(
-        "insert into handle_held (handle, did)
-         select $1, $2
-          where (select did from handle_held where handle = $1 order by since desc limit 1) is distinct from $2
-         on conflict do nothing",
-        handle,
-        did.as_str()
+/// Whether a record waits for this name to mean something.
+pub(crate) async fn is_awaited(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from record_name where name = $1 and meaning is null) as "is!""#,
+        name
     )
-    .execute(&mut *db)
-    .await?;
-    if noted.rows_affected() == 0 {
-        return Ok(false);
-    }
-    sqlx::query_scalar!(r#"select exists (select from unknown_name where name = $1) as "waits!""#, handle)
-        .fetch_one(db)
-        .await
+    .fetch_one(db)
+    .await
 }
 
-/// Reads again what named something by this name. Returns how many records.
+/// Reads again what named something by this name and meant nothing. Returns how many records.
 pub async fn tell(door: &Door, name: &str) -> sqlx::Result<u64> {
     let (mut after, mut read) = (String::new(), 0);
     loop {
         let rows = sqlx::query!(
-            "select uri, did from unknown_name where name = $1 and uri > $2 order by uri limit $3",
+            "select uri, did from record_name where name = $1 and meaning is null and uri > $2 order by uri limit $3",
             name,
             after,
             STEP
@@ -200,8 +246,15 @@ pub async fn tell(door: &Door, name: &str) -> sqlx::Result<u64> {
             of_each.entry(row.did).or_default().push(row.uri);
         }
         for (did, uris) in of_each {
-            if let Ok(did) = did.parse::<Did>() {
-                reread(door, &did, &uris).await?;
+            let Ok(did) = did.parse::<Did>() else { continue };
+            if reread(door, &did, &uris).await.is_ok() {
+                continue;
+            }
+            // What the database refuses costs no other its place.
+            for uri in uris {
+                if let Err(error) = reread(door, &did, std::slice::from_ref(&uri)).await {
+                    tracing::warn!(%uri, %error, "cannot be read again");
+                }
             }
         }
     }
@@ -223,7 +276,7 @@ pub struct Imported {
     pub new: u64,
     /// Pages of which something else was told before.
     pub replaced: u64,
-    /// Those of them by which records named something already.
+    /// Those of them by which records named something already, and meant nothing.
     pub awaited: Vec<String>,
 }
 
@@ -242,20 +295,26 @@ pub async fn import(pool: &PgPool, told: &[Told]) -> sqlx::Result<Imported> {
     )
     .fetch_all(&mut *tx)
     .await?;
-    let awaited =
-        sqlx::query_scalar!("select distinct name from unknown_name where name = any($1)", &pages as &[&str])
-            .fetch_all(&mut *tx)
-            .await?;
+    let awaited = sqlx::query_scalar!(
+        "select distinct name from record_name where name = any($1) and meaning is null",
+        &pages as &[&str]
+    )
+    .fetch_all(&mut *tx)
+    .await?;
     tx.commit().await?;
     let replaced = new.iter().filter(|new| !**new).count() as u64;
     Ok(Imported { new: new.len() as u64 - replaced, replaced, awaited })
 }
 
-/// Throws away the oldest notes beyond two million. Returns how many went.
+/// Throws away the oldest notes of what means nothing, beyond two million. Returns how many went.
 pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
     let swept = sqlx::query!(
-        "delete from unknown_name
-          where noted_at < (select noted_at from unknown_name order by noted_at desc offset $1 limit 1)",
+        "delete from record_name where (uri, name) in (
+           select uri, name from record_name
+            where meaning is null
+              and noted_at < (select noted_at from record_name where meaning is null
+                               order by noted_at desc offset $1 limit 1)
+              for update skip locked)",
         NOTES_MAX
     )
     .execute(pool)

@@ -77,11 +77,11 @@ impl PageHosts {
             .map(|part| Some(percent_encoding::percent_decode_str(part).decode_utf8().ok()?.into_owned()))
             .collect::<Option<_>>()?;
         let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
-        let unsaid = |number: Option<i64>| {
+        let unsaid = |path: String, own_number: Option<i64>| {
             let port = host.port.map(|port| format!(":{port}")).unwrap_or_default();
-            let address = format!("{name}{port}/{}", parts.join("/"));
+            let address = format!("{name}{port}/{path}");
             // U+0000 fits into no row.
-            (!address.contains('\0')).then_some(Shown::Unsaid(Page { address, own_number: number }))
+            (!address.contains('\0')).then_some(Shown::Unsaid(Page { address, own_number }))
         };
         match parts[..] {
             ["track", artist, rkey] => {
@@ -89,10 +89,11 @@ impl PageHosts {
             }
             ["u", artist] => Some(Shown::Artist { artist: artist.to_owned() }),
             ["track", number] => {
-                let number: i64 = number.parse().ok().filter(|number| *number > 0)?;
-                unsaid(host.is_own.then_some(number))
+                let is_digits = number.bytes().all(|byte| byte.is_ascii_digit());
+                let number: i64 = number.parse().ok().filter(|number| is_digits && *number > 0)?;
+                unsaid(format!("track/{number}"), host.is_own.then_some(number))
             }
-            ["playlist", _] | ["u", _, "album", _] => unsaid(None),
+            ["playlist", _] | ["u", _, "album", _] => unsaid(parts.join("/"), None),
             _ => None,
         }
     }
@@ -124,6 +125,9 @@ mod tests {
             ("https://plyr.example/u/did:plc:x", artist("did:plc:x")),
             ("https://other.example/u/alice.example/", artist("alice.example")),
             ("https://plyr.example/track/12", unsaid("plyr.example/track/12", Some(12))),
+            ("https://plyr.example/track/did:plc:x/../012/", unsaid("plyr.example/track/12", Some(12))),
+            ("https://plyr.example/track/didi.example/3jz", track("didi.example")),
+            ("https://plyr.example/track/+12", None),
             ("https://other.example/track/12?x", unsaid("other.example/track/12", None)),
             ("http://127.0.0.1:8080/track/12", unsaid("127.0.0.1:8080/track/12", None)),
             (

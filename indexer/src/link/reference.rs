@@ -3,7 +3,9 @@
 //! A DID is an identity; a handle is not, nor is a number that another server gave. What those mean is looked up
 //! ([`names`](super::names)).
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::syntax::{AtUri, Handle, Nsid, Rkey};
 
@@ -34,34 +36,73 @@ pub struct Page {
     pub own_number: Option<i64>,
 }
 
-/// What has to be looked up before a reference is known to be of a record.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Name {
-    /// A handle, in lower case.
-    Handle(String),
-    /// The address of a page, and the number in it where the page is our own.
-    Page(String, Option<i64>),
+/// What has to be looked up before a reference is known to be of a record: a handle, in lower case; or the address of a page.
+#[derive(Debug, Clone)]
+pub struct Name {
+    text: String,
+    /// Where it is a page of our own.
+    own_number: Option<i64>,
 }
 
 impl Name {
-    /// The text that the database knows it by. No handle has a slash, and every page has one.
+    /// As the database knows it. No handle has a slash, and every page has one.
+    pub fn from_text(text: &str) -> Name {
+        Name { text: text.to_owned(), own_number: None }
+    }
+
+    /// Before all others.
+    pub(crate) fn first() -> Name {
+        Name::from_text("")
+    }
+
+    /// The text that the database knows it by.
     pub fn as_str(&self) -> &str {
-        match self {
-            Name::Handle(text) | Name::Page(text, _) => text,
-        }
+        &self.text
+    }
+
+    /// Whether it is a handle, and no page.
+    pub fn is_handle(&self) -> bool {
+        !self.text.contains('/')
     }
 
     /// The number that we gave, where it is a page of our own.
     pub fn own_number(&self) -> Option<i64> {
-        if let Name::Page(_, number) = self { *number } else { None }
+        self.own_number
+    }
+}
+
+// The number follows from the text.
+impl PartialEq for Name {
+    fn eq(&self, other: &Name) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Name) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Name) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Name::Handle(handle) => write!(f, "nobody is known to have the handle {handle}"),
-            Name::Page(page, _) => write!(f, "nobody told what {page} shows"),
+        match self.is_handle() {
+            true => write!(f, "nobody is known to have the handle {}", self.text),
+            false => write!(f, "nobody told what {} shows", self.text),
         }
     }
 }
@@ -96,8 +137,8 @@ impl Reference {
     pub fn name(&self) -> Option<Name> {
         match self {
             Reference::Record(_) => None,
-            Reference::OfHandle { handle, .. } => Some(Name::Handle(handle.as_str().to_owned())),
-            Reference::Page(page) => Some(Name::Page(page.address.clone(), page.own_number)),
+            Reference::OfHandle { handle, .. } => Some(Name::from_text(handle.as_str())),
+            Reference::Page(page) => Some(Name { text: page.address.clone(), own_number: page.own_number }),
         }
     }
 
@@ -122,7 +163,7 @@ mod tests {
         let by_did = Reference::at("at://did:plc:x/fm.plyr.track/3jz").expect("a record");
         assert_eq!((by_did.name(), by_did.collection()), (None, Some("fm.plyr.track")));
         let by_handle = Reference::at("at://Alice.Example/fm.plyr.track/3jz").expect("a record");
-        assert_eq!(by_handle.name(), Some(Name::Handle("alice.example".into())));
+        assert_eq!(by_handle.name(), Some(Name::from_text("alice.example")));
         let meant = by_handle.meaning("did:plc:x").expect("a record");
         assert_eq!(meant.as_str(), "at://did:plc:x/fm.plyr.track/3jz");
         assert_eq!(by_handle.meaning("nobody"), None);

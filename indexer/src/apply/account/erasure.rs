@@ -66,9 +66,8 @@ pub(super) async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()>
         .await?;
     sqlx::query!("delete from awaited_link where uri >= $1 and uri < $2", from, to).execute(&mut *db).await?;
     sqlx::query!("delete from problem where did = $1", did).execute(&mut *db).await?;
-    sqlx::query!("delete from unknown_name where uri >= $1 and uri < $2", from, to).execute(&mut *db).await?;
-    sqlx::query!("delete from handle_held where did = $1", did).execute(&mut *db).await?;
-    sqlx::query!("delete from page_name where uri >= $1 and uri < $2", from, to).execute(&mut *db).await?;
+    // What other people's records meant by a name of theirs stays, as the links of these do.
+    sqlx::query!("delete from record_name where uri >= $1 and uri < $2", from, to).execute(&mut *db).await?;
     // One that runs finds nothing left to do.
     sqlx::query!(
         "delete from job where state <> 'running' and (

@@ -77,7 +77,7 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
         .fetch_all(&mut *tx)
         .await?;
         losers.iter().for_each(|loser| effects.repaint(loser));
-        if names::hold(&mut tx, handle, did).await? {
+        if known_now.moved != Some(false) && names::is_awaited(&mut tx, handle).await? {
             effects.job(job::NAMED, handle);
         }
     }
