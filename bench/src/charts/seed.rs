@@ -42,7 +42,7 @@ const ROWS: &[&str] = &[
             array['tag ' || n % TAGS, 'tag ' || (n * 7 + 1) % TAGS], now() - interval '1 year', now() - interval '1 year'
        from generate_series(1, TRACKS) as t (n)",
     "insert into public_id (kind, uri) select 'track', uri from track",
-    "insert into chart_origin (name) select 'pds' || n || '.example' from generate_series(1, HOSTS) as t (n)",
+    "insert into chart_origin (name) select 'pds' || n || '.example' from generate_series(0, HOSTS - 1) as t (n) order by n",
     "insert into chart_listener (name, origin_id) select bench_did(n), 1 + n % HOSTS from generate_series(1, LISTENERS) as t (n) order by n",
     "insert into chart_subject (kind, key) select 1, bench_track(n) from generate_series(1, TRACKS) as t (n) order by n",
     "insert into chart_subject (kind, key) select 2, bench_did(1000000 + n) from generate_series(0, ARTISTS - 1) as t (n) order by n",
