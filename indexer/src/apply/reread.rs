@@ -39,8 +39,8 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
         .into_iter()
         .filter_map(|row| Some((row.uri.parse().ok()?, row.value, row.first_seen_at)))
         .collect();
-    let asked: Vec<&str> = uris.iter().map(String::as_str).collect();
-    let mut names = Names::written(&mut tx, &asked).await?;
+    let found: Vec<&str> = records.iter().map(|(uri, ..)| uri.as_str()).collect();
+    let mut names = Names::written(&mut tx, &found).await?;
     let read = |names: &mut Names, (uri, value, first_seen_at): &(AtUri, Vec<u8>, DateTime<Utc>)| {
         door.registry.read_by(uri, value, *first_seen_at, names)
     };
@@ -49,8 +49,7 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
     for (record, row) in records.iter().zip(&mut rows).filter(|(record, _)| known.contains(&record.0)) {
         *row = read(&mut names, record);
     }
-    // Also of those that are gone: nothing waits for a name any more in their name.
-    names.write(&mut tx, &asked).await?;
+    names.write(&mut tx, &found).await?;
     let (mut mended, mut still) = (Vec::new(), Vec::new());
     let mut projections: BTreeMap<Kind, (Vec<String>, Vec<Row>)> = BTreeMap::new();
     let mut shares = Vec::new();
