@@ -8,6 +8,7 @@
 //!
 //! [`apply`] is the one door; everything else reads the network, verifies it and hands over [`change::Input`]s.
 
+pub mod album;
 pub mod apply;
 pub mod audit;
 pub mod backfill;

@@ -7,6 +7,7 @@ use appview::store::BlobStore;
 use appview::{collector, mirror, upload};
 use indexer::apply::hear;
 use indexer::job;
+use indexer::link::names;
 use sqlx::postgres::PgAdvisoryLock;
 use sqlx::{Either, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,11 @@ async fn see_to_bytes(pool: &PgPool, store: &BlobStore, walked_at: &mut Option<I
         Ok(jobs) => tracing::info!(jobs, "asked again for what was still missing"),
         Err(error) => tracing::warn!(%error, "cannot ask again for what is missing"),
     }
+    match names::ask_again(pool).await {
+        Ok(0) => {}
+        Ok(names) => tracing::info!(names, "names that meant nothing are known by now"),
+        Err(error) => tracing::warn!(%error, "cannot look for what names mean by now"),
+    }
     if let Err(error) = upload::sweep(pool).await {
         tracing::warn!(%error, "cannot look after uploads");
     }
@@ -115,7 +121,7 @@ async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = indexer::link::sweep(pool).await {
         tracing::warn!(%error, "cannot sweep likes of posts that share nothing");
     }
-    if let Err(error) = indexer::link::names::sweep(pool).await {
+    if let Err(error) = names::sweep(pool).await {
         tracing::warn!(%error, "cannot sweep notes of names that mean nothing");
     }
     // A wish that was settled long ago has nothing to say to the next one.

@@ -113,7 +113,7 @@ fn told(registry: &Registry, origin: Option<&Url>, line: &[u8]) -> Result<Told, 
         return Err(format!("uri: {} is none of our collections", uri.collection()));
     }
     match registry.page_hosts().page(&page) {
-        Some(Shown::Unsaid(page)) => Ok(Told { address: page.address, uri }),
+        Some(Shown::Unsaid(page)) => Ok(Told { page, uri }),
         Some(_) => Err(format!("page: {page} says itself what it shows")),
         None => Err(format!(
             "page: {page} is no page of PLYR_PUBLIC_URL or PLYR_PAGE_ORIGINS, of the form /track/NUMBER, /playlist/ID or \
@@ -124,6 +124,8 @@ fn told(registry: &Registry, origin: Option<&Url>, line: &[u8]) -> Result<Told, 
 
 #[cfg(test)]
 mod tests {
+    use indexer::link::reference::Name;
+
     use super::*;
 
     #[test]
@@ -133,7 +135,8 @@ mod tests {
         let registry = Registry::new("fm.plyr", url("https://plyr.example")).with_page_hosts([&other]);
         let uri = "at://did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/fm.plyr.track/3jz";
         let tell = |line: String| told(&registry, Some(&other), line.as_bytes());
-        let track = Told { address: "other.example/track/12".into(), uri: uri.parse().expect("a URI") };
+        let track =
+            Told { page: Name::from_text("other.example/track/12"), uri: uri.parse().expect("a URI") };
         assert_eq!(
             tell(format!(r#"{{"page":"https://other.example/track/12","uri":"{uri}"}}"#)),
             Ok(track.clone())

@@ -4,13 +4,45 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::world::{Account, Plyr, checkout, eventually, network::Network, network::node, pds, run, same};
 
-async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> Value {
-    let line = lines.next_line().await.expect("text").expect("the browser script ended early");
-    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+/// A script of `testnet/` that drives a browser, and talks to the test in lines of JSON.
+struct Script {
+    node: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Script {
+    fn start(name: &str, arguments: &[&str]) -> Script {
+        let mut node = Command::new(node())
+            .arg(checkout().join("testnet").join(name))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node runs");
+        let stdin = node.stdin.take().expect("piped");
+        let lines = BufReader::new(node.stdout.take().expect("piped")).lines();
+        Script { node, stdin, lines }
+    }
+
+    async fn hear(&mut self) -> Value {
+        let line = self.lines.next_line().await.expect("text").expect("the browser script ended early");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    async fn tell(&mut self, line: &str) {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).await.expect("the script listens");
+    }
+
+    async fn ends_well(mut self) -> bool {
+        drop(self.stdin);
+        self.node.wait().await.expect("it ends").success()
+    }
 }
 
 #[test]
@@ -28,18 +60,11 @@ fn a_page_plays_and_follows_the_network() {
             same(ready.iter().flatten().filter(|track| track["audio"].is_string()).count(), 2)
         })
         .await;
-        let mut browser = Command::new(node())
-            .arg(checkout().join("testnet/browser.mjs"))
-            .args([&plyr.url, &track.0, "1", "", &other.0])
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node runs");
-        let mut lines = BufReader::new(browser.stdout.take().expect("piped")).lines();
-        assert_eq!(line(&mut lines).await["ready"], true);
+        let mut browser = Script::start("browser.mjs", &[&plyr.url, &track.0, "1", "", &other.0]);
+        assert_eq!(browser.hear().await["ready"], true);
         // What happens on the network now comes to the open page by itself.
         fan.like(&track).await;
-        let saw = line(&mut lines).await;
+        let saw = browser.hear().await;
         assert_eq!(saw["titles"], serde_json::json!(["the next one", "a song to see"]), "{saw}");
         assert_eq!((&saw["played"], &saw["seeked"]), (&Value::Bool(true), &Value::Bool(true)), "{saw}");
         assert!(saw["likes"].as_str().is_some_and(|likes| likes.starts_with('1')), "{saw}");
@@ -47,7 +72,7 @@ fn a_page_plays_and_follows_the_network() {
         assert_eq!(saw["heard"], true, "{saw}");
         assert_eq!(plyr.db.texts("select client from play_event").await, ["plyr web"]);
         assert_eq!(saw["errors"], serde_json::json!([]), "{saw}");
-        assert!(browser.wait().await.expect("it ends").success());
+        assert!(browser.ends_well().await);
     });
 }
 
@@ -66,16 +91,8 @@ fn a_page_is_a_hand_too() {
             same(track["audio"].is_string(), true)
         })
         .await;
-        let mut browser = Command::new(node())
-            .arg(checkout().join("testnet/hand.mjs"))
-            .args([&plyr.url, &track.0, &fan.handle, &fan.password])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node runs");
-        let mut lines = BufReader::new(browser.stdout.take().expect("piped")).lines();
-        let published = line(&mut lines).await["published"].as_str().expect("a uri").to_owned();
+        let mut browser = Script::start("hand.mjs", &[&plyr.url, &track.0, &fan.handle, &fan.password]);
+        let published = browser.hear().await["published"].as_str().expect("a uri").to_owned();
 
         let upload = fan.record(&published).await;
         let expected = serde_json::json!({
@@ -93,10 +110,9 @@ fn a_page_is_a_hand_too() {
         let like = fan.record(&likes[0].0).await;
         assert_eq!(like["subject"], serde_json::json!({"uri": track.0, "cid": track.1}));
 
-        let mut stdin = browser.stdin.take().expect("piped");
-        stdin.write_all(b"go on\n").await.expect("the script listens");
-        let saw = line(&mut lines).await;
-        assert!(browser.wait().await.expect("it ends").success(), "{saw}");
+        browser.tell("go on").await;
+        let saw = browser.hear().await;
+        assert!(browser.ends_well().await, "{saw}");
         assert_eq!(saw["errors"], serde_json::json!([]), "{saw}");
         for what in ["liked", "namedBeforeDelete", "signedOut"] {
             assert_eq!(saw[what], true, "{what}: {saw}");
@@ -131,18 +147,10 @@ fn every_number_on_an_open_page_is_right() {
         let by_hand = crate::world::Person::sign_in(&plyr, &one).await;
         let page =
             format!("{}/track/{}/{}", plyr.url, artist.did, track.0.rsplit('/').next().expect("a key"));
-        let mut browser = Command::new(node())
-            .arg(checkout().join("testnet/numbers.mjs"))
-            .arg(&page)
-            .args(std::env::var_os("PLYR_SCREENSHOT"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node runs");
-        let mut lines = BufReader::new(browser.stdout.take().expect("piped")).lines();
-        let mut stdin = browser.stdin.take().expect("piped");
-        assert_eq!(line(&mut lines).await["ready"], true);
+        let screenshot = std::env::var("PLYR_SCREENSHOT").ok();
+        let arguments: Vec<&str> = [page.as_str()].into_iter().chain(screenshot.as_deref()).collect();
+        let mut browser = Script::start("numbers.mjs", &arguments);
+        assert_eq!(browser.hear().await["ready"], true);
         // Likes in all; here, on Bluesky, by shares; shares; reposts. A nought is not shown, but for the first.
         let mut shows = async |numbers: [u32; 6]| {
             let names =
@@ -153,8 +161,8 @@ fn every_number_on_an_open_page_is_right() {
                 ((*name).to_owned(), if hidden { Value::Null } else { number.to_string().into() })
             });
             let wanted = Value::Object(wanted.collect());
-            stdin.write_all(format!("{wanted}\n").as_bytes()).await.expect("the script listens");
-            let saw = line(&mut lines).await;
+            browser.tell(&wanted.to_string()).await;
+            let saw = browser.hear().await;
             assert_eq!(saw["shown"], wanted, "{saw}");
             assert_eq!((&saw["loads"], &saw["errors"]), (&1.into(), &serde_json::json!([])), "{saw}");
         };
@@ -187,7 +195,6 @@ fn every_number_on_an_open_page_is_right() {
         shows([1, 0, 1, 0, 0, 1]).await;
         one.delete_record(&again.0).await;
         shows([0, 0, 0, 0, 0, 1]).await;
-        drop(stdin);
-        assert!(browser.wait().await.expect("it ends").success());
+        assert!(browser.ends_well().await);
     });
 }

@@ -205,3 +205,77 @@ fn a_page_with_a_number_shows_what_its_server_tells() {
         assert!(good, "{text}");
     });
 }
+
+#[test]
+fn an_album_is_called_by_its_name() {
+    run(async {
+        let net = network();
+        let plyr = up().await;
+        let (artist, fan) = (Account::create(net, "albumist").await, Account::create(net, "albumfan").await);
+        let by_handle = format!("{PUBLIC_URL}/u/{}/album/caf-ol", artist.handle);
+        let by_did = format!("{ELSEWHERE}/u/{}/album/Caf%C3%A9%20Ol%C3%A9", artist.did);
+        let before = fan.create_record(POST, post(&by_handle)).await;
+        await_notes(&plyr, &[&fan], 1).await;
+
+        let (track, cid) = artist.create_track("on it").await;
+        let album = |name: &str| {
+            json!({"listType": "album", "name": name, "createdAt": now(),
+                   "items": [{"subject": {"uri": track, "cid": cid}}]})
+        };
+        let list = artist.create_record("fm.plyr.list", album("Café Olé")).await;
+        let after = fan.create_record(POST, post(&by_did)).await;
+        let shared = async |list: &str| {
+            let query = [
+                ("subject", list),
+                ("source", "app.bsky.feed.post:facets[].features[app.bsky.richtext.facet#link].uri"),
+            ];
+            let links = plyr.query("blue.microcosm.links.getBacklinks", &query).await;
+            let keys =
+                links["records"].as_array().expect("records").iter().map(|record| record["rkey"].clone());
+            keys.map(|key| key.as_str().expect("a key").to_owned()).collect::<Vec<_>>()
+        };
+        let both = [rkey(&after.0).to_owned(), rkey(&before.0).to_owned()];
+        eventually("both posts", || async { same(shared(&list.0).await, both.to_vec()) }).await;
+
+        // A second of that name is another; what was renamed is still found by its old name.
+        let second = artist.create_record("fm.plyr.list", album("café olé")).await;
+        artist.put_record("fm.plyr.list", rkey(&list.0), album("Another Name")).await;
+        let mine = async |sql: &'static str| {
+            let all = plyr.db.texts(sql).await;
+            all.iter().filter_map(|row| row.strip_prefix(&*artist.did)).map(str::to_owned).collect::<Vec<_>>()
+        };
+        eventually("the names", || async {
+            same(
+                mine("select did || slug from album order by slug").await,
+                vec!["another-name".to_owned(), "café-olé-2".to_owned()],
+            )
+        })
+        .await;
+        let old = fan.create_record(POST, post(&by_did)).await;
+        let new =
+            fan.create_record(POST, post(&format!("{PUBLIC_URL}/u/{}/album/another-name", artist.did))).await;
+        let other =
+            fan.create_record(POST, post(&format!("{PUBLIC_URL}/u/{}/album/café-olé-2", artist.did))).await;
+        let of_first = [&new, &old, &after, &before].map(|post| rkey(&post.0).to_owned()).to_vec();
+        eventually("the first's", || async { same(shared(&list.0).await, of_first.clone()) }).await;
+        eventually("the second's", || async {
+            same(shared(&second.0).await, vec![rkey(&other.0).to_owned()])
+        })
+        .await;
+
+        let ids = async || mine("select did || id from album order by slug").await;
+        let given = ids().await;
+        let (good, text) = tell(&plyr, &["rebuild"]);
+        assert!(good && text.contains(" 0 counts mended"), "{text}");
+        assert_eq!((ids().await, shared(&list.0).await), (given, of_first));
+        let (good, text) = tell(&plyr, &["audit", "counts"]);
+        assert!(good, "{text}");
+        // One that takes the place of what was deleted has its name.
+        artist.delete_record(&second.0).await;
+        let third = artist.create_record("fm.plyr.list", album("CAFÉ OLÉ")).await;
+        let late =
+            fan.create_record(POST, post(&format!("{PUBLIC_URL}/u/{}/album/café-olé-2", artist.did))).await;
+        eventually("the third's", || async { same(shared(&third.0).await, vec![rkey(&late.0).to_owned()]) })
+            .await;
+    });
+}

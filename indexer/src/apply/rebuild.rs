@@ -11,7 +11,7 @@ use super::Door;
 use super::account::{projected, uris_of};
 use super::effects::Effects;
 use crate::chart;
-use crate::link::names::Names;
+use crate::link::names::{self, Names};
 use crate::record::{self, KINDS, Kind, Row};
 use crate::syntax::{AtUri, Did};
 
@@ -41,6 +41,8 @@ pub async fn rebuild(door: &Door, progress: impl Fn(u64, u64)) -> sqlx::Result<S
         progress(summary.repos, dids.len() as u64);
     }
     chart::due::all(&door.pool).await?;
+    // Some repos came before the albums that they name.
+    names::ask_again(&door.pool).await?;
     summary.counts_mended = recount(door).await?;
     Ok(summary)
 }
@@ -68,15 +70,12 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
         rows.into_iter().filter_map(|row| Some((row.uri.parse::<AtUri>().ok()?, row))).collect();
     let (from, to) = uris_of(did);
     let mut names = Names::written_between(&mut tx, &from, &to).await?;
-    let mut read: Vec<_> = rows
+    let held: Vec<_> = rows
         .iter()
-        .map(|(uri, row)| door.registry.read_by(uri, &row.value, row.first_seen_at, &mut names))
+        .map(|(uri, row)| names::Held { uri, value: &row.value, first_seen_at: row.first_seen_at })
         .collect();
-    // What was never looked up: it may have come before there were such names, or before its page was one of ours.
-    let known = names.look_up(&mut tx, false).await?;
-    for ((uri, row), read) in rows.iter().zip(&mut read).filter(|((uri, _), _)| known.contains(uri)) {
-        *read = door.registry.read_by(uri, &row.value, row.first_seen_at, &mut names);
-    }
+    // Some were never looked up: they may have come before there were such names, or before their page was one of ours.
+    let read = names.read_all(&mut tx, &door.registry, &held, false).await?;
     sqlx::query!("delete from record_name where uri > $1 and uri < $2", from, to).execute(&mut *tx).await?;
     names.write(&mut tx, &[]).await?;
     for ((uri, row), read) in rows.into_iter().zip(read) {

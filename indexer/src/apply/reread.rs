@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::Door;
 use super::effects::Effects;
-use crate::link::names::Names;
+use crate::link::names::{self, Names};
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
 
@@ -41,14 +41,11 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
         .collect();
     let found: Vec<&str> = records.iter().map(|(uri, ..)| uri.as_str()).collect();
     let mut names = Names::written(&mut tx, &found).await?;
-    let read = |names: &mut Names, (uri, value, first_seen_at): &(AtUri, Vec<u8>, DateTime<Utc>)| {
-        door.registry.read_by(uri, value, *first_seen_at, names)
-    };
-    let mut rows: Vec<_> = records.iter().map(|record| read(&mut names, record)).collect();
-    let known = names.look_up(&mut tx, true).await?;
-    for (record, row) in records.iter().zip(&mut rows).filter(|(record, _)| known.contains(&record.0)) {
-        *row = read(&mut names, record);
-    }
+    let held: Vec<_> = records
+        .iter()
+        .map(|(uri, value, first_seen_at)| names::Held { uri, value, first_seen_at: *first_seen_at })
+        .collect();
+    let rows = names.read_all(&mut tx, &door.registry, &held, true).await?;
     names.write(&mut tx, &found).await?;
     let (mut mended, mut still) = (Vec::new(), Vec::new());
     let mut projections: BTreeMap<Kind, (Vec<String>, Vec<Row>)> = BTreeMap::new();

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use super::Met;
 use super::world::{Held, World, Write};
 use crate::copy::{self, Rows, Target};
-use crate::link::names::Names;
+use crate::link::names::{self, Names};
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
 use crate::{problem, sabotage, source};
@@ -47,24 +47,17 @@ impl World<'_> {
         let writes = std::mem::take(&mut self.writes);
         // The lock on a repo keeps others from its records: one that was not found is inserted without another look.
         let mut names = Names::default();
-        let read = |names: &mut Names, uri: &AtUri, write: &Write| {
+        let valued = writes.iter().filter_map(|(uri, write)| {
             let first_seen_at = self.found.get(uri).map_or(self.now, |found| found.first_seen_at);
-            let value = write.value.as_ref()?;
-            Some(self.door.registry.read_by(uri, value, first_seen_at, names))
-        };
-        let mut reads: Vec<_> = writes.iter().map(|(uri, write)| read(&mut names, uri, write)).collect();
-        if names.has_unknown() {
-            let meant = names.look_up(db, true).await?;
-            for ((uri, write), row) in
-                writes.iter().zip(&mut reads).filter(|((uri, _), _)| meant.contains(*uri))
-            {
-                *row = read(&mut names, uri, write);
-            }
-        }
+            Some(names::Held { uri, value: write.value.as_deref()?, first_seen_at })
+        });
+        let valued: Vec<_> = valued.collect();
+        let mut reads = names.read_all(db, &self.door.registry, &valued, true).await?.into_iter();
         let (mut new, mut known) = (Rows::into(RECORDS), Columns::default());
         let mut projections: BTreeMap<Kind, Projections> = BTreeMap::new();
-        for ((uri, write), read) in writes.into_iter().zip(reads) {
+        for (uri, write) in writes {
             let found = self.found.get(&uri);
+            let read = write.value.as_ref().and_then(|_| reads.next());
             let (row, problem) = match read.transpose() {
                 Ok(row) => (row, None),
                 Err(problem) => (None, Some(problem)),

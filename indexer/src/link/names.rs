@@ -5,15 +5,17 @@
 //! there, too, and read again when it does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::reference::{Name, Reference};
 use crate::apply::Door;
 use crate::apply::reread::reread;
-use crate::record::{Registry, URI_MAX_BYTES};
-use crate::sabotage;
+use crate::record::{RecordProblem, Registry, Row, URI_MAX_BYTES};
 use crate::syntax::{AtUri, Did};
+use crate::{job, sabotage};
 
 /// Unknown names of one record, and of all records of one person, that are noted.
 const UNKNOWN_MAX: usize = 100;
@@ -32,6 +34,14 @@ pub(crate) struct Names {
     now: HashMap<Name, String>,
     /// What was asked for, and what it meant.
     asked: BTreeMap<(AtUri, Name), Option<String>>,
+}
+
+/// A record to be read.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    pub uri: &'a AtUri,
+    pub value: &'a [u8],
+    pub first_seen_at: DateTime<Utc>,
 }
 
 /// A row of `record_name`.
@@ -65,14 +75,34 @@ impl Names {
 
     fn of(rows: Vec<Written>) -> Names {
         let known = rows.into_iter().filter_map(|Written { uri, name, meaning }| {
-            Some(((uri.parse().ok()?, Name::from_text(&name)), meaning))
+            Some(((uri.parse().ok()?, Name::from_text(name)), meaning))
         });
         Names { written: known.collect(), ..Names::default() }
     }
 
+    /// Reads records by what is written down of their names, and those again that asked for what means something now. With `noted`,
+    /// also what it is written down of that it means nothing is looked up.
+    pub async fn read_all(
+        &mut self,
+        db: &mut PgConnection,
+        registry: &Registry,
+        records: &[Held<'_>],
+        noted: bool,
+    ) -> sqlx::Result<Vec<Result<Row, RecordProblem>>> {
+        let read = |names: &mut Names, held: &Held| {
+            registry.read_by(held.uri, held.value, held.first_seen_at, names)
+        };
+        let mut rows: Vec<_> = records.iter().map(|held| read(self, held)).collect();
+        let known = self.look_up(db, noted).await?;
+        for (held, row) in records.iter().zip(&mut rows).filter(|(held, _)| known.contains(held.uri)) {
+            *row = read(self, held);
+        }
+        Ok(rows)
+    }
+
     /// Looks up what was asked for and meant nothing, so that whoever asks again is told. With `noted`, also what it is
     /// written down of that it means nothing. Answers which records asked for what means something now.
-    pub async fn look_up(&mut self, db: &mut PgConnection, noted: bool) -> sqlx::Result<BTreeSet<AtUri>> {
+    async fn look_up(&mut self, db: &mut PgConnection, noted: bool) -> sqlx::Result<BTreeSet<AtUri>> {
         let unknown = self
             .asked
             .iter()
@@ -111,11 +141,6 @@ impl Names {
     /// Whether this record asked for what means nothing.
     pub fn is_unknown_in(&self, within: &AtUri) -> bool {
         self.asked_in(within).any(|(_, meaning)| meaning.is_none())
-    }
-
-    /// Whether any record asked for what means nothing, as far as that was not noted before.
-    pub fn has_unknown(&self) -> bool {
-        self.asked.iter().any(|(of, meaning)| meaning.is_none() && !self.written.contains_key(of))
     }
 
     fn asked_in<'a>(&'a self, within: &'a AtUri) -> impl Iterator<Item = (&'a Name, &'a Option<String>)> {
@@ -187,7 +212,7 @@ async fn now(db: &mut PgConnection, names: &BTreeSet<&Name>) -> sqlx::Result<Has
         )
         .fetch_all(&mut *db)
         .await?;
-        found.extend(rows.into_iter().map(|row| (Name::from_text(&row.handle), row.did)));
+        found.extend(rows.into_iter().map(|row| (Name::from_text(row.handle), row.did)));
     }
     if !pages.is_empty() {
         let addresses: Vec<&str> = pages.iter().map(|name| name.as_str()).collect();
@@ -201,9 +226,35 @@ async fn now(db: &mut PgConnection, names: &BTreeSet<&Name>) -> sqlx::Result<Has
             &addresses as &[&str],
             &numbers as &[Option<i64>]
         )
+        .fetch_all(&mut *db)
+        .await?;
+        found.extend(rows.into_iter().map(|row| (Name::from_text(row.page), row.uri)));
+    }
+    let albums: Vec<(&Name, &str, &str)> = names
+        .iter()
+        .filter(|name| !found.contains_key(**name))
+        .filter_map(|name| name.album().map(|(artist, slug)| (*name, artist, slug)))
+        .collect();
+    if !albums.is_empty() {
+        let pages: Vec<&str> = albums.iter().map(|(name, ..)| name.as_str()).collect();
+        let artists: Vec<&str> = albums.iter().map(|(_, artist, _)| *artist).collect();
+        let slugs: Vec<&str> = albums.iter().map(|(.., slug)| *slug).collect();
+        let rows = sqlx::query!(
+            r#"select asked.page as "page!", found.list_uri as "uri!"
+               from unnest($1::text[], $2::text[], $3::text[]) as asked (page, artist, slug),
+               lateral (select coalesce((select did from actor where handle = asked.artist), asked.artist) as did) as who,
+               lateral (select a.list_uri, s.slug from album_slug s join album a on a.id = s.album
+                         where s.did = who.did collate "C"
+                           and (s.slug = asked.slug collate "C" or s.ascii = asked.slug collate "C")
+                           and exists (select from list l where l.uri = a.list_uri)
+                         order by s.slug = asked.slug desc, s.n limit 1) as found"#,
+            &pages as &[&str],
+            &artists as &[&str],
+            &slugs as &[&str]
+        )
         .fetch_all(db)
         .await?;
-        found.extend(rows.into_iter().map(|row| (Name::from_text(&row.page), row.uri)));
+        found.extend(rows.into_iter().map(|row| (Name::from_text(row.page), row.uri)));
     }
     Ok(found)
 }
@@ -216,30 +267,52 @@ pub async fn target(db: &mut PgConnection, registry: &Registry, text: &str) -> s
     Ok(known.get(&name).and_then(|meaning| reference.meaning(meaning)))
 }
 
-/// Whether a record waits for this name to mean something.
-pub(crate) async fn is_awaited(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
+/// Between which texts the pages of somebody's albums sort, by this handle.
+fn albums_of(handle: &str) -> (String, String) {
+    (format!("/u/{handle}/album/"), format!("/u/{handle}/album0"))
+}
+
+/// Whether a record waits for this handle to mean somebody, or for a page of one of their albums.
+pub(crate) async fn is_awaited(db: &mut PgConnection, handle: &str) -> sqlx::Result<bool> {
+    let (from, to) = albums_of(handle);
     sqlx::query_scalar!(
-        r#"select exists (select from record_name where name = $1 and meaning is null) as "is!""#,
-        name
+        r#"select exists (select from record_name where name = $1 and meaning is null)
+               or exists (select from record_name where name > $2 and name < $3 and meaning is null) as "is!""#,
+        handle,
+        from,
+        to
     )
     .fetch_one(db)
     .await
 }
 
-/// Reads again what named something by this name and meant nothing. Returns how many records.
+/// Reads again what named something by this name and meant nothing; by a handle, also the albums of whoever has it. Returns how
+/// many records.
 pub async fn tell(door: &Door, name: &str) -> sqlx::Result<u64> {
-    let (mut after, mut read) = (String::new(), 0);
+    let mut read = tell_between(door, name, name).await?;
+    if Name::from_text(name).is_handle() {
+        let (from, to) = albums_of(name);
+        read += tell_between(door, &from, &to).await?;
+    }
+    Ok(read)
+}
+
+async fn tell_between(door: &Door, from: &str, to: &str) -> sqlx::Result<u64> {
+    let (mut after, mut read) = ((from.to_owned(), String::new()), 0);
     loop {
         let rows = sqlx::query!(
-            "select uri, did from record_name where name = $1 and meaning is null and uri > $2 order by uri limit $3",
-            name,
-            after,
+            "select name, uri, did from record_name
+              where name >= $1 and name <= $2 and (name, uri) > ($1, $3) and meaning is null
+              order by name, uri limit $4",
+            after.0,
+            to,
+            after.1,
             STEP
         )
         .fetch_all(&door.pool)
         .await?;
         let Some(last) = rows.last() else { return Ok(read) };
-        after = last.uri.clone();
+        after = (last.name.clone(), last.uri.clone());
         read += rows.len() as u64;
         let mut of_each: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in rows {
@@ -260,11 +333,35 @@ pub async fn tell(door: &Door, name: &str) -> sqlx::Result<u64> {
     }
 }
 
+/// Asks for what means something by now to be read again: whoever noted it may have looked a moment too early. Returns how many
+/// names.
+pub async fn ask_again(pool: &PgPool) -> sqlx::Result<usize> {
+    let (mut after, mut asked) = (String::new(), 0);
+    loop {
+        let names = sqlx::query_scalar!(
+            "select distinct name from record_name where meaning is null and name > $1 order by name limit $2",
+            after,
+            STEP
+        )
+        .fetch_all(pool)
+        .await?;
+        let Some(last) = names.last() else { return Ok(asked) };
+        after = last.clone();
+        let names: Vec<Name> = names.into_iter().map(Name::from_text).collect();
+        let mut db = pool.acquire().await?;
+        let known = now(&mut db, &names.iter().collect()).await?;
+        let jobs =
+            known.keys().map(|name| ((job::NAMED, name.as_str().to_owned()), Duration::ZERO)).collect();
+        job::enqueue_each(&mut db, &jobs).await?;
+        asked += known.len();
+    }
+}
+
 /// What a page shows, as its server's operator told us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// As in `plyr.fm/track/123`.
-    pub address: String,
+    /// Its address.
+    pub page: Name,
     /// The record.
     pub uri: AtUri,
 }
@@ -282,7 +379,7 @@ pub struct Imported {
 
 /// Writes down what pages show; what was told before of the same page is replaced.
 pub async fn import(pool: &PgPool, told: &[Told]) -> sqlx::Result<Imported> {
-    let pages: Vec<&str> = told.iter().map(|told| told.address.as_str()).collect();
+    let pages: Vec<&str> = told.iter().map(|told| told.page.as_str()).collect();
     let uris: Vec<&str> = told.iter().map(|told| told.uri.as_str()).collect();
     let mut tx = pool.begin().await?;
     let new = sqlx::query_scalar!(

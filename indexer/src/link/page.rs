@@ -2,7 +2,9 @@
 
 use url::Url;
 
-use super::reference::Page;
+use super::reference::Name;
+use crate::album;
+use crate::syntax::Handle;
 
 /// The hosts whose pages show things of ours.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +35,8 @@ pub enum Shown {
         /// Who.
         artist: String,
     },
-    /// `/track/{number}`, `/playlist/{id}`, `/u/{artist}/album/{name}`: which record, only the server itself knows.
-    Unsaid(Page),
+    /// `/track/{number}`, `/playlist/{id}`, `/u/{did or handle}/album/{slug}`: which record has to be looked up.
+    Unsaid(Name),
 }
 
 impl PageHosts {
@@ -77,11 +79,12 @@ impl PageHosts {
             .map(|part| Some(percent_encoding::percent_decode_str(part).decode_utf8().ok()?.into_owned()))
             .collect::<Option<_>>()?;
         let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
-        let unsaid = |path: String, own_number: Option<i64>| {
-            let port = host.port.map(|port| format!(":{port}")).unwrap_or_default();
-            let address = format!("{name}{port}/{path}");
-            // U+0000 fits into no row.
-            (!address.contains('\0')).then_some(Shown::Unsaid(Page { address, own_number }))
+        // U+0000 fits into no row.
+        let unsaid = |text: String| (!text.contains('\0')).then(|| Shown::Unsaid(Name::from_text(text)));
+        let at_host = |path: String| match (host.is_own, host.port) {
+            (true, _) => unsaid(format!("/{path}")),
+            (false, Some(port)) => unsaid(format!("{name}:{port}/{path}")),
+            (false, None) => unsaid(format!("{name}/{path}")),
         };
         match parts[..] {
             ["track", artist, rkey] => {
@@ -91,9 +94,18 @@ impl PageHosts {
             ["track", number] => {
                 let is_digits = number.bytes().all(|byte| byte.is_ascii_digit());
                 let number: i64 = number.parse().ok().filter(|number| is_digits && *number > 0)?;
-                unsaid(format!("track/{number}"), host.is_own.then_some(number))
+                at_host(format!("track/{number}"))
             }
-            ["playlist", _] | ["u", _, "album", _] => unsaid(parts.join("/"), None),
+            ["playlist", _] => at_host(parts.join("/")),
+            // An album is called by its name, and that means the same wherever its page is.
+            ["u", artist, "album", name] => {
+                let slug = Some(album::slug(name)).filter(|slug| !slug.is_empty())?;
+                let artist = match artist.starts_with("did:") {
+                    true => artist.to_owned(),
+                    false => Handle::normalized(artist).ok()?.into(),
+                };
+                unsaid(format!("/u/{artist}/album/{slug}"))
+            }
             _ => None,
         }
     }
@@ -114,9 +126,7 @@ mod tests {
         let hosts = PageHosts::own(&own).and([&port, &own, &other]);
         let track = |artist: &str| Some(Shown::Track { artist: artist.into(), rkey: "3jz".into() });
         let artist = |artist: &str| Some(Shown::Artist { artist: artist.into() });
-        let unsaid = |address: &str, own_number: Option<i64>| {
-            Some(Shown::Unsaid(Page { address: address.into(), own_number }))
-        };
+        let unsaid = |name: &str| Some(Shown::Unsaid(Name::from_text(name)));
         for (text, page) in [
             ("https://plyr.example/track/did:plc:x/3jz", track("did:plc:x")),
             ("http://plyr.example/track/did%3Aplc%3Ax/3jz/?t=12#here", track("did:plc:x")),
@@ -124,17 +134,21 @@ mod tests {
             ("https://plyr.example/track/alice.example/3jz", track("alice.example")),
             ("https://plyr.example/u/did:plc:x", artist("did:plc:x")),
             ("https://other.example/u/alice.example/", artist("alice.example")),
-            ("https://plyr.example/track/12", unsaid("plyr.example/track/12", Some(12))),
-            ("https://plyr.example/track/did:plc:x/../012/", unsaid("plyr.example/track/12", Some(12))),
+            ("https://plyr.example/track/12", unsaid("/track/12")),
+            ("https://plyr.example/track/did:plc:x/../012/", unsaid("/track/12")),
             ("https://plyr.example/track/didi.example/3jz", track("didi.example")),
             ("https://plyr.example/track/+12", None),
-            ("https://other.example/track/12?x", unsaid("other.example/track/12", None)),
-            ("http://127.0.0.1:8080/track/12", unsaid("127.0.0.1:8080/track/12", None)),
+            ("https://other.example/track/12?x", unsaid("other.example/track/12")),
+            ("http://127.0.0.1:8080/track/12", unsaid("127.0.0.1:8080/track/12")),
             (
-                "https://other.example/u/alice.example/album/first%20light",
-                unsaid("other.example/u/alice.example/album/first light", None),
+                "https://other.example/u/Alice.example/album/First%20Light",
+                unsaid("/u/alice.example/album/first-light"),
             ),
-            ("https://other.example/playlist/5f1c", unsaid("other.example/playlist/5f1c", None)),
+            ("https://plyr.example/u/did:plc:x/album/%C3%89t%C3%A9/", unsaid("/u/did:plc:x/album/été")),
+            ("https://plyr.example/u/did:plc:x/album/!", None),
+            ("https://plyr.example/u/nobody/album/x", None),
+            ("https://plyr.example/playlist/5f1c", unsaid("/playlist/5f1c")),
+            ("https://other.example/playlist/5f1c", unsaid("other.example/playlist/5f1c")),
             ("https://plyr.example/track/-1", None),
             ("https://plyr.example/playlist/%00", None),
             ("https://plyr.example:444/track/did:plc:x/3jz", None),

@@ -3,9 +3,7 @@
 //! A DID is an identity; a handle is not, nor is a number that another server gave. What those mean is looked up
 //! ([`names`](super::names)).
 
-use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use crate::syntax::{AtUri, Handle, Nsid, Rkey};
 
@@ -23,86 +21,53 @@ pub enum Reference {
         /// Of the record.
         rkey: Rkey,
     },
-    /// What a page shows whose address only the server it is of can read.
-    Page(Page),
+    /// What a page shows that does not say so in its address.
+    Page(Name),
 }
 
-/// The address of a page that does not say which record it shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Host and path, as in `plyr.fm/track/123`.
-    pub address: String,
-    /// The number of the track, where the page is this server's own.
-    pub own_number: Option<i64>,
-}
-
-/// What has to be looked up before a reference is known to be of a record: a handle, in lower case; or the address of a page.
-#[derive(Debug, Clone)]
-pub struct Name {
-    text: String,
-    /// Where it is a page of our own.
-    own_number: Option<i64>,
-}
+/// What has to be looked up before a reference is known to be of a record: a handle, in lower case; or the address of a page,
+/// without the host where it is this server's own (`/track/123`) or means the same on every host of ours
+/// (`/u/alice.example/album/first-light`), and else with it (`other.example/track/123`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
 
 impl Name {
     /// As the database knows it. No handle has a slash, and every page has one.
-    pub fn from_text(text: &str) -> Name {
-        Name { text: text.to_owned(), own_number: None }
+    pub fn from_text(text: impl Into<String>) -> Name {
+        Name(text.into())
     }
 
     /// Before all others.
     pub(crate) fn first() -> Name {
-        Name::from_text("")
+        Name(String::new())
     }
 
     /// The text that the database knows it by.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// Whether it is a handle, and no page.
     pub fn is_handle(&self) -> bool {
-        !self.text.contains('/')
+        !self.0.contains('/')
     }
 
-    /// The number that we gave, where it is a page of our own.
+    /// The number that we gave, where it is a track's page of our own.
     pub fn own_number(&self) -> Option<i64> {
-        self.own_number
+        self.0.strip_prefix("/track/")?.parse().ok()
     }
-}
 
-// The number follows from the text.
-impl PartialEq for Name {
-    fn eq(&self, other: &Name) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for Name {}
-
-impl PartialOrd for Name {
-    fn partial_cmp(&self, other: &Name) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Name {
-    fn cmp(&self, other: &Name) -> Ordering {
-        self.text.cmp(&other.text)
-    }
-}
-
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+    /// Whose album by DID or handle, and which by its slug, where it is an album's page.
+    pub fn album(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix("/u/")?.split_once("/album/")
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.is_handle() {
-            true => write!(f, "nobody is known to have the handle {}", self.text),
-            false => write!(f, "nobody told what {} shows", self.text),
+            true => write!(f, "nobody is known to have the handle {}", self.0),
+            false => write!(f, "nobody told what {} shows", self.0),
         }
     }
 }
@@ -138,7 +103,7 @@ impl Reference {
         match self {
             Reference::Record(_) => None,
             Reference::OfHandle { handle, .. } => Some(Name::from_text(handle.as_str())),
-            Reference::Page(page) => Some(Name { text: page.address.clone(), own_number: page.own_number }),
+            Reference::Page(name) => Some(name.clone()),
         }
     }
 

@@ -5,6 +5,8 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 
 use super::{Checked, StrongRef, datetime};
+use crate::album;
+use crate::apply::effects::Effects;
 use crate::copy::{self, Rows, Target};
 
 #[derive(Deserialize)]
@@ -60,7 +62,12 @@ pub const LISTS: Target = copy::into!(list: uri, did, name, list_type, created_a
 /// And of `list_item`.
 pub const LIST_ITEMS: Target = copy::into!(list_item: list_uri, position, subject_uri, subject_cid);
 
-pub(super) async fn project(db: &mut PgConnection, gone: &[String], rows: &[Row]) -> sqlx::Result<()> {
+pub(super) async fn project(
+    db: &mut PgConnection,
+    gone: &[String],
+    rows: &[Row],
+    effects: &mut Effects,
+) -> sqlx::Result<()> {
     if !gone.is_empty() {
         sqlx::query!("delete from list where uri = any($1)", gone).execute(&mut *db).await?;
         sqlx::query!("delete from list_item where list_uri = any($1)", gone).execute(&mut *db).await?;
@@ -74,5 +81,9 @@ pub(super) async fn project(db: &mut PgConnection, gone: &[String], rows: &[Row]
         }
     }
     lists.write(db).await?;
-    items.write(db).await
+    items.write(db).await?;
+    let albums = rows.iter().filter(|row| row.list_type.as_deref() == Some("album")).filter_map(|row| {
+        Some(album::Named { did: &row.did, name: row.name.as_deref()?, list_uri: Some(&row.uri) })
+    });
+    album::give(db, albums, effects).await
 }

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::blob_ref::{self, Ref};
 use super::{BlobRef, Checked, datetime, duration_s, public_id};
+use crate::album;
 use crate::apply::effects::Effects;
 use crate::copy::{self, Rows, Target};
 use crate::syntax::Did;
@@ -100,7 +101,7 @@ pub fn normalize_tags(tags: Vec<String>) -> Vec<String> {
 }
 
 /// The columns of `track` that a record gives.
-pub const TRACKS: Target = copy::into!(track: uri, did, title, artist, album, description, file_type, duration_s, audio_cid,
+pub const TRACKS: Target = copy::into!(track: uri, did, title, artist, album, album_base, description, file_type, duration_s, audio_cid,
     audio_url, image_cid, image_url, tags, feature_dids, created_at, sort_at);
 
 pub(super) async fn project(
@@ -125,6 +126,10 @@ pub(super) async fn project(
     }
     public_id::assign(db, "track", rows.iter().map(|row| row.uri.as_str())).await?;
     insert(db, rows).await?;
+    let albums = rows
+        .iter()
+        .filter_map(|row| Some(album::Named { did: &row.did, name: row.album.as_deref()?, list_uri: None }));
+    album::give(db, albums, effects).await?;
     let mut refs = Vec::new();
     for row in rows {
         let (uri, did) = (row.uri.as_str(), row.did.as_str());
@@ -157,7 +162,8 @@ async fn refer_to_uploads(db: &mut PgConnection, uris: &[&str]) -> sqlx::Result<
 async fn insert(db: &mut PgConnection, rows: &[Row]) -> sqlx::Result<()> {
     let mut tracks = Rows::into(TRACKS);
     for row in rows {
-        tracks.row().field(&row.uri).field(&row.did).field(&row.title).field(&row.artist).field(&row.album);
+        tracks.row().field(&row.uri).field(&row.did).field(&row.title).field(&row.artist);
+        tracks.field(&row.album).field(row.album.as_deref().map(album::slug));
         tracks.field(&row.description).field(&row.file_type).field(row.duration_s).field(&row.audio_cid);
         tracks.field(&row.audio_url).field(&row.image_cid).field(&row.image_url).field(&row.tags);
         tracks.field(&row.feature_dids).field(row.created_at).field(row.sort_at);

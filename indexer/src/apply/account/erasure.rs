@@ -64,6 +64,7 @@ pub(super) async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()>
     sqlx::query!("delete from link_count where target >= $1 and target < $2 and records = 0", from, to)
         .execute(&mut *db)
         .await?;
+    sqlx::query!("delete from album where did = $1", did).execute(&mut *db).await?;
     sqlx::query!("delete from awaited_link where uri >= $1 and uri < $2", from, to).execute(&mut *db).await?;
     sqlx::query!("delete from problem where did = $1", did).execute(&mut *db).await?;
     // What other people's records meant by a name of theirs stays, as the links of these do.
