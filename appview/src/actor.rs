@@ -125,6 +125,16 @@ pub(crate) async fn get_profile(
     }))
 }
 
+/// Who is meant; an error where nobody is, or they are not to be seen.
+pub(crate) async fn visible(db: &mut PgConnection, actor: AtIdentifier) -> Result<Did, Error> {
+    let missing = || Error::declared("NotFound", "no such person");
+    let did = actor.did(db).await?.ok_or_else(missing)?;
+    let seen = sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
+        .fetch_optional(db)
+        .await?;
+    if seen == Some(true) { Ok(did) } else { Err(missing()) }
+}
+
 /// Two rows may claim a handle for a moment after it moved: the one looked at last is right.
 async fn by_handle(db: &mut PgConnection, handle: &Handle) -> Result<Option<Did>, Error> {
     let did = sqlx::query_scalar!(

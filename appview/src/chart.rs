@@ -9,11 +9,11 @@ use indexer::syntax::{AtUri, Did};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use crate::actor::{AtIdentifier, ProfileViewBasic};
+use crate::actor::{self, AtIdentifier, ProfileViewBasic};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::{self, TrackView};
-use crate::{App, hydrate, now_playing};
+use crate::{App, hydrate};
 use place::Place;
 
 /// What is listed.
@@ -129,7 +129,7 @@ pub(crate) async fn get_top(
             return Err(Error::invalid_request("by: a person's own chart has no listeners beside them"));
         }
         Some(actor) => {
-            let did = now_playing::somebody(&mut db, actor).await?;
+            let did = actor::visible(&mut db, actor).await?;
             // Some of what they heard, nobody but they and we know of.
             if viewer.as_ref().is_none_or(|viewer| viewer.did != did) {
                 return Err(Error::declared("NotYours", "what somebody hears most is theirs to see"));

@@ -41,7 +41,7 @@ pub struct CommentView {
     pub indexed_at: DateTime<Utc>,
 }
 
-type CommentCursor = Cursor<b'c'>;
+pub(crate) type CommentCursor = Cursor<b'c'>;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct GetComments {
@@ -53,6 +53,13 @@ pub(crate) struct GetComments {
 #[derive(Debug, Serialize)]
 pub(crate) struct Comments {
     uri: AtUri,
+    #[serde(flatten)]
+    page: Page,
+}
+
+/// A page of comments, and where it ends if more follow.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page {
     comments: Vec<CommentView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<CommentCursor>,
@@ -73,15 +80,27 @@ pub(crate) async fn get_comments(
     params: crate::xrpc::Params<GetComments>,
 ) -> Result<Json<Comments>, Error> {
     let GetComments { uri, limit, cursor } = params.0;
-    let limit = usize::from(limit);
     let mut db = app.pool.acquire().await?;
     track::require_visible(&mut db, &uri).await?;
-    let mut rows = skeleton(&mut db, &uri, cursor, limit as i64 + 1).await?;
+    let page = page(&app, &mut db, &uri, limit, cursor).await?;
+    Ok(Json(Comments { uri, page }))
+}
+
+/// The comments of a track that can be seen, from where the last page ended.
+pub(crate) async fn page(
+    app: &App,
+    db: &mut PgConnection,
+    track: &AtUri,
+    limit: u8,
+    cursor: Option<CommentCursor>,
+) -> Result<Page, Error> {
+    let limit = usize::from(limit);
+    let mut rows = skeleton(db, track, cursor, limit as i64 + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let cursor = rows.last().filter(|_| more).map(|row| Cursor::at(row.timestamp_ms, row.uri.clone()));
-    let comments = views(&app, &mut db, rows).await?;
-    Ok(Json(Comments { uri, comments, cursor }))
+    let comments = views(app, db, rows).await?;
+    Ok(Page { comments, cursor })
 }
 
 async fn skeleton(

@@ -1,4 +1,4 @@
-//! Where a page ended: the sort key and URI of its last row, so that rows which share a key are neither
+//! Where a page ended: the sort key and the name of its last row, so that rows which share a key are neither
 //! skipped nor repeated, and rows that arrive meanwhile move nothing.
 
 use std::fmt;
@@ -13,15 +13,42 @@ use crate::error::Error;
 /// Longer texts are not ours: a URI has at most 2,048 + 317 + 512 bytes and three separators.
 const MAX_TEXT_BYTES: usize = 2 * (1 + 8 + 3000);
 
+/// What a row is called in a cursor, beside its key.
+pub trait Name: Sized {
+    /// As text that [`Name::from_text`] reads.
+    fn text(&self) -> &str;
+    /// None where it is no such name.
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+impl Name for AtUri {
+    fn text(&self) -> &str {
+        self.as_str().strip_prefix("at://").unwrap_or(self.as_str())
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        format!("at://{text}").parse().ok()
+    }
+}
+
+impl Name for String {
+    fn text(&self) -> &str {
+        self
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        // The database knows no such text.
+        (!text.contains('\0')).then(|| text.to_owned())
+    }
+}
+
 /// A position in one kind of list, opaque to callers: hex of the list's tag, the key (8 bytes, big-endian)
-/// and the URI.
+/// and the name of the row, normally its URI.
 ///
 /// The tag keeps a cursor of one list out of another, where its key would mean something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Cursor<const TAG: u8> {
+#[serde(try_from = "String", into = "String", bound(serialize = "N: Name + Clone", deserialize = "N: Name"))]
+pub struct Cursor<const TAG: u8, N = AtUri> {
     key: i64,
-    uri: AtUri,
+    name: N,
 }
 
 /// Text that no page of this list ended with.
@@ -29,15 +56,15 @@ pub struct Cursor<const TAG: u8> {
 #[error("not a cursor of this list")]
 pub struct CursorError;
 
-impl<const TAG: u8> Cursor<TAG> {
+impl<const TAG: u8, N> Cursor<TAG, N> {
     /// The position of a row in a list by number.
-    pub fn at(key: i64, uri: AtUri) -> Self {
-        Cursor { key, uri }
+    pub fn at(key: i64, name: N) -> Self {
+        Cursor { key, name }
     }
 
     /// The position of a row in a list by time.
-    pub fn at_time(time: DateTime<Utc>, uri: AtUri) -> Self {
-        Cursor { key: time.timestamp_micros(), uri }
+    pub fn at_time(time: DateTime<Utc>, name: N) -> Self {
+        Cursor { key: time.timestamp_micros(), name }
     }
 
     /// The key, in a list by number.
@@ -52,23 +79,29 @@ impl<const TAG: u8> Cursor<TAG> {
             .ok_or_else(|| Error::invalid_request(format!("cursor: {CursorError}")))
     }
 
-    /// The URI of the row.
-    pub fn uri(&self) -> &AtUri {
-        &self.uri
+    /// What the row is called.
+    pub fn name(&self) -> &N {
+        &self.name
     }
 }
 
-impl<const TAG: u8> fmt::Display for Cursor<TAG> {
+impl<const TAG: u8> Cursor<TAG> {
+    /// The URI of the row.
+    pub fn uri(&self) -> &AtUri {
+        &self.name
+    }
+}
+
+impl<const TAG: u8, N: Name> fmt::Display for Cursor<TAG, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = vec![TAG];
         bytes.extend_from_slice(&self.key.to_be_bytes());
-        let uri = self.uri.as_str();
-        bytes.extend_from_slice(uri.strip_prefix("at://").unwrap_or(uri).as_bytes());
+        bytes.extend_from_slice(self.name.text().as_bytes());
         f.write_str(&hex::encode(bytes))
     }
 }
 
-impl<const TAG: u8> FromStr for Cursor<TAG> {
+impl<const TAG: u8, N: Name> FromStr for Cursor<TAG, N> {
     type Err = CursorError;
     fn from_str(text: &str) -> Result<Self, CursorError> {
         if text.len() > MAX_TEXT_BYTES {
@@ -76,22 +109,21 @@ impl<const TAG: u8> FromStr for Cursor<TAG> {
         }
         let bytes = hex::decode(text).map_err(|_| CursorError)?;
         let (&tag, rest) = bytes.split_first().ok_or(CursorError)?;
-        let (key, path) = rest.split_first_chunk::<8>().ok_or(CursorError)?;
-        let path = std::str::from_utf8(path).map_err(|_| CursorError)?;
-        let uri = format!("at://{path}").parse().map_err(|_| CursorError)?;
-        if tag == TAG { Ok(Cursor { key: i64::from_be_bytes(*key), uri }) } else { Err(CursorError) }
+        let (key, name) = rest.split_first_chunk::<8>().ok_or(CursorError)?;
+        let name = std::str::from_utf8(name).ok().and_then(N::from_text).ok_or(CursorError)?;
+        if tag == TAG { Ok(Cursor { key: i64::from_be_bytes(*key), name }) } else { Err(CursorError) }
     }
 }
 
-impl<const TAG: u8> TryFrom<String> for Cursor<TAG> {
+impl<const TAG: u8, N: Name> TryFrom<String> for Cursor<TAG, N> {
     type Error = CursorError;
     fn try_from(text: String) -> Result<Self, CursorError> {
         text.parse()
     }
 }
 
-impl<const TAG: u8> From<Cursor<TAG>> for String {
-    fn from(cursor: Cursor<TAG>) -> String {
+impl<const TAG: u8, N: Name> From<Cursor<TAG, N>> for String {
+    fn from(cursor: Cursor<TAG, N>) -> String {
         cursor.to_string()
     }
 }
@@ -110,6 +142,12 @@ mod tests {
             let uri: AtUri = format!("at://did:web:a.example/fm.plyr.track/{rkey}").parse().expect("valid");
             let cursor = Cursor::<b't'>::at(key, uri);
             prop_assert_eq!(cursor.to_string().parse::<Cursor<b't'>>(), Ok(cursor));
+        }
+
+        #[test]
+        fn so_does_one_with_another_name(key: i64, name in "[^\0]{0,60}") {
+            let cursor = Cursor::<b'g', String>::at(key, name);
+            prop_assert_eq!(cursor.to_string().parse::<Cursor<b'g', String>>(), Ok(cursor));
         }
 
         #[test]

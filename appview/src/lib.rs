@@ -5,6 +5,7 @@
 //! table of contents; [`serve`] runs it.
 
 mod actor;
+mod album;
 mod audio;
 mod auth;
 mod blob;
@@ -15,12 +16,14 @@ mod cover;
 mod cursor;
 pub mod detail;
 mod error;
+mod feed;
 mod headers;
 mod health;
 mod hydrate;
 mod like;
 pub mod limit;
 mod link;
+mod list;
 mod live;
 mod media;
 pub mod mirror;
@@ -40,6 +43,7 @@ mod server;
 pub mod session;
 pub mod store;
 mod sync;
+mod tag;
 mod teal;
 mod track;
 pub mod upload;

@@ -9,7 +9,7 @@ use indexer::syntax::{AtUri, Did};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use crate::actor::AtIdentifier;
+use crate::actor::{AtIdentifier, visible};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::{self, TrackView};
@@ -51,16 +51,6 @@ pub(crate) struct TealStatus {
     origin_uri: Option<String>,
     service_uri: Option<String>,
     subject_uri: Option<String>,
-}
-
-/// Who is meant; an error where nobody is, or they are not to be seen.
-pub(crate) async fn somebody(db: &mut PgConnection, actor: AtIdentifier) -> Result<Did, Error> {
-    let missing = || Error::declared("NotFound", "no such person");
-    let did = actor.did(db).await?.ok_or_else(missing)?;
-    let seen = sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
-        .fetch_optional(db)
-        .await?;
-    if seen == Some(true) { Ok(did) } else { Err(missing()) }
 }
 
 /// One person has one status: the newest record decides, whichever namespace it is in, and one without a name says that
@@ -191,7 +181,7 @@ pub(crate) async fn get_now_playing(
     params: crate::xrpc::Params<GetNowPlaying>,
 ) -> Result<Json<NowPlaying>, Error> {
     let mut db = app.pool.acquire().await?;
-    let did = somebody(&mut db, params.0.actor).await?;
+    let did = visible(&mut db, params.0.actor).await?;
     let Some(playing) = playing(&mut db, &did).await? else {
         return Ok(Json(NowPlaying { did, now_playing: None }));
     };

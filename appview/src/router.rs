@@ -11,8 +11,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, audio, auth, chart, comment, headers, health, like, link, live, media, now_playing,
-    observe, own, play, sync, teal, track, upload, web, xrpc,
+    App, Options, actor, album, audio, auth, chart, comment, feed, headers, health, like, link, list, live,
+    media, now_playing, observe, own, play, sync, tag, teal, track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -44,12 +44,20 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/blue.microcosm.links.getBacklinksCount", get(link::get_backlinks_count))
         .route("/xrpc/fm.plyr.actor.getNowPlaying", get(now_playing::get_now_playing))
         .route("/xrpc/fm.plyr.actor.getProfile", get(actor::get_profile))
+        .route("/xrpc/fm.plyr.feed.getActorLikes", get(feed::get_actor_likes))
+        .route("/xrpc/fm.plyr.feed.getActorTracks", get(feed::get_actor_tracks))
         .route("/xrpc/fm.plyr.feed.getComments", get(comment::get_comments))
-        .route("/xrpc/fm.plyr.feed.getLatest", get(track::get_latest))
+        .route("/xrpc/fm.plyr.feed.getLatest", get(feed::get_latest))
         .route("/xrpc/fm.plyr.feed.getLikes", get(like::get_likes))
+        .route("/xrpc/fm.plyr.feed.getTagTracks", get(feed::get_tag_tracks))
+        .route("/xrpc/fm.plyr.feed.getTags", get(tag::get_tags))
         .route("/xrpc/fm.plyr.feed.getTop", get(chart::get_top))
+        .route("/xrpc/fm.plyr.feed.getTrack", get(track::get_track))
         .route("/xrpc/fm.plyr.feed.getTracks", get(track::get_tracks))
         .route("/xrpc/fm.plyr.feed.recordPlay", post(play::record_play))
+        .route("/xrpc/fm.plyr.list.getAlbum", get(album::get_album))
+        .route("/xrpc/fm.plyr.list.getList", get(list::get_list))
+        .route("/xrpc/fm.plyr.list.getLists", get(list::get_lists))
         .route("/xrpc/fm.plyr.sync.getRepoStatus", get(sync::get_repo_status))
         .route("/xrpc/fm.plyr.sync.getStatus", get(sync::get_status))
         .route("/xrpc/fm.teal.actor.getProfile", get(teal::profile::get_profile))

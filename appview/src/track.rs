@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use url::Url;
 
 use crate::actor::ProfileViewBasic;
-use crate::cursor::Cursor;
+use crate::comment::{self, CommentCursor};
 use crate::error::{Error, stored};
 use crate::hydrate::{self, Counts, LikeSources, PAGE_MAX_BYTES, PlaySources, Record};
 use crate::media::Kind;
@@ -20,7 +20,7 @@ use crate::session::Viewer;
 use crate::{App, Options, public_id};
 
 /// `fm.plyr.feed.defs#trackView`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrackView {
     /// The record's name.
@@ -74,72 +74,39 @@ pub struct TrackView {
 }
 
 /// `fm.plyr.feed.defs#viewerState`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ViewerState {
     /// The viewer's own like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub like: Option<AtUri>,
 }
 
-/// Marks the cursors of lists of tracks by feed order.
-type FeedCursor = Cursor<b't'>;
-
 #[derive(Debug, Deserialize)]
-pub(crate) struct GetLatest {
+pub(crate) struct GetTrack {
+    uri: AtUri,
     limit: u8,
-    cursor: Option<FeedCursor>,
+    cursor: Option<CommentCursor>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Latest {
-    tracks: Vec<TrackView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<FeedCursor>,
+pub(crate) struct Track {
+    track: TrackView,
+    #[serde(flatten)]
+    comments: comment::Page,
 }
 
-/// `fm.plyr.feed.getLatest`: all tracks, newest first.
-pub(crate) async fn get_latest(
+/// `fm.plyr.feed.getTrack`: one track, and a page of its comments.
+pub(crate) async fn get_track(
     State(app): State<App>,
     viewer: Option<Viewer>,
-    params: crate::xrpc::Params<GetLatest>,
-) -> Result<Json<Latest>, Error> {
-    let GetLatest { limit, cursor } = params.0;
-    let limit = usize::from(limit);
+    params: crate::xrpc::Params<GetTrack>,
+) -> Result<Json<Track>, Error> {
+    let GetTrack { uri, limit, cursor } = params.0;
     let mut db = app.pool.acquire().await?;
-    let mut skeleton = latest(&mut db, cursor, limit as i64 + 1).await?;
-    let more = skeleton.len() > limit;
-    skeleton.truncate(limit);
-    let uris: Vec<AtUri> = skeleton.iter().map(|(uri, _)| uri.clone()).collect();
-    let (tracks, covered) = views(&app.options, &mut db, viewer.as_ref(), &uris).await?;
-    let last = skeleton.into_iter().take(covered).next_back().filter(|_| more || covered < uris.len());
-    Ok(Json(Latest { tracks, cursor: last.map(|(uri, sort_at)| Cursor::at_time(sort_at, uri)) }))
-}
-
-async fn latest(
-    db: &mut PgConnection,
-    cursor: Option<FeedCursor>,
-    limit: i64,
-) -> Result<Vec<(AtUri, DateTime<Utc>)>, Error> {
-    let (time, uri) = match cursor {
-        Some(cursor) => (Some(cursor.time()?), Some(cursor.uri().to_string())),
-        None => (None, None),
-    };
-    // A missing cursor becomes the upper end of the order, not an "or": either way the index is entered at
-    // one place.
-    let rows = sqlx::query!(
-        "select track.uri, track.sort_at
-           from track
-           join actor on actor.did = track.did and actor.active
-          where (track.sort_at, track.uri) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, ''))
-          order by track.sort_at desc, track.uri desc
-          limit $3",
-        time,
-        uri,
-        limit
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter().map(|row| Ok((stored(&row.uri)?, row.sort_at))).collect()
+    let (tracks, _) = views(&app.options, &mut db, viewer.as_ref(), std::slice::from_ref(&uri)).await?;
+    let track = tracks.into_iter().next().ok_or_else(|| Error::declared("NotFound", "no such track"))?;
+    let comments = comment::page(&app, &mut db, &uri, limit, cursor).await?;
+    Ok(Json(Track { track, comments }))
 }
 
 #[derive(Debug, Deserialize)]

@@ -29,9 +29,10 @@ macro_rules! into {
 pub(crate) use into;
 
 /// Every table that is copied into.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     crate::apply::RECORDS,
     crate::record::TRACKS,
+    crate::record::TRACK_TAGS,
     crate::link::LINKS,
     crate::record::REACTIONS,
     crate::record::SHARED_POSTS,

@@ -15,6 +15,7 @@ pub(crate) mod post;
 mod profile;
 mod public_id;
 mod reaction;
+pub(crate) mod tag;
 mod teal_profile;
 mod track;
 
@@ -42,6 +43,7 @@ pub use play::{PLAYS, mbid};
 pub use post::SHARED_POSTS;
 pub use profile::PROFILES;
 pub use reaction::REACTIONS;
+pub use tag::TRACK_TAGS;
 pub use teal_profile::TEAL_PROFILES;
 pub use track::{TRACKS, normalize_tags};
 
@@ -299,6 +301,11 @@ impl Row {
     pub(crate) fn play(&self) -> Option<(&str, &str, DateTime<Utc>)> {
         let Row::Play(row) = self else { return None };
         Some((row.subject_uri.as_deref()?, &row.play_key, row.played_at))
+    }
+
+    /// The tags of a track, normalised.
+    pub(crate) fn tags(&self) -> &[String] {
+        if let Row::Track(row) = self { &row.tags } else { &[] }
     }
 
     /// What the record names.

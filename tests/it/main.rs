@@ -9,6 +9,7 @@ mod chart;
 mod cli;
 mod crash;
 mod door;
+mod feeds;
 mod gate;
 mod hand;
 mod independent;

@@ -149,7 +149,7 @@ pub(crate) async fn by_handle(
 
 async fn shown(app: &App, did: Did) -> Result<Response, Detail> {
     let mut db = app.pool.acquire().await?;
-    let Ok(did) = super::somebody(&mut db, AtIdentifier::Did(did)).await else {
+    let Ok(did) = crate::actor::visible(&mut db, AtIdentifier::Did(did)).await else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let Some(playing) = super::playing(&mut db, &did).await? else {

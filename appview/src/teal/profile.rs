@@ -11,9 +11,9 @@ use sqlx::PgConnection;
 
 use super::status;
 use crate::App;
-use crate::actor::AtIdentifier;
+use crate::actor::{AtIdentifier, visible};
 use crate::error::{Error, stored};
-use crate::now_playing::{self, somebody};
+use crate::now_playing;
 use crate::xrpc::Params;
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +49,7 @@ pub(crate) async fn get_profile(
     params: Params<GetProfile>,
 ) -> Result<Json<Profile>, Error> {
     let mut db = app.pool.acquire().await?;
-    let did = somebody(&mut db, params.0.actor).await?;
+    let did = visible(&mut db, params.0.actor).await?;
     let said = said(&mut db, &[did.to_string()]).await?.remove(did.as_str());
     let mut view = Map::from_iter([("did".to_owned(), json!(did))]);
     if let Some(said) = said {

@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 use crate::App;
-use crate::actor::AtIdentifier;
+use crate::actor::{AtIdentifier, visible};
 use crate::chart::place::Place;
 use crate::error::Error;
-use crate::now_playing::somebody;
 use crate::xrpc::Params;
 
 /// Everybody's periods.
@@ -163,7 +162,7 @@ async fn user(
     asked: GetUserTop,
 ) -> Result<(Vec<View>, Option<Place>), Error> {
     let GetUserTop { actor, period, limit, cursor } = asked;
-    let did = somebody(db, actor).await?;
+    let did = visible(db, actor).await?;
     let after = cursor.unwrap_or(Place::TOP);
     Ok(page(own(db, &did, kind, period.days(), after, i64::from(limit) + 1).await?, limit))
 }
@@ -259,7 +258,7 @@ pub(crate) async fn get_repo_top_releases(
 ) -> Result<Json<RepoTop>, Error> {
     let GetRepoTop { actor, period, limit } = params.0;
     let mut db = app.pool.acquire().await?;
-    let did = somebody(&mut db, actor).await?;
+    let did = visible(&mut db, actor).await?;
     let rows = own(&mut db, &did, Kind::PlayedRelease, period.days(), Place::TOP, limit.into()).await?;
     let (releases, _) = page(rows, limit);
     let now = i32::try_from(Utc::now().timestamp() / 3600).map_err(Error::internal)?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::play_view;
-use crate::actor::AtIdentifier;
+use crate::actor::{self, AtIdentifier};
 use crate::error::Error;
 use crate::{App, now_playing};
 
@@ -34,7 +34,7 @@ pub(crate) async fn get_status(
     params: crate::xrpc::Params<GetStatus>,
 ) -> Result<Json<Status>, Error> {
     let mut db = app.pool.acquire().await?;
-    let did = now_playing::somebody(&mut db, params.0.actor).await?;
+    let did = actor::visible(&mut db, params.0.actor).await?;
     let Some(current) = now_playing::teal_status(&mut db, &did).await? else {
         let message = Some("nothing is playing");
         return Ok(Json(Status { did, is_listening: false, status: None, message }));

@@ -234,6 +234,9 @@ async fn weigh(db: &mut PgConnection, did: &Did, sign: i64, effects: &mut Effect
     for row in links {
         effects.move_links([row.target, row.collection, row.path], [sign * row.records, sign]);
     }
+    for (tag, tracks) in record::tag::of_person(db, &from, &upto).await? {
+        effects.move_tag(&tag, sign * tracks);
+    }
     let posts = projected(db, Kind::Post, did).await?;
     record::post::reflect(db, &posts, effects).await?;
     let tracks =

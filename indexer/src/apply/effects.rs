@@ -68,6 +68,7 @@ pub struct Effects {
     quiet: bool,
     counts: BTreeMap<String, [i64; COUNTS]>,
     links: BTreeMap<Linked, [i64; 2]>,
+    tags: BTreeMap<String, i64>,
     touched: BTreeMap<String, bool>,
     due: BTreeSet<Due>,
     happenings: Vec<Happening>,
@@ -111,6 +112,18 @@ impl Effects {
     pub fn move_links(&mut self, linked: Linked, [records, people]: [i64; 2]) {
         let numbers = self.links.entry(linked).or_default();
         *numbers = [numbers[0] + records, numbers[1] + people];
+    }
+
+    /// Moves how many tracks have a tag, by what became of one of `did`'s.
+    pub fn count_tag(&mut self, did: &str, tag: &str, delta: i64) {
+        if !self.inactive.contains(did) || sabotage::is_on("counts-ignore-status") {
+            self.move_tag(tag, delta);
+        }
+    }
+
+    /// The same, whoever caused it.
+    pub fn move_tag(&mut self, tag: &str, delta: i64) {
+        *self.tags.entry(tag.to_owned()).or_default() += delta;
     }
 
     /// Open pages that show this track shall look again; `reorders` if the latest feed gained or lost it.
@@ -206,6 +219,7 @@ impl Effects {
         }
         // Many people like one thing, and whoever moves its number keeps others from it until the end: so it is moved last.
         move_counts(db, &self.counts).await?;
+        move_tags(db, &self.tags).await?;
         move_links(db, &self.links).await
     }
 
@@ -267,6 +281,24 @@ async fn move_counts(db: &mut PgConnection, counts: &BTreeMap<String, [i64; COUN
         &column(Count::Reposts),
         &column(Count::PlyrPlays),
         &column(Count::TealPlays)
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn move_tags(db: &mut PgConnection, tags: &BTreeMap<String, i64>) -> sqlx::Result<()> {
+    let (tags, deltas): (Vec<&str>, Vec<i64>) =
+        tags.iter().filter(|(_, delta)| **delta != 0).map(|(tag, delta)| (tag.as_str(), *delta)).unzip();
+    if tags.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"insert into tag_count as c (tag, tracks)
+           select * from unnest($1::text[], $2::bigint[]) as d (tag, tracks) order by d.tag collate "C"
+           on conflict (tag) do update set tracks = c.tracks + excluded.tracks"#,
+        &tags as &[&str],
+        &deltas
     )
     .execute(db)
     .await?;

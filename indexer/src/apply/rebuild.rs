@@ -122,8 +122,11 @@ async fn rebuild_repo(door: &Door, did: &Did) -> sqlx::Result<(u64, u64)> {
 /// numbers by what this snapshot did not see.
 pub async fn recount(door: &Door) -> sqlx::Result<u64> {
     let mut tx = door.pool.begin().await?;
-    sqlx::query!("lock table subject_count, link_count in exclusive mode").execute(&mut *tx).await?;
-    let mended = recount_subjects(&mut tx).await? + recount_links(&mut tx).await?;
+    sqlx::query!("lock table subject_count, tag_count, link_count in exclusive mode")
+        .execute(&mut *tx)
+        .await?;
+    let mended =
+        recount_subjects(&mut tx).await? + recount_tags(&mut tx).await? + recount_links(&mut tx).await?;
     tx.commit().await?;
     Ok(mended)
 }
@@ -178,6 +181,23 @@ async fn recount_subjects(db: &mut PgConnection) -> sqlx::Result<u64> {
              bluesky_like_count = excluded.bluesky_like_count, share_like_count = excluded.share_like_count,
              share_count = excluded.share_count, repost_count = excluded.repost_count,
              plyr_play_count = excluded.plyr_play_count, teal_play_count = excluded.teal_play_count"#
+    )
+    .execute(db)
+    .await?;
+    Ok(mended.rows_affected())
+}
+
+async fn recount_tags(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let mended = sqlx::query!(
+        r#"with truth as (
+             select tag, count(*) as tracks
+             from track_tag join track using (uri) join actor a on a.did = track.did and a.active group by tag
+           ), compared as (
+             select tag, coalesce(t.tracks, 0) as tracks from truth t full join tag_count c using (tag)
+             where coalesce(t.tracks, 0) <> coalesce(c.tracks, 0)
+           )
+           insert into tag_count (tag, tracks) select tag, tracks from compared
+           on conflict (tag) do update set tracks = excluded.tracks"#
     )
     .execute(db)
     .await?;

@@ -42,11 +42,14 @@ pub struct Wrong {
 const LINKS: Target = copy::into!(audit_link: uri, did, collection, path, target);
 const PLAYS: Target = copy::into!(audit_play: did, subject, play_key, played_at);
 
+const TAGS: Target = copy::into!(audit_tag: did, tag);
+
 const TABLES: &str = r#"
 create temp table audit_link (uri text collate "C", did text collate "C", collection text, path text, target text collate "C")
   on commit drop;
 create temp table audit_play (did text collate "C", subject text collate "C", play_key text,
-  played_at timestamptz) on commit drop"#;
+  played_at timestamptz) on commit drop;
+create temp table audit_tag (did text collate "C", tag text collate "C") on commit drop"#;
 
 /// What the records say beside what stands there, where they differ.
 const WRONG: &str = r#"
@@ -87,6 +90,8 @@ truth as (
   union all
   select subject, name, sum(number)::bigint from played group by subject, name
   union all
+  select tag, 'tracks of the tag', count(*) from audit_tag t join actor a on a.did = t.did and a.active group by tag
+  union all
   select target, 'records of ' || collection || ':' || path, count(*) from link group by target, collection, path
   union all
   select target, 'people of ' || collection || ':' || path, count(distinct did) from link group by target, collection, path
@@ -96,6 +101,8 @@ truth as (
     ('reposts', repost_count), ('shares', share_count), ('comments', comment_count), ('plays', play_count),
     ('told', plyr_play_count), ('recorded', teal_play_count))
     as n (name, number) where number <> 0
+  union all
+  select tag, 'tracks of the tag', tracks from tag_count where tracks <> 0
   union all
   select target, name || ' of ' || collection || ':' || path, number from link_count,
     lateral (values ('records', records), ('people', people)) as n (name, number) where number <> 0
@@ -147,16 +154,20 @@ pub async fn count(pool: &PgPool, registry: &Registry, progress: impl Fn(u64)) -
 }
 
 async fn note(db: &mut PgConnection, read: &[(AtUri, Row)]) -> sqlx::Result<()> {
-    let (mut links, mut plays) = (Rows::into(LINKS), Rows::into(PLAYS));
+    let (mut links, mut plays, mut tags) = (Rows::into(LINKS), Rows::into(PLAYS), Rows::into(TAGS));
     for (uri, row) in read {
         for (path, target) in row.links().into_iter().flat_map(|links| links.links) {
             links.row().field(uri.as_str()).field(uri.authority()).field(uri.collection());
             links.field(path).field(target);
+        }
+        for tag in row.tags() {
+            tags.row().field(uri.authority()).field(tag);
         }
         if let Some((subject, key, played_at)) = row.play() {
             plays.row().field(uri.authority()).field(subject).field(key).field(played_at);
         }
     }
     links.write(db).await?;
-    plays.write(db).await
+    plays.write(db).await?;
+    tags.write(db).await
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 
 use super::blob_ref::{self, Ref};
-use super::{BlobRef, Checked, datetime, duration_s, public_id};
+use super::{BlobRef, Checked, datetime, duration_s, public_id, tag};
 use crate::album;
 use crate::apply::effects::Effects;
 use crate::copy::{self, Rows, Target};
@@ -41,8 +41,8 @@ struct Feature {
 /// A row of `track`.
 #[derive(Debug)]
 pub struct Row {
-    uri: String,
-    did: String,
+    pub(super) uri: String,
+    pub(super) did: String,
     title: String,
     artist: String,
     album: Option<String>,
@@ -53,10 +53,10 @@ pub struct Row {
     audio_url: Option<String>,
     image_cid: Option<String>,
     image_url: Option<String>,
-    tags: Vec<String>,
+    pub(super) tags: Vec<String>,
     feature_dids: Vec<String>,
     created_at: DateTime<Utc>,
-    sort_at: DateTime<Utc>,
+    pub(super) sort_at: DateTime<Utc>,
 }
 
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
@@ -116,6 +116,7 @@ pub(super) async fn project(
     }
     if !gone.is_empty() {
         sqlx::query!("delete from track where uri = any($1)", gone).execute(&mut *db).await?;
+        tag::remove(db, gone, effects).await?;
         blob_ref::forget(db, gone).await?;
     }
     if rows.is_empty() {
@@ -126,6 +127,7 @@ pub(super) async fn project(
     }
     public_id::assign(db, "track", rows.iter().map(|row| row.uri.as_str())).await?;
     insert(db, rows).await?;
+    tag::add(db, rows, effects).await?;
     let albums = rows
         .iter()
         .filter_map(|row| Some(album::Named { did: &row.did, name: row.album.as_deref()?, list_uri: None }));

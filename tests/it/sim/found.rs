@@ -175,7 +175,7 @@ async fn dids(db: &mut PgConnection, sql: &'static str) -> sqlx::Result<BTreeSet
 }
 
 /// What must hold in any state of the tables, whatever they say: each query finds what breaks it.
-const INVARIANTS: [(&str, &str); 12] = [
+const INVARIANTS: [(&str, &str); 13] = [
     (
         "a feed's order is what the record claims, but never later than it was seen",
         "select uri from track t join record r using (uri) where t.sort_at <> least(t.created_at, r.first_seen_at)
@@ -200,6 +200,15 @@ const INVARIANTS: [(&str, &str); 12] = [
     ("numbers do not fall below nothing", "select uri from subject_count where least(like_count, comment_count, play_count, plyr_like_count,
            bluesky_like_count, share_like_count, share_count, repost_count) < 0
          union all select target from link_count where least(records, people) < 0"),
+    (
+        "as many tracks have a tag as its number says",
+        "with truth as (select tag, count(*) as tracks from track join actor a on a.did = track.did and a.active, unnest(tags) as tag
+                        group by tag)
+         select tag from truth t full join tag_count c using (tag) where coalesce(t.tracks, 0) <> coalesce(c.tracks, 0)
+         union all
+         select coalesce(t.tag, w.tag) from track_tag t full join (select uri, unnest(tags) as tag, sort_at from track) w
+           using (uri, tag) where t.sort_at is distinct from w.sort_at",
+    ),
     (
         "what is liked by way of a post is shared by it, and its author is to be seen",
         "select r.uri from reaction r where via is not null and not exists (select from shared_post s

@@ -1,0 +1,254 @@
+//! Lists of tracks: albums, playlists, the order of somebody's likes. Read from our rows, never from their owner's PDS.
+
+use std::collections::{HashMap, HashSet};
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use indexer::syntax::{AtUri, Did};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+
+use crate::actor::{self, AtIdentifier, ProfileViewBasic};
+use crate::cursor::Cursor;
+use crate::error::{Error, stored};
+use crate::session::Viewer;
+use crate::track::{self, TrackView};
+use crate::xrpc::Params;
+use crate::{App, hydrate};
+
+/// Items of a list among which its cover is looked for.
+const COVER_AMONG: i32 = 20;
+
+/// `fm.plyr.list.defs#listView`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListView {
+    /// The record's name.
+    pub uri: AtUri,
+    /// Its version.
+    pub cid: String,
+    /// The commit that brought this version.
+    pub rev: String,
+    /// Whose it is.
+    pub author: ProfileViewBasic,
+    /// The record without its items, unknown fields included.
+    pub record: Box<RawValue>,
+    /// What addresses call it, where it is an album.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    /// The picture of the first of its tracks that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cover: Option<String>,
+    /// Items of the record, shown or not.
+    pub item_count: usize,
+    /// When it was made, or first seen if that is earlier.
+    pub sort_at: DateTime<Utc>,
+    /// When this version was indexed.
+    pub indexed_at: DateTime<Utc>,
+}
+
+/// `fm.plyr.list.defs#itemView`.
+#[derive(Debug, Serialize)]
+pub struct ItemView {
+    /// What the list names.
+    pub uri: AtUri,
+    /// The version that it names.
+    pub cid: String,
+    /// The track, where it is one that can be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track: Option<TrackView>,
+}
+
+type ListCursor = Cursor<b'i'>;
+type ItemCursor = Cursor<b'p'>;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GetLists {
+    actor: AtIdentifier,
+    list_type: Option<String>,
+    limit: u8,
+    cursor: Option<ListCursor>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Lists {
+    lists: Vec<ListView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<ListCursor>,
+}
+
+/// `fm.plyr.list.getLists`: somebody's lists, newest first.
+pub(crate) async fn get_lists(
+    State(app): State<App>,
+    params: Params<GetLists>,
+) -> Result<Json<Lists>, Error> {
+    let GetLists { actor, list_type, limit, cursor } = params.0;
+    if list_type.as_ref().is_some_and(|kind| kind.contains('\0')) {
+        return Err(Error::invalid_request("listType: holds a character that none has"));
+    }
+    let limit = usize::from(limit);
+    let mut db = app.pool.acquire().await?;
+    let did = actor::visible(&mut db, actor).await?;
+    let time = cursor.as_ref().map(Cursor::time).transpose()?;
+    let mut rows = sqlx::query!(
+        "select uri, sort_at
+           from list
+          where did = $1 and ($2::text is null or list_type = $2)
+            and (sort_at, uri) < (coalesce($3, 'infinity'::timestamptz), coalesce($4, ''))
+          order by sort_at desc, uri desc
+          limit $5",
+        did.as_str(),
+        list_type,
+        time,
+        cursor.as_ref().map(|cursor| cursor.uri().as_str()),
+        limit as i64 + 1
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let uris = rows.iter().map(|row| stored(&row.uri)).collect::<Result<Vec<AtUri>, Error>>()?;
+    let (lists, covered) = views(&app, &mut db, &uris).await?;
+    let last = rows.into_iter().zip(uris.clone()).take(covered).next_back();
+    let cursor = last.filter(|_| more || covered < uris.len());
+    Ok(Json(Lists { lists, cursor: cursor.map(|(row, uri)| Cursor::at_time(row.sort_at, uri)) }))
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GetList {
+    uri: AtUri,
+    limit: u8,
+    cursor: Option<ItemCursor>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct List {
+    list: ListView,
+    items: Vec<ItemView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<ItemCursor>,
+}
+
+/// `fm.plyr.list.getList`: a list and its items, in order.
+pub(crate) async fn get_list(
+    State(app): State<App>,
+    viewer: Option<Viewer>,
+    params: Params<GetList>,
+) -> Result<Json<List>, Error> {
+    let GetList { uri, limit, cursor } = params.0;
+    let limit = usize::from(limit);
+    let mut db = app.pool.acquire().await?;
+    let (mut lists, _) = views(&app, &mut db, std::slice::from_ref(&uri)).await?;
+    let list = lists.pop().ok_or_else(|| Error::declared("NotFound", "no such list"))?;
+    let mut rows = sqlx::query!(
+        r#"select position, subject_uri, subject_cid
+             from list_item
+            where list_uri = $1 and position > $2
+            order by position
+            limit $3"#,
+        uri.as_str(),
+        cursor.map_or(-1, |cursor| i32::try_from(cursor.key()).unwrap_or(i32::MAX)),
+        limit as i64 + 1
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let mut named = HashSet::new();
+    let mut uris = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let subject: AtUri = stored(&row.subject_uri)?;
+        if named.insert(subject.clone()) {
+            uris.push(subject);
+        }
+    }
+    let (views, covered) = track::views(&app.options, &mut db, viewer.as_ref(), &uris).await?;
+    // The first that a full page had no room for.
+    let beyond = uris.get(covered);
+    let shown: HashMap<&AtUri, &TrackView> = views.iter().map(|view| (&view.uri, view)).collect();
+    let (mut items, mut last) = (Vec::with_capacity(rows.len()), None);
+    for row in &rows {
+        let subject: AtUri = stored(&row.subject_uri)?;
+        if Some(&subject) == beyond {
+            break;
+        }
+        let track = shown.get(&subject).map(|view| (*view).clone());
+        items.push(ItemView { uri: subject, cid: row.subject_cid.clone(), track });
+        last = Some(row.position);
+    }
+    let cursor = last.filter(|_| more || items.len() < rows.len());
+    Ok(Json(List { list, items, cursor: cursor.map(|position| Cursor::at(position.into(), uri)) }))
+}
+
+/// The lists of active people among these, in their order, until they fill a page; and how many of `uris` that covers.
+async fn views(app: &App, db: &mut PgConnection, uris: &[AtUri]) -> Result<(Vec<ListView>, usize), Error> {
+    let (mut records, covered) = hydrate::records(db, uris).await?;
+    let found: Vec<String> = records.keys().cloned().collect();
+    let rows = sqlx::query!(
+        r#"select list.uri as "uri!", list.did as "did!", list.sort_at as "sort_at!", album.slug as "slug?"
+             from list
+             left join album on album.list_uri = list.uri
+            where list.uri = any($1)"#,
+        &found
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let mut of_uri = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let did: Did = stored(&row.did)?;
+        of_uri.insert(row.uri, (did, row.sort_at, row.slug));
+    }
+    let dids: Vec<Did> = of_uri.values().map(|(did, ..)| did.clone()).collect();
+    let people = hydrate::people(&app.options, db, &dids).await?;
+    let mut covers = covers(app, db, &found).await?;
+    let mut views = Vec::with_capacity(found.len());
+    for uri in &uris[..covered] {
+        let Some((did, sort_at, slug)) = of_uri.remove(uri.as_str()) else { continue };
+        let (Some(author), Some(record)) = (people.get(&did), records.remove(uri.as_str())) else { continue };
+        let mut fields: Map<String, Value> =
+            serde_json::from_str(record.json.get()).map_err(Error::internal)?;
+        let items = fields.remove("items");
+        views.push(ListView {
+            uri: uri.clone(),
+            cid: record.version.cid,
+            rev: record.version.rev,
+            author: author.clone(),
+            record: serde_json::value::to_raw_value(&fields).map_err(Error::internal)?,
+            slug,
+            cover: covers.remove(uri.as_str()),
+            item_count: items.as_ref().and_then(Value::as_array).map_or(0, Vec::len),
+            sort_at,
+            indexed_at: record.version.indexed_at,
+        });
+    }
+    Ok((views, covered))
+}
+
+/// The pictures of lists, by list: each that of the first of its tracks that has one and can be seen.
+pub(crate) async fn covers(
+    app: &App,
+    db: &mut PgConnection,
+    lists: &[String],
+) -> Result<HashMap<String, String>, Error> {
+    let rows = sqlx::query!(
+        r#"select l.uri as "uri!", first.cid as "cid!"
+             from unnest($1::text[]) as l (uri),
+                  lateral (select blob.cid
+                             from list_item
+                             join track on track.uri = subject_uri
+                             join actor on actor.did = track.did and actor.active
+                             join blob on blob.cid = track.image_cid and blob.mime like 'image/%'
+                            where list_uri = l.uri and position < $2
+                            order by position
+                            limit 1) as first"#,
+        lists,
+        COVER_AMONG
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.uri, app.options.image_url(&row.cid))).collect())
+}
