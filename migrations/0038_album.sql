@@ -16,7 +16,7 @@ create table album_slug (
   slug  text collate "C" not null,
   album uuid not null references album on delete cascade,
   base  text collate "C" not null, -- what the name alone makes
-  n     integer not null,          -- 1 for the first of that name
+  n     integer not null,          -- 1 for the first of that name, unless another name made its slug
   ascii text collate "C",          -- what servers make of the name that know a to z only, where that is another
   primary key (did, slug)
 );
@@ -25,14 +25,14 @@ create index album_slug_base_idx on album_slug (did, base, n);
 create index album_slug_ascii_idx on album_slug (did, ascii) where ascii is not null;
 create index album_slug_album_idx on album_slug (album);
 
--- The pages of albums, and our own, are named without their host from now on. What was noted by the old names is looked up by
--- `plyr rebuild`.
+-- The pages of albums, and our own, are named without their host from now on; our own are renamed at start, which knows the host.
 insert into page_name (page, uri)
-select substring(page from position('/' in page)), uri from page_name where page like '%/u/%/album/%'
+select '/u/' || lower(split_part(page, '/', 3)) || '/album/' || replace(lower(split_part(page, '/', 5)), ' ', '-'), uri
+  from page_name where page like '%/u/%/album/%'
 on conflict do nothing;
 delete from page_name where page like '%/u/%/album/%' and page not like '/%';
 
 -- The base of the name that a track gives its album; rows of before get theirs by `plyr rebuild`.
 alter table track add album_base text collate "C";
 -- The tracks of an album.
-create index track_album_idx on track (did, album_base) where album_base is not null;
+create index track_album_idx on track (did, album_base, sort_at, uri) where album_base is not null;

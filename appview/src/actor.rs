@@ -1,5 +1,7 @@
 //! People: how one is named beside their work, and their page.
 
+pub(crate) mod http;
+
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -125,14 +127,18 @@ pub(crate) async fn get_profile(
     }))
 }
 
-/// Who is meant; an error where nobody is, or they are not to be seen.
-pub(crate) async fn visible(db: &mut PgConnection, actor: AtIdentifier) -> Result<Did, Error> {
-    let missing = || Error::declared("NotFound", "no such person");
-    let did = actor.did(db).await?.ok_or_else(missing)?;
+/// Who is meant; none where nobody is, or they are not to be seen.
+pub(crate) async fn find(db: &mut PgConnection, actor: AtIdentifier) -> Result<Option<Did>, Error> {
+    let Some(did) = actor.did(db).await? else { return Ok(None) };
     let seen = sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
         .fetch_optional(db)
         .await?;
-    if seen == Some(true) { Ok(did) } else { Err(missing()) }
+    Ok(Some(did).filter(|_| seen == Some(true)))
+}
+
+/// The same; an error where there is none.
+pub(crate) async fn visible(db: &mut PgConnection, actor: AtIdentifier) -> Result<Did, Error> {
+    find(db, actor).await?.ok_or_else(|| Error::declared("NotFound", "no such person"))
 }
 
 /// Two rows may claim a handle for a moment after it moved: the one looked at last is right.

@@ -1,5 +1,7 @@
 //! Albums: `fm.plyr.list.getAlbum`.
 
+pub(crate) mod http;
+
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -15,6 +17,9 @@ use crate::session::Viewer;
 use crate::track::{self, TrackView};
 use crate::xrpc::Params;
 use crate::{App, hydrate};
+
+/// Tracks of an album that only say that they belong to it, the first of them: a list has room for as many.
+const TEXTS_MAX: i64 = 500;
 
 /// `fm.plyr.list.defs#albumView`.
 #[derive(Debug, Serialize)]
@@ -73,9 +78,9 @@ pub(crate) async fn get_album(
     let mut db = app.pool.acquire().await?;
     let did = actor::visible(&mut db, actor).await?;
     let missing = || Error::declared("NotFound", "no such album");
-    let row = find(&mut db, &did, &slug).await?.ok_or_else(missing)?;
+    let id = find(&mut db, &did, &slug).await?.ok_or_else(missing)?;
+    let (album, row) = one(&app, &mut db, &did, id).await?.ok_or_else(missing)?;
     let tracks = tracks(&mut db, &did, &row, cursor.as_ref(), limit as i64 + 1).await?;
-    let album = view(&app, &mut db, &did, row).await?.ok_or_else(missing)?;
     let more = tracks.len() > limit;
     let uris: Vec<AtUri> = tracks.iter().take(limit).map(|(_, uri)| uri.clone()).collect();
     let (views, covered) = track::views(&app.options, &mut db, viewer.as_ref(), &uris).await?;
@@ -83,37 +88,103 @@ pub(crate) async fn get_album(
     Ok(Json(Album { album, tracks: views, cursor: last.map(|(key, uri)| Cursor::at(key, uri)) }))
 }
 
-/// An album, as far as it is known without its tracks.
+/// An album, and the numbers beside it.
 struct Row {
     id: Uuid,
     slug: String,
     list_uri: Option<String>,
-    /// What the names make by which tracks may call it. Where several albums share one, the first of them has those tracks.
+    list_cid: Option<String>,
+    title: Option<String>,
+    created_at: Option<DateTime<Utc>>,
+    /// What the names make by which tracks may call it. Where several albums share one, that has those tracks which is called so
+    /// now, and the first of them.
     bases: Vec<String>,
+    tracks: i64,
+    plays: i64,
+    cover: Option<String>,
 }
 
 /// The album that an address calls so: by its present slug, an older one, or what servers make of its name that know no letters
 /// but a to z.
-async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Row>, Error> {
-    let slug = indexer::album::slug(slug);
-    let found = sqlx::query_as!(
-        Row,
-        r#"select a.id, a.slug, l.uri as "list_uri?",
-                  array(select b.base from album_slug b
-                         where b.album = a.id
-                           and b.n = (select min(n) from album_slug c where c.did = b.did and c.base = b.base)) as "bases!"
-             from album_slug s
-             join album a on a.id = s.album
-             left join list l on l.uri = a.list_uri
-            where s.did = $1 and (s.slug = $2 or s.ascii = $2)
-            order by s.slug = $2 desc, s.n
-            limit 1"#,
+async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uuid>, Error> {
+    let slug = indexer::album::in_address(slug);
+    let found = sqlx::query_scalar!(
+        "select album from album_slug where did = $1 and (slug = $2 or ascii = $2) order by slug = $2 desc, n limit 1",
         did.as_str(),
         slug
     )
     .fetch_optional(db)
     .await?;
     Ok(found)
+}
+
+/// Somebody's albums, the newest first, or one of them. One query, and for each album one walk over its tracks.
+async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) -> Result<Vec<Row>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select a.id as "id!", a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
+                  coalesce(l.name, told.title) as title, coalesce(l.created_at, told.created_at) as created_at,
+                  called.bases as "bases!", told.tracks as "tracks!", told.plays as "plays!", told.cover
+             from album a
+             left join list l on l.uri = a.list_uri and l.list_type = 'album'
+             left join record r on r.uri = l.uri
+            cross join lateral (
+                  select array(select b.base from album_slug b
+                                where b.album = a.id
+                                  and b.album = (select c.album from album_slug c join album o on o.id = c.album
+                                                  where c.did = b.did and c.base = b.base
+                                                  order by o.slug = c.slug desc, c.n limit 1)) as bases) as called
+            cross join lateral (
+                  with member as materialized (
+                    select distinct on (t.uri) t.uri, t.album, t.image_cid, t.created_at, t.sort_at, m.position
+                      from (select subject_uri as uri, position from list_item where list_uri = l.uri
+                            union all
+                            select text.uri, null from unnest(called.bases) as b (base),
+                                   lateral (select uri from track where did = $1 and album_base = b.base collate "C"
+                                             order by sort_at, uri limit $4) as text) as m
+                      join track t on t.uri = m.uri
+                      join actor on actor.did = t.did and actor.active
+                     order by t.uri, m.position)
+                  select count(*) as tracks, coalesce(sum(c.play_count), 0)::bigint as plays, min(m.created_at) as created_at,
+                         (select album from member where album is not null order by position desc nulls first, sort_at, uri limit 1)
+                           as title,
+                         (select blob.cid from member i
+                            join blob on blob.cid = i.image_cid and blob.mime like 'image/%'
+                           order by i.position, i.sort_at, i.uri limit 1) as cover
+                    from member m left join subject_count c on c.uri = m.uri) as told
+            where a.did = $1 and ($2::uuid is null or a.id = $2) and (l.uri is not null or told.tracks > 0)
+            order by created_at desc nulls last, a.id
+            limit $3"#,
+        did.as_str(),
+        id,
+        limit,
+        TEXTS_MAX
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// How an album is shown; nothing where nobody would see anything of it.
+async fn one(
+    app: &App,
+    db: &mut PgConnection,
+    did: &Did,
+    id: Uuid,
+) -> Result<Option<(AlbumView, Row)>, Error> {
+    let mut people = hydrate::people(&app.options, db, std::slice::from_ref(did)).await?;
+    let Some(author) = people.remove(did) else { return Ok(None) };
+    let Some(row) = rows(db, did, Some(id), 1).await?.pop() else { return Ok(None) };
+    let view = AlbumView {
+        id: row.id,
+        title: row.title.clone().unwrap_or_else(|| row.slug.clone()),
+        slug: row.slug.clone(),
+        author,
+        uri: row.list_uri.as_deref().map(stored).transpose()?,
+        cid: row.list_cid.clone(),
+        cover: row.cover.as_deref().map(|cid| app.options.image_url(cid)),
+        track_count: row.tracks,
+        created_at: row.created_at,
+    };
+    Ok(Some((view, row)))
 }
 
 /// Tracks of an album that can be seen, from where the last page ended, with their keys: positions in the list, and moments
@@ -130,9 +201,10 @@ async fn tracks(
              from (select min(position)::bigint as key, subject_uri as uri from list_item where list_uri = $1 group by subject_uri
                    union all
                    select greatest(extract(epoch from sort_at) * 1000000, 1000000)::bigint, uri
-                     from track
-                    where did = $2 and album_base = any($3)
-                      and not exists (select from list_item where list_uri = $1 and subject_uri = track.uri)) as part
+                     from unnest($3::text[]) as b (base),
+                          lateral (select uri, sort_at from track where did = $2 and album_base = b.base collate "C"
+                                    order by sort_at, uri limit $7) as track
+                    where not exists (select from list_item where list_uri = $1 and subject_uri = track.uri)) as part
             where (key, uri) > ($4, $5)
               and (select actor.active from track t join actor on actor.did = t.did where t.uri = part.uri)
             order by key, uri
@@ -142,61 +214,10 @@ async fn tracks(
         &album.bases,
         cursor.map_or(-1, Cursor::key),
         cursor.map_or("", |cursor| cursor.uri().as_str()),
-        limit
+        limit,
+        TEXTS_MAX
     )
     .fetch_all(db)
     .await?;
     rows.into_iter().map(|row| Ok((row.key, stored(&row.uri)?))).collect()
-}
-
-/// How an album is shown; nothing where nobody would see anything of it.
-async fn view(app: &App, db: &mut PgConnection, did: &Did, row: Row) -> Result<Option<AlbumView>, Error> {
-    let mut people = hydrate::people(&app.options, db, std::slice::from_ref(did)).await?;
-    let Some(author) = people.remove(did) else { return Ok(None) };
-    let told = sqlx::query!(
-        r#"with member as materialized (
-             select t.uri, t.album, t.image_cid, t.created_at, t.sort_at, i.position
-               from list_item i join track t on t.uri = i.subject_uri where i.list_uri = $1
-             union all
-             select uri, album, image_cid, created_at, sort_at, null from track
-              where did = $2 and album_base = any($3))
-           select (select count(distinct m.uri) from member m
-                     join actor on actor.did = split_part(m.uri, '/', 3) and actor.active) as "tracks!",
-                  (select album from member where album is not null order by position is not null, sort_at, uri limit 1) as title,
-                  (select min(created_at) from member) as created_at,
-                  (select blob.cid from member m
-                     join actor on actor.did = split_part(m.uri, '/', 3) and actor.active
-                     join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
-                    order by position, sort_at, uri limit 1) as cover"#,
-        row.list_uri,
-        did.as_str(),
-        &row.bases
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    let list = sqlx::query!(
-        r#"select list.name, list.created_at, record.cid as "cid!"
-             from list join record on record.uri = list.uri and record.cid is not null where list.uri = $1"#,
-        row.list_uri
-    )
-    .fetch_optional(db)
-    .await?;
-    if list.is_none() && told.tracks == 0 {
-        return Ok(None);
-    }
-    let (name, made, cid) = match list {
-        Some(list) => (list.name, Some(list.created_at), Some(list.cid)),
-        None => (None, None, None),
-    };
-    Ok(Some(AlbumView {
-        id: row.id,
-        title: name.or(told.title).unwrap_or_else(|| row.slug.clone()),
-        slug: row.slug,
-        author,
-        uri: row.list_uri.as_deref().map(stored).transpose()?,
-        cid,
-        cover: told.cover.map(|cid| app.options.image_url(&cid)),
-        track_count: told.tracks,
-        created_at: made.or(told.created_at),
-    }))
 }

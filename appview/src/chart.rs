@@ -28,7 +28,7 @@ enum Of {
 /// By which number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum By {
+pub(crate) enum By {
     Plays,
     Listeners,
     Likes,
@@ -73,9 +73,9 @@ impl GetTop {
 }
 
 /// One row of a chart.
-struct Row {
+pub(crate) struct Row {
     subject_id: i32,
-    key: String,
+    pub key: String,
     plays: i64,
     listeners: i64,
     likes: i64,
@@ -145,7 +145,7 @@ pub(crate) async fn get_top(
     Ok(Json(Top { entries, cursor: end }))
 }
 
-async fn everybodys(
+pub(crate) async fn everybodys(
     db: &mut PgConnection,
     kind: Kind,
     period: Period,

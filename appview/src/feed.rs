@@ -25,20 +25,31 @@ type FeedCursor = Cursor<b't'>;
 type LikedCursor = Cursor<b'k'>;
 
 /// A track, and the moment by which it is ordered.
-struct Place {
-    track: AtUri,
-    time: DateTime<Utc>,
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub track: AtUri,
+    pub time: DateTime<Utc>,
 }
 
 /// Where a page begins; before the first row when both are absent. A missing cursor becomes the upper end of the order, not an
 /// "or": either way the index is entered at one place.
-struct Position {
-    time: Option<DateTime<Utc>>,
-    uri: Option<String>,
+#[derive(Debug, Default)]
+pub(crate) struct Position {
+    pub time: Option<DateTime<Utc>>,
+    pub uri: Option<String>,
+}
+
+/// Which tracks of a feed are wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// Any of these tags, if there are any.
+    pub tags: Vec<String>,
+    /// None of these.
+    pub hidden: Vec<String>,
 }
 
 impl Position {
-    fn after<const TAG: u8>(cursor: Option<Cursor<TAG>>) -> Result<Self, Error> {
+    pub(crate) fn after<const TAG: u8>(cursor: Option<Cursor<TAG>>) -> Result<Self, Error> {
         let time = cursor.as_ref().map(Cursor::time).transpose()?;
         Ok(Position { time, uri: cursor.map(|cursor| cursor.uri().to_string()) })
     }
@@ -86,21 +97,67 @@ pub(crate) async fn get_latest(
     let GetLatest { limit, cursor } = params.0;
     let mut db = app.pool.acquire().await?;
     let from = Position::after(cursor)?;
+    let skeleton = latest(&mut db, &from, &Wanted::default(), i64::from(limit) + 1).await?;
+    page(&app, &mut db, viewer.as_ref(), skeleton, limit.into(), None).await.map(Json)
+}
+
+/// Tracks by feed order, newest first. Those of some tags are walked to tag by tag.
+pub(crate) async fn latest(
+    db: &mut PgConnection,
+    from: &Position,
+    wanted: &Wanted,
+    limit: i64,
+) -> Result<Vec<Place>, Error> {
+    if !wanted.tags.is_empty() {
+        return tagged(db, from, wanted, limit).await;
+    }
     let rows = sqlx::query!(
         "select track.uri, track.sort_at
            from track
            join actor on actor.did = track.did and actor.active
           where (track.sort_at, track.uri) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, ''))
+            and not (track.tags && $3)
           order by track.sort_at desc, track.uri desc
-          limit $3",
+          limit $4",
         from.time,
         from.uri,
-        i64::from(limit) + 1
+        &wanted.hidden,
+        limit
     )
-    .fetch_all(&mut *db)
+    .fetch_all(db)
     .await?;
-    let skeleton = rows.into_iter().map(|row| place(&row.uri, row.sort_at)).collect::<Result<_, _>>()?;
-    page(&app, &mut db, viewer.as_ref(), skeleton, limit.into(), None).await.map(Json)
+    rows.into_iter().map(|row| place(&row.uri, row.sort_at)).collect()
+}
+
+async fn tagged(
+    db: &mut PgConnection,
+    from: &Position,
+    wanted: &Wanted,
+    limit: i64,
+) -> Result<Vec<Place>, Error> {
+    let rows = sqlx::query!(
+        r#"select distinct newest.sort_at as "sort_at!", newest.uri as "uri!"
+             from unnest($1::text[]) as wanted (tag),
+                  lateral (select track_tag.uri, track_tag.sort_at
+                             from track_tag
+                             join actor on actor.did = split_part(track_tag.uri, '/', 3) and actor.active
+                            where tag = wanted.tag collate "C"
+                              and (sort_at, uri) < (coalesce($2, 'infinity'::timestamptz), coalesce($3, ''))
+                              and not exists (select from track_tag other
+                                               where other.uri = track_tag.uri and other.tag = any($4))
+                            order by sort_at desc, uri desc
+                            limit $5) as newest
+            order by 1 desc, 2 desc
+            limit $5"#,
+        &wanted.tags,
+        from.time,
+        from.uri,
+        &wanted.hidden,
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| place(&row.uri, row.sort_at)).collect()
 }
 
 fn place(uri: &str, time: DateTime<Utc>) -> Result<Place, Error> {
@@ -124,21 +181,35 @@ pub(crate) async fn get_actor_tracks(
     let mut db = app.pool.acquire().await?;
     let did = actor::visible(&mut db, actor).await?;
     let from = Position::after(cursor)?;
+    let skeleton = of_actor(&mut db, &did, &from, &Wanted::default(), i64::from(limit) + 1).await?;
+    page(&app, &mut db, viewer.as_ref(), skeleton, limit.into(), None).await.map(Json)
+}
+
+/// What somebody published, newest first.
+pub(crate) async fn of_actor(
+    db: &mut PgConnection,
+    did: &Did,
+    from: &Position,
+    wanted: &Wanted,
+    limit: i64,
+) -> Result<Vec<Place>, Error> {
     let rows = sqlx::query!(
         "select uri, sort_at
            from track
           where did = $1 and (sort_at, uri) < (coalesce($2, 'infinity'::timestamptz), coalesce($3, ''))
+            and not (tags && $4) and (cardinality($5::text[]) = 0 or tags && $5)
           order by sort_at desc, uri desc
-          limit $4",
+          limit $6",
         did.as_str(),
         from.time,
         from.uri,
-        i64::from(limit) + 1
+        &wanted.hidden,
+        &wanted.tags,
+        limit
     )
-    .fetch_all(&mut *db)
+    .fetch_all(db)
     .await?;
-    let skeleton = rows.into_iter().map(|row| place(&row.uri, row.sort_at)).collect::<Result<_, _>>()?;
-    page(&app, &mut db, viewer.as_ref(), skeleton, limit.into(), None).await.map(Json)
+    rows.into_iter().map(|row| place(&row.uri, row.sort_at)).collect()
 }
 
 /// `fm.plyr.feed.getActorLikes`: the tracks that somebody likes, each once, by the like that stands for them: their oldest.
@@ -151,7 +222,7 @@ pub(crate) async fn get_actor_likes(
     let mut db = app.pool.acquire().await?;
     let did = actor::visible(&mut db, actor).await?;
     let from = Position::after(cursor)?;
-    let skeleton = liked(&mut db, &did, &from, i64::from(limit) + 1).await?;
+    let skeleton = liked(&mut db, &did, &from, Likes::All, i64::from(limit) + 1).await?;
     let end = match skeleton.len() > usize::from(limit) {
         true => None,
         false => end_of_window(&mut db, &did, &from).await?,
@@ -159,22 +230,38 @@ pub(crate) async fn get_actor_likes(
     page(&app, &mut db, viewer.as_ref(), skeleton, limit.into(), end).await.map(Json)
 }
 
-/// Each condition is a look into an index for each row, and a page costs no more the more often somebody likes the same, or what
-/// is not shown: it ends where the window does.
-async fn liked(db: &mut PgConnection, did: &Did, from: &Position, limit: i64) -> Result<Vec<Place>, Error> {
+/// Which likes of somebody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Likes {
+    /// Of any kind.
+    All,
+    /// By `fm.plyr.like`.
+    Plyr,
+}
+
+/// What somebody likes, what they came to like last first; their oldest like of it stands for it. Each condition is a look into an
+/// index for each row, and a page costs no more the more often somebody likes the same, or what is not shown: it ends where the
+/// window does.
+pub(crate) async fn liked(
+    db: &mut PgConnection,
+    did: &Did,
+    from: &Position,
+    likes: Likes,
+    limit: i64,
+) -> Result<Vec<Place>, Error> {
     let rows = sqlx::query!(
         r#"select subject_uri, sort_at
-             from (select uri, subject_uri, sort_at
+             from (select distinct sort_at, subject_uri
                      from reaction
-                    where did = $1 and verb = 'like'
+                    where did = $1 and verb = 'like' and (not $6 or source = 'plyr')
                       and (sort_at, subject_uri) < (coalesce($2, 'infinity'::timestamptz), coalesce($3, ''))
                     order by sort_at desc, subject_uri desc
                     limit $5) as newest
-            where uri = (select first.uri
-                           from reaction as first
-                          where first.subject_uri = newest.subject_uri and first.did = $1 and first.verb = 'like'
-                          order by first.sort_at, first.uri
-                          limit 1)
+            where (select true
+                     from reaction as older
+                    where older.subject_uri = newest.subject_uri and older.did = $1 and older.verb = 'like'
+                      and (not $6 or older.source = 'plyr') and older.sort_at < newest.sort_at
+                    limit 1) is null
               and (select actor.active from track join actor on actor.did = track.did
                     where track.uri = newest.subject_uri)
             order by sort_at desc, subject_uri desc
@@ -183,7 +270,8 @@ async fn liked(db: &mut PgConnection, did: &Did, from: &Position, limit: i64) ->
         from.time,
         from.uri.as_deref(),
         limit,
-        WINDOW
+        WINDOW,
+        likes == Likes::Plyr
     )
     .fetch_all(db)
     .await?;
@@ -197,7 +285,7 @@ async fn end_of_window(
     from: &Position,
 ) -> Result<Option<LikedCursor>, Error> {
     let last = sqlx::query!(
-        "select subject_uri, sort_at
+        "select distinct sort_at, subject_uri
            from reaction
           where did = $1 and verb = 'like'
             and (sort_at, subject_uri) < (coalesce($2, 'infinity'::timestamptz), coalesce($3, ''))
@@ -247,22 +335,9 @@ pub(crate) async fn get_tag_tracks(
         .await?
         .unwrap_or_default();
     let from = Position::after(cursor)?;
-    let rows = sqlx::query!(
-        r#"select track_tag.uri, track_tag.sort_at
-             from track_tag
-             join actor on actor.did = split_part(track_tag.uri, '/', 3) and actor.active
-            where tag = $1
-              and (sort_at, uri) < (coalesce($2, 'infinity'::timestamptz), coalesce($3, ''))
-            order by sort_at desc, uri desc
-            limit $4"#,
-        tag,
-        from.time,
-        from.uri,
-        i64::from(limit) + 1
-    )
-    .fetch_all(&mut *db)
-    .await?;
-    let skeleton = rows.into_iter().map(|row| place(&row.uri, row.sort_at)).collect::<Result<_, _>>()?;
+    let wanted = Wanted { tags: vec![tag], hidden: Vec::new() };
+    let skeleton = latest(&mut db, &from, &wanted, i64::from(limit) + 1).await?;
     let page = page(&app, &mut db, viewer.as_ref(), skeleton, limit.into(), None).await?;
+    let tag = wanted.tags.concat();
     Ok(Json(TagTracks { tag, track_count, page }))
 }

@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use crate::actor::ProfileViewBasic;
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
+use crate::feed::Position;
 use crate::{App, hydrate, track};
 
 /// `fm.plyr.feed.defs#likeView`.
@@ -52,19 +53,6 @@ pub(crate) struct Likes {
     likes: Vec<LikeView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<LikeCursor>,
-}
-
-/// Where a page begins; before the first row when both are absent.
-struct Position {
-    time: Option<DateTime<Utc>>,
-    uri: Option<String>,
-}
-
-impl Position {
-    fn after(cursor: Option<LikeCursor>) -> Result<Self, Error> {
-        let time = cursor.as_ref().map(Cursor::time).transpose()?;
-        Ok(Position { time, uri: cursor.map(|cursor| cursor.uri().to_string()) })
-    }
 }
 
 struct Row {

@@ -14,6 +14,7 @@ use sqlx::PgConnection;
 use crate::actor::{self, AtIdentifier, ProfileViewBasic};
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
+use crate::hydrate::PAGE_MAX_BYTES;
 use crate::session::Viewer;
 use crate::track::{self, TrackView};
 use crate::xrpc::Params;
@@ -170,13 +171,18 @@ pub(crate) async fn get_list(
     // The first that a full page had no room for.
     let beyond = uris.get(covered);
     let shown: HashMap<&AtUri, &TrackView> = views.iter().map(|view| (&view.uri, view)).collect();
-    let (mut items, mut last) = (Vec::with_capacity(rows.len()), None);
+    let (mut items, mut last, mut size_bytes) = (Vec::with_capacity(rows.len()), None, 0);
     for row in &rows {
         let subject: AtUri = stored(&row.subject_uri)?;
         if Some(&subject) == beyond {
             break;
         }
         let track = shown.get(&subject).map(|view| (*view).clone());
+        // What stands there twice is shown twice.
+        size_bytes += track.as_ref().map_or(0, |track| track.record.get().len());
+        if size_bytes > PAGE_MAX_BYTES && !items.is_empty() {
+            break;
+        }
         items.push(ItemView { uri: subject, cid: row.subject_cid.clone(), track });
         last = Some(row.position);
     }
@@ -191,7 +197,7 @@ async fn views(app: &App, db: &mut PgConnection, uris: &[AtUri]) -> Result<(Vec<
     let rows = sqlx::query!(
         r#"select list.uri as "uri!", list.did as "did!", list.sort_at as "sort_at!", album.slug as "slug?"
              from list
-             left join album on album.list_uri = list.uri
+             left join album on album.list_uri = list.uri and list.list_type = 'album'
             where list.uri = any($1)"#,
         &found
     )
@@ -205,19 +211,25 @@ async fn views(app: &App, db: &mut PgConnection, uris: &[AtUri]) -> Result<(Vec<
     let dids: Vec<Did> = of_uri.values().map(|(did, ..)| did.clone()).collect();
     let people = hydrate::people(&app.options, db, &dids).await?;
     let mut covers = covers(app, db, &found).await?;
-    let mut views = Vec::with_capacity(found.len());
-    for uri in &uris[..covered] {
+    let (mut views, mut size_bytes) = (Vec::with_capacity(found.len()), 0);
+    for (position, uri) in uris[..covered].iter().enumerate() {
         let Some((did, sort_at, slug)) = of_uri.remove(uri.as_str()) else { continue };
         let (Some(author), Some(record)) = (people.get(&did), records.remove(uri.as_str())) else { continue };
         let mut fields: Map<String, Value> =
             serde_json::from_str(record.json.get()).map_err(Error::internal)?;
         let items = fields.remove("items");
+        let value = serde_json::value::to_raw_value(&fields).map_err(Error::internal)?;
+        // Its JSON may be longer than the bytes that the query limited.
+        size_bytes += value.get().len();
+        if size_bytes > PAGE_MAX_BYTES && !views.is_empty() {
+            return Ok((views, position));
+        }
         views.push(ListView {
             uri: uri.clone(),
             cid: record.version.cid,
             rev: record.version.rev,
             author: author.clone(),
-            record: serde_json::value::to_raw_value(&fields).map_err(Error::internal)?,
+            record: value,
             slug,
             cover: covers.remove(uri.as_str()),
             item_count: items.as_ref().and_then(Value::as_array).map_or(0, Vec::len),

@@ -1,7 +1,10 @@
 //! Tags: which there are, and how many tracks have each.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
+use indexer::chart::{Kind, Period};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
@@ -80,4 +83,17 @@ pub(crate) async fn list(
         limit
     );
     Ok(rows.fetch_all(db).await?)
+}
+
+/// How often tracks with these tags were played, as the charts of all time count it.
+pub(crate) async fn plays(db: &mut PgConnection, tags: &[TagView]) -> Result<HashMap<String, i64>, Error> {
+    let tags: Vec<&str> = tags.iter().map(|tag| tag.tag.as_str()).collect();
+    let rows = sqlx::query!(
+        "select s.key, c.plays from chart_subject s join chart c on c.subject_id = s.id and c.period = $2
+          where s.kind = $3 and s.key = any($1)",
+        &tags as &[&str],
+        Period::All as i16,
+        Kind::Tag as i16
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.key, row.plays)).collect())
 }

@@ -1,4 +1,7 @@
-//! Tracks: the latest of them, some of them by name, and how one looks from outside.
+//! Tracks: some of them by name, and how one looks from outside.
+
+pub(crate) mod http;
+pub(crate) mod response;
 
 use std::collections::{HashMap, HashSet};
 

@@ -31,6 +31,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input, RepoSnapshot};
 use crate::link::concern::Concerns;
+use crate::link::names;
 use crate::record::Registry;
 use crate::sabotage;
 use crate::syntax::{AtUri, Did};
@@ -66,6 +67,9 @@ impl Door {
     /// Opens the door on a migrated database.
     pub async fn open(pool: PgPool, registry: Registry) -> sqlx::Result<Self> {
         let door = Door::unopened(pool, registry);
+        if let Some(host) = door.registry.page_hosts().own_host() {
+            names::adopt(&door.pool, &host).await?;
+        }
         door.refresh_tracked().await?;
         Ok(door)
     }

@@ -3,6 +3,7 @@
 //! One binary, so that the services start once; each test has accounts, a database and a plyr of its own. Everything is
 //! started here, awaited by asking and never by sleeping, and no test is skipped because something is missing.
 
+mod api;
 mod auth;
 mod browser;
 mod chart;

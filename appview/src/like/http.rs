@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::detail::Detail;
+use crate::feed::Position;
 use crate::public_id::{self, Id};
 use crate::publish::{self, PublishError, Settled};
 use crate::session::Viewer;
@@ -45,7 +46,7 @@ pub(crate) struct Likers {
 pub(crate) async fn likers(State(app): State<App>, id: Id) -> Result<Json<Likers>, Detail> {
     let (uri, _) = subject(&app, id).await?;
     let mut db = app.pool.acquire().await?;
-    let rows = super::skeleton(&mut db, &uri, &super::Position { time: None, uri: None }, LIKERS_MAX).await?;
+    let rows = super::skeleton(&mut db, &uri, &Position::default(), LIKERS_MAX).await?;
     let dids: Vec<Did> = rows.iter().map(|row| row.did.clone()).collect();
     let people = hydrate::people(&app.options, &mut db, &dids).await?;
     let counts = hydrate::counts(&mut db, &[uri.to_string()]).await?;

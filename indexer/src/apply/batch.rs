@@ -148,14 +148,14 @@ async fn patiently<F: Future<Output = sqlx::Result<()>>>(mut attempt: impl FnMut
     }
 }
 
-/// Whether the same inputs may be taken later. Refused for what they are: data exceptions (class 22), violated
+/// Whether the same inputs may be taken later. Refused for what they are: what is one but found twice (class 21), data exceptions (22), violated
 /// constraints (23) and program limits (54) of the SQL standard's error classes, and values that cannot be encoded. Rows that
 /// do not fit their table's columns (22P03, 22P04) are our own mistake, and cost nobody their records.
 fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         _ if sabotage::is_on("busy-database-drops") => false,
         sqlx::Error::Database(error) => !error.code().is_some_and(|code| {
-            ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+            ["21", "22", "23", "54"].iter().any(|class| code.starts_with(class))
                 && !["22P03", "22P04"].contains(&&*code)
         }),
         _ if Forgotten::is(error) => false,

@@ -207,7 +207,8 @@ async fn now(db: &mut PgConnection, names: &BTreeSet<&Name>) -> sqlx::Result<Has
     if !handles.is_empty() {
         let handles: Vec<&str> = handles.into_iter().map(Name::as_str).collect();
         let rows = sqlx::query!(
-            r#"select handle as "handle!", did from actor where handle = any($1)"#,
+            r#"select distinct on (handle) handle as "handle!", did from actor where handle = any($1)
+               order by handle, resolved_at desc nulls last, did"#,
             &handles as &[&str]
         )
         .fetch_all(&mut *db)
@@ -242,11 +243,12 @@ async fn now(db: &mut PgConnection, names: &BTreeSet<&Name>) -> sqlx::Result<Has
         let rows = sqlx::query!(
             r#"select asked.page as "page!", found.list_uri as "uri!"
                from unnest($1::text[], $2::text[], $3::text[]) as asked (page, artist, slug),
-               lateral (select coalesce((select did from actor where handle = asked.artist), asked.artist) as did) as who,
+               lateral (select coalesce((select did from actor where handle = asked.artist order by resolved_at desc nulls last, did limit 1),
+                                        asked.artist) as did) as who,
                lateral (select a.list_uri, s.slug from album_slug s join album a on a.id = s.album
                          where s.did = who.did collate "C"
                            and (s.slug = asked.slug collate "C" or s.ascii = asked.slug collate "C")
-                           and exists (select from list l where l.uri = a.list_uri)
+                           and exists (select from list l where l.uri = a.list_uri and l.list_type = 'album')
                          order by s.slug = asked.slug desc, s.n limit 1) as found"#,
             &pages as &[&str],
             &artists as &[&str],
@@ -331,6 +333,29 @@ async fn tell_between(door: &Door, from: &str, to: &str) -> sqlx::Result<u64> {
             }
         }
     }
+}
+
+/// Pages of this host are this server's own from now on, and named so: what was told of them, or noted, was of another's.
+pub async fn adopt(pool: &PgPool, host: &str) -> sqlx::Result<()> {
+    let (from, to) = (format!("{host}/"), format!("{host}0"));
+    sqlx::query!(
+        "with old as (delete from page_name where page > $1 and page < $2 returning page, uri)
+         insert into page_name (page, uri) select substring(page from length($1)), uri from old on conflict do nothing",
+        from,
+        to
+    )
+    .execute(pool)
+    .await?;
+    sqlx::query!(
+        "with old as (delete from record_name where name > $1 and name < $2 returning uri, name, did, meaning, noted_at)
+         insert into record_name (uri, name, did, meaning, noted_at)
+         select uri, substring(name from length($1)), did, meaning, noted_at from old on conflict do nothing",
+        from,
+        to
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// Asks for what means something by now to be read again: whoever noted it may have looked a moment too early. Returns how many

@@ -55,6 +55,12 @@ impl PageHosts {
         self
     }
 
+    /// This server's own, with its port where it says one.
+    pub fn own_host(&self) -> Option<String> {
+        let host = self.hosts.iter().find(|host| host.is_own)?;
+        Some(host.port.map_or_else(|| host.name.clone(), |port| format!("{}:{port}", host.name)))
+    }
+
     /// The names of the hosts, for looking for them in text.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(|host| host.name.as_str())
@@ -99,7 +105,7 @@ impl PageHosts {
             ["playlist", _] => at_host(parts.join("/")),
             // An album is called by its name, and that means the same wherever its page is.
             ["u", artist, "album", name] => {
-                let slug = Some(album::slug(name)).filter(|slug| !slug.is_empty())?;
+                let slug = Some(album::in_address(name)).filter(|slug| !slug.is_empty())?;
                 let artist = match artist.starts_with("did:") {
                     true => artist.to_owned(),
                     false => Handle::normalized(artist).ok()?.into(),

@@ -1,0 +1,135 @@
+//! Artists by the HTTP API: `/artists/{did}`, `/artists/by-handle/{handle}`, `/artists/me`, and the numbers of each.
+//!
+//! Whoever is known is an artist with the name they have elsewhere, until they say otherwise.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use chrono::{DateTime, SecondsFormat, Utc};
+use indexer::syntax::Did;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use super::AtIdentifier;
+use crate::detail::Detail;
+use crate::session::Viewer;
+use crate::track::response::name;
+use crate::{App, Options, hydrate};
+
+/// `GET /artists/{did}`.
+pub(crate) async fn by_did(State(app): State<App>, Path(did): Path<String>) -> Result<Json<Value>, Detail> {
+    named(&app, did.starts_with("did:"), did).await
+}
+
+/// `GET /artists/by-handle/{handle}`.
+pub(crate) async fn by_handle(
+    State(app): State<App>,
+    Path(handle): Path<String>,
+) -> Result<Json<Value>, Detail> {
+    named(&app, !handle.starts_with("did:"), handle).await
+}
+
+/// `GET /artists/me`.
+pub(crate) async fn me(State(app): State<App>, viewer: Viewer) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    shown(&app.options, &mut db, &viewer.did).await
+}
+
+async fn named(app: &App, lawful: bool, text: String) -> Result<Json<Value>, Detail> {
+    let actor = AtIdentifier::try_from(text).ok().filter(|_| lawful).ok_or_else(missing)?;
+    let mut db = app.pool.acquire().await?;
+    let did = super::find(&mut db, actor).await?.ok_or_else(missing)?;
+    shown(&app.options, &mut db, &did).await
+}
+
+fn missing() -> Detail {
+    Detail::not_found("artist not found")
+}
+
+async fn shown(options: &Options, db: &mut PgConnection, did: &Did) -> Result<Json<Value>, Detail> {
+    let mut people = hydrate::people(options, db, std::slice::from_ref(did)).await?;
+    let person = people.remove(did).ok_or_else(missing)?;
+    let row = sqlx::query!(
+        r#"select bio as "bio?", coalesce(profile.created_at, first_seen_at) as "created_at!",
+                  coalesce(profile.updated_at, profile.created_at, first_seen_at) as "updated_at!"
+             from actor left join profile on profile.did = actor.did
+            where actor.did = $1"#,
+        did.as_str()
+    )
+    .fetch_one(db)
+    .await?;
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Micros, true);
+    Ok(Json(json!({
+        "did": person.did,
+        "handle": person.handle,
+        "display_name": name(&person),
+        "bio": row.bio,
+        "avatar_url": person.avatar,
+        "created_at": time(row.created_at),
+        "updated_at": time(row.updated_at),
+        "show_liked_on_profile": false,
+        "support_url": null,
+    })))
+}
+
+/// `GET /artists/{did}/analytics`: noughts for who is unknown.
+pub(crate) async fn analytics(
+    State(app): State<App>,
+    Path(did): Path<String>,
+) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let did = match AtIdentifier::try_from(did) {
+        Ok(actor) => super::find(&mut db, actor).await?,
+        Err(_) => None,
+    };
+    numbers(&mut db, did.as_ref()).await
+}
+
+/// `GET /artists/me/analytics`.
+pub(crate) async fn my_analytics(State(app): State<App>, viewer: Viewer) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    numbers(&mut db, Some(&viewer.did)).await
+}
+
+/// A track of which there is most.
+struct Top {
+    uri: String,
+    title: String,
+    number: i64,
+}
+
+async fn numbers(db: &mut PgConnection, did: Option<&Did>) -> Result<Json<Value>, Detail> {
+    let did = did.map_or("", Did::as_str);
+    let all = sqlx::query!(
+        r#"select count(*) as "items!", coalesce(sum(play_count), 0)::bigint as "plays!"
+             from track left join subject_count on subject_count.uri = track.uri where did = $1"#,
+        did
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let played = sqlx::query_as!(
+        Top,
+        "select track.uri, title, play_count as number from track join subject_count on subject_count.uri = track.uri
+          where did = $1 and play_count > 0 order by play_count desc, track.uri limit 1",
+        did
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    let liked = sqlx::query_as!(
+        Top,
+        "select track.uri, title, like_count as number from track join subject_count on subject_count.uri = track.uri
+          where did = $1 and like_count > 0 order by like_count desc, track.uri limit 1",
+        did
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    let uris: Vec<String> = played.iter().chain(&liked).map(|top| top.uri.clone()).collect();
+    let ids = crate::public_id::of(db, "track", &uris).await?;
+    // The last field is that of plays in both.
+    let item = |top: &Top| json!({"id": ids.get(&top.uri), "title": top.title, "play_count": top.number});
+    Ok(Json(json!({
+        "total_plays": all.plays,
+        "total_items": all.items,
+        "top_item": played.as_ref().map(item),
+        "top_liked": liked.as_ref().map(item),
+    })))
+}

@@ -1,0 +1,72 @@
+//! Albums by the HTTP API: `/albums/{handle}`, `/albums/{handle}/{slug}`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use indexer::syntax::{AtUri, Did};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use super::Row;
+use crate::actor::{self, AtIdentifier};
+use crate::detail::Detail;
+use crate::session::Viewer;
+use crate::track::response;
+use crate::{App, Options};
+
+/// Albums of one artist that are listed.
+const ALBUMS_MAX: i64 = 500;
+/// Tracks of an album that are listed; `fm.plyr.list.getAlbum` has pages.
+const TRACKS_MAX: i64 = 500;
+
+/// `GET /albums/{handle}`: those that have a track to show. A DID is taken as well.
+pub(crate) async fn of_artist(
+    State(app): State<App>,
+    Path(handle): Path<String>,
+) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let did = artist(&mut db, handle, "artist not found").await?;
+    let rows = super::rows(&mut db, &did, None, ALBUMS_MAX).await?;
+    let shown = rows.iter().filter(|row| row.tracks > 0);
+    let albums: Vec<Value> = shown.map(|row| summary(&app.options, row)).collect();
+    Ok(Json(json!({"albums": albums})))
+}
+
+/// `GET /albums/{handle}/{slug}`.
+pub(crate) async fn one(
+    State(app): State<App>,
+    viewer: Option<Viewer>,
+    Path((handle, slug)): Path<(String, String)>,
+) -> Result<Json<Value>, Detail> {
+    let missing = || Detail::not_found("album not found");
+    let mut db = app.pool.acquire().await?;
+    let did = artist(&mut db, handle, "album not found").await?;
+    let id = super::find(&mut db, &did, &slug).await?.ok_or_else(missing)?;
+    let (view, row) = super::one(&app, &mut db, &did, id).await?.ok_or_else(missing)?;
+    let uris: Vec<AtUri> =
+        super::tracks(&mut db, &did, &row, None, TRACKS_MAX).await?.into_iter().map(|(_, uri)| uri).collect();
+    let (tracks, _) = response::of(&app.options, &mut db, viewer.as_ref(), &uris).await?;
+    let mut metadata = summary(&app.options, &row);
+    metadata["artist"] = response::name(&view.author).into();
+    metadata["artist_handle"] = view.author.handle.as_str().into();
+    metadata["artist_did"] = did.as_str().into();
+    metadata["description"] = Value::Null;
+    metadata["list_uri"] = json!(row.list_uri);
+    Ok(Json(json!({"metadata": metadata, "tracks": tracks})))
+}
+
+fn summary(options: &Options, row: &Row) -> Value {
+    json!({
+        "id": row.id,
+        "title": row.title.as_ref().unwrap_or(&row.slug),
+        "slug": row.slug,
+        "track_count": row.tracks,
+        "total_plays": row.plays,
+        "image_url": row.cover.as_deref().map(|cid| options.image_url(cid)),
+    })
+}
+
+async fn artist(db: &mut PgConnection, name: String, missing: &'static str) -> Result<Did, Detail> {
+    let missing = || Detail::not_found(missing);
+    let name = AtIdentifier::try_from(name).map_err(|_| missing())?;
+    actor::find(db, name).await?.ok_or_else(missing)
+}

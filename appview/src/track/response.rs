@@ -1,0 +1,178 @@
+//! A track as the HTTP API shows it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use indexer::dag::parse_cid;
+use indexer::syntax::AtUri;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use url::Url;
+
+use super::TrackView;
+use crate::actor::ProfileViewBasic;
+use crate::detail::Detail;
+use crate::session::Viewer;
+use crate::{Options, blob};
+
+/// Tracks of an album among which its picture is looked for.
+const COVER_AMONG: i64 = 20;
+
+/// What the HTTP API says of a track beside what its view does.
+struct Facts {
+    created_at: DateTime<Utc>,
+    /// Its author's.
+    pds: Option<String>,
+    album: Value,
+}
+
+/// As many of these as one answer holds, in their order, and how many of `uris` that covers. What cannot be seen is left out.
+pub(crate) async fn of(
+    options: &Options,
+    db: &mut PgConnection,
+    viewer: Option<&Viewer>,
+    uris: &[AtUri],
+) -> Result<(Vec<Value>, usize), Detail> {
+    let (views, covered) = super::views(options, db, viewer, uris).await?;
+    let shown: Vec<&str> = views.iter().map(|view| view.uri.as_str()).collect();
+    let facts = facts(options, db, &shown).await?;
+    let tracks = views.iter().filter_map(|view| Some(response(options, view, facts.get(view.uri.as_str())?)));
+    Ok((tracks.collect(), covered))
+}
+
+/// A moment as the API writes it.
+pub(crate) fn time(time: &DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// The album of a track is that of a list of its artist's that it is in, or else the one that it names.
+async fn facts(
+    options: &Options,
+    db: &mut PgConnection,
+    uris: &[&str],
+) -> Result<HashMap<String, Facts>, Detail> {
+    let lists = format!("{}.list", options.namespace);
+    let rows = sqlx::query!(
+        r#"select t.uri as "uri!", t.created_at as "created_at!", actor.pds as "pds?", a.id::text as "album_id?", a.slug as "slug?",
+                  coalesce(l.name, t.album) as "title?",
+                  coalesce(
+                    (select blob.cid
+                       from (select subject_uri from list_item where list_uri = a.list_uri order by position limit $3) i
+                       join track m on m.uri = i.subject_uri
+                       join blob on blob.cid = m.image_cid and blob.mime like 'image/%' limit 1),
+                    (select blob.cid
+                       from (select image_cid from track m where m.did = t.did and m.album_base = t.album_base
+                              order by sort_at desc, uri desc limit $3) m
+                       join blob on blob.cid = m.image_cid and blob.mime like 'image/%' limit 1)) as "cover?"
+             from track t
+             join actor on actor.did = t.did
+             left join album a on a.id = coalesce(
+               (select o.id from link k join album o on o.list_uri = k.uri
+                 where k.target = t.uri and k.did = t.did and k.collection = $2 order by o.given_at, o.id limit 1),
+               (select s.album from album_slug s join album o on o.id = s.album
+                 where s.did = t.did and s.base = t.album_base order by o.slug = s.slug desc, s.n limit 1))
+             left join list l on l.uri = a.list_uri and l.list_type = 'album'
+            where t.uri = any($1)"#,
+        uris as &[&str],
+        lists,
+        COVER_AMONG
+    )
+    .fetch_all(db)
+    .await?;
+    let facts = rows.into_iter().map(|row| {
+        let image = row.cover.map(|cid| options.image_url(&cid));
+        let album = row.album_id.map(|id| {
+            json!({"id": id, "title": row.title.as_ref().or(row.slug.as_ref()), "slug": row.slug, "image_url": image,
+                   "thumbnail_url": null})
+        });
+        (row.uri, Facts { created_at: row.created_at, pds: row.pds, album: album.unwrap_or_default() })
+    });
+    Ok(facts.collect())
+}
+
+/// A track as the HTTP API shows it. What this server does not know yet is null, false or empty.
+fn response(options: &Options, view: &TrackView, facts: &Facts) -> Value {
+    let record: Value = serde_json::from_str(view.record.get()).unwrap_or_default();
+    let blob_cid = record["audioBlob"]["ref"]["$link"].as_str();
+    let ours = record["audioUrl"].as_str().and_then(|url| options.file_id_in(&Url::parse(url).ok()?));
+    let by_blob = blob_cid.and_then(|cid| Some(blob::file_id(&blob::digest_of(&parse_cid(cid)?).ok()?)));
+    let features: Vec<Value> = view
+        .features
+        .iter()
+        .map(|person| {
+            json!({"did": person.did, "handle": person.handle, "display_name": name(person),
+                   "avatar_url": person.avatar})
+        })
+        .collect();
+    let storage = match (&ours, blob_cid) {
+        (Some(_), Some(_)) => "both",
+        (None, Some(_)) => "pds",
+        _ => "r2",
+    };
+    let mut track = json!({
+        "id": view.id,
+        "title": record["title"],
+        "artist": name(&view.author),
+        "artist_did": view.author.did,
+        "artist_handle": view.author.handle,
+        "artist_avatar_url": view.author.avatar,
+        "file_id": by_blob.or(ours).unwrap_or_default(),
+        "file_type": record["fileType"],
+        "features": features,
+        "r2_url": view.audio,
+        "atproto_record_uri": view.uri,
+        "atproto_record_cid": view.cid,
+        "atproto_record_url": facts.pds.as_deref().map(|pds| record_url(pds, &view.uri)),
+        "play_count": view.play_count,
+        "created_at": time(&facts.created_at),
+        "image_url": view.cover,
+        "thumbnail_url": view.thumbnail,
+        "is_liked": view.viewer.as_ref().is_some_and(|viewer| viewer.like.is_some()),
+        "like_count": view.like_count,
+        "comment_count": view.comment_count,
+        "album": facts.album,
+        "tags": view.tags,
+        "description": record["description"],
+        "duration": record["duration"],
+        "support_gate": record["supportGate"],
+        "audio_storage": storage,
+        "pds_blob_cid": blob_cid,
+    });
+    if let (Some(track), Value::Object(unknown)) = (track.as_object_mut(), not_known_yet()) {
+        track.extend(unknown);
+    }
+    track
+}
+
+/// What clients read and nothing here says yet.
+fn not_known_yet() -> Value {
+    json!({
+        "copyright_flagged": null,
+        "copyright_match": null,
+        "copyright_song_uri": null,
+        "copyright_recording_uri": null,
+        "gated": false,
+        "downloadable": false,
+        "download_policy": null,
+        "artist_support_url": null,
+        "original_file_id": null,
+        "original_file_type": null,
+        "is_optimizing": false,
+        "visibility": "public",
+        "unlisted": false,
+        "self_labels": [],
+        "operator_labels": [],
+        "labels": [],
+    })
+}
+
+/// What somebody is called: by the name they chose, or else by their handle.
+pub(crate) fn name(person: &ProfileViewBasic) -> &str {
+    person.display_name.as_deref().unwrap_or(&person.handle)
+}
+
+fn record_url(pds: &str, uri: &AtUri) -> Option<String> {
+    let did = uri.did();
+    let query = [("repo", did.as_str()), ("collection", uri.collection()), ("rkey", uri.rkey())];
+    indexer::pds::xrpc(&Url::parse(pds).ok()?, "com.atproto.repo.getRecord", &query).map(String::from)
+}
