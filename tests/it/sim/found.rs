@@ -300,7 +300,7 @@ pub async fn held(pool: &PgPool, differences: &[String]) -> String {
     let did = differences.iter().find_map(|line| {
         let from = line.find("did:")?;
         let end = line[from..]
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == ':'))
+            .find(|c: char| !(c.is_ascii_alphanumeric() || ['%', ':', '.', '-'].contains(&c)))
             .unwrap_or(line.len() - from);
         Some(line[from..from + end].trim_end_matches(':').to_owned())
     });

@@ -192,7 +192,11 @@ impl Stage {
             if differing != before {
                 (moved_at, before) = (Instant::now(), differing);
             } else if moved_at.elapsed() > patience {
-                let shown = before.iter().take(12).cloned().collect::<Vec<_>>().join("\n  ");
+                // Where a repo stands says more than what follows from it.
+                let (repos, others): (Vec<&String>, Vec<&String>) =
+                    before.iter().partition(|line| line.starts_with("repo ") || line.starts_with("actor "));
+                let shown: Vec<&str> = repos.into_iter().chain(others).take(16).map(String::as_str).collect();
+                let shown = shown.join("\n  ");
                 let held = found::held(&self.plyr.db.pool, &before).await;
                 return Err(format!(
                     "{} differences, none of which goes away:\n  {shown}\nheld of the first person:\n  {held}",
