@@ -37,11 +37,15 @@ const ROWS: &[&str] = &[
     "insert into record (uri, did, collection, rkey, epoch, rev, proven, cid, value, first_seen_at, indexed_at)
      select uri, split_part(uri, '/', 3), 'fm.plyr.track', split_part(uri, '/', 5), 0, '3lr3xwyj5y22c', true, 'TRACK_CID', 'TRACK_VALUE', now(), now()
        from (select bench_track(generate_series(1, TRACKS)) as uri) as t",
-    "insert into track (uri, did, title, artist, file_type, duration_s, audio_url, tags, created_at, sort_at)
-     select bench_track(n), bench_did(1000000 + n % ARTISTS), 'track ' || n, 'somebody', 'mp3', 200, 'https://audio.example/x.mp3',
+    "insert into track (uri, did, title, artist, album, album_base, file_type, duration_s, audio_url, tags, created_at, sort_at)
+     select bench_track(n), bench_did(1000000 + n % ARTISTS), 'track ' || n, 'somebody', 'Album ' || n % 3, 'album-' || n % 3, 'mp3', 200, 'https://audio.example/x.mp3',
             array['tag ' || n % TAGS, 'tag ' || (n * 7 + 1) % TAGS], now() - interval '1 year', now() - interval '1 year'
        from generate_series(1, TRACKS) as t (n)",
     "insert into public_id (kind, uri) select 'track', uri from track",
+    "insert into track_tag (uri, tag, sort_at) select distinct uri, unnest(tags), sort_at from track",
+    "insert into tag_count (tag, tracks) select tag, count(*) from track_tag group by tag",
+    "insert into album (did, slug) select distinct did, album_base from track",
+    "insert into album_slug (did, slug, album, base, n) select did, slug, id, slug, 1 from album",
     "insert into chart_origin (name) select 'pds' || n || '.example' from generate_series(0, HOSTS - 1) as t (n) order by n",
     "insert into chart_listener (name, origin_id) select bench_did(n), 1 + n % HOSTS from generate_series(1, LISTENERS) as t (n) order by n",
     "insert into chart_subject (kind, key) select 1, bench_track(n) from generate_series(1, TRACKS) as t (n) order by n",
