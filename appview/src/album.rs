@@ -118,14 +118,16 @@ async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uui
     Ok(found)
 }
 
-/// Somebody's albums, the newest first, or one of them. One query, and for each album one walk over its tracks.
+/// Somebody's albums, or one of them: those that were named last, by when they were made. One query, and for each album one walk over its tracks.
 async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select a.id as "id!", a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
                   coalesce(l.name, told.title) as title, coalesce(l.created_at, told.created_at) as created_at,
                   called.bases as "bases!", told.tracks as "tracks!", told.plays as "plays!", told.cover
-             from album a
+             from (select id, did, slug, list_uri from album
+                    where did = $1 and ($2::uuid is null or id = $2)
+                    order by given_at desc, id limit $3) a
              left join list l on l.uri = a.list_uri and l.list_type = 'album'
              left join record r on r.uri = l.uri
             cross join lateral (
@@ -152,9 +154,8 @@ async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) ->
                             join blob on blob.cid = i.image_cid and blob.mime like 'image/%'
                            order by i.position, i.sort_at, i.uri limit 1) as cover
                     from member m left join subject_count c on c.uri = m.uri) as told
-            where a.did = $1 and ($2::uuid is null or a.id = $2) and (l.uri is not null or told.tracks > 0)
-            order by created_at desc nulls last, a.id
-            limit $3"#,
+            where l.uri is not null or told.tracks > 0
+            order by created_at desc nulls last, a.id"#,
         did.as_str(),
         id,
         limit,

@@ -180,6 +180,7 @@ fn uploads(options: &Options) -> Router<App> {
         .route("/tracks/uploads/{upload_id}/progress", get(upload::progress))
         .method_not_allowed_fallback(api_method_not_allowed)
         .layer(middleware::from_fn(observe::action))
+        .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(headers::app_cors(options))
 }
 

@@ -204,23 +204,13 @@ async fn give_list(db: &mut PgConnection, name: Name<'_>, list: &str) -> sqlx::R
 /// Gives a slug that nobody had, unless there are too many already.
 async fn add(db: &mut PgConnection, name: Name<'_>, owner: Owner<'_>) -> sqlx::Result<Option<String>> {
     let Name { did, base, ascii } = name;
-    // Another name may make the same: "first light 2". Among so many numbers one is free.
-    let free = sqlx::query!(
-        r#"with last as (select coalesce(max(n), 0) as upto, count(*) as namesakes from album_slug where did = $1 and base = $2),
-                free as (select number as n, case number when 1 then $2 else $2 || '-' || number end as slug
-                           from last, generate_series(last.upto + 1, last.upto + 1 + $3::integer) as number
-                          where last.namesakes < $4
-                            and (select count(*) from (select from album_slug where did = $1 limit $3) as theirs) < $3)
-           select n as "n!", slug as "slug!" from free
-            where not exists (select from album_slug s where s.did = $1 and s.slug = free.slug collate "C") order by n limit 1"#,
-        did,
-        base,
-        OF_PERSON_MAX as i32,
-        NAMESAKES_MAX
-    )
-    .fetch_optional(&mut *db)
-    .await?;
-    let Some(free) = free else { return Ok(None) };
+    // Another name may make the same: "first light 2". Nearly always the first number is free; among so many one is.
+    let Some(free) = (match free(db, name, 1).await? {
+        Some(free) => Some(free),
+        None => free(db, name, OF_PERSON_MAX as i32 + 1).await?,
+    }) else {
+        return Ok(None);
+    };
     let album = match owner {
         Owner::Album(album) => {
             sqlx::query!("update album set slug = $2 where id = $1", album, free.slug)
@@ -243,6 +233,37 @@ async fn add(db: &mut PgConnection, name: Name<'_>, owner: Owner<'_>) -> sqlx::R
     .execute(db)
     .await?;
     Ok(Some(free.slug))
+}
+
+/// A slug that nobody had.
+struct Free {
+    n: i32,
+    slug: String,
+}
+
+/// The first free of so many numbers.
+async fn free(
+    db: &mut PgConnection,
+    Name { did, base, .. }: Name<'_>,
+    tries: i32,
+) -> sqlx::Result<Option<Free>> {
+    sqlx::query_as!(
+        Free,
+        r#"with last as (select coalesce(max(s.n), 0) as upto, count(*) as namesakes from album_slug s where did = $1 and base = $2),
+                free as (select number as n, case number when 1 then $2 else $2 || '-' || number end as slug
+                           from last, generate_series(last.upto + 1, last.upto + $3::integer) as number
+                          where last.namesakes < $4
+                            and (select count(*) from (select from album_slug where did = $1 limit $5) as theirs) < $5)
+           select n as "n!", slug as "slug!" from free
+            where not exists (select from album_slug s where s.did = $1 and s.slug = free.slug collate "C") order by n limit 1"#,
+        did,
+        base,
+        tries,
+        NAMESAKES_MAX,
+        OF_PERSON_MAX
+    )
+    .fetch_optional(db)
+    .await
 }
 
 async fn insert(db: &mut PgConnection, did: &str, slug: &str, list: Option<&str>) -> sqlx::Result<Uuid> {

@@ -233,11 +233,19 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
     }
     match read {
         Ok(()) => Ok(Outcome::Done),
-        // Its standing is another job's, and once that is active again the repo is read.
-        Err(error) if error.status().is_some() => Ok(Outcome::Done),
+        Err(error) if error.status().is_some() => refused(indexer, did, error).await,
         Err(PdsError::Identity(IdentityError::NotFound)) => Ok(Outcome::Done),
         Err(error) => later(error),
     }
+}
+
+/// Somebody's standing is another job's, and their return brings the whole repo. Where they were away for a moment and nobody ever
+/// saw it, nothing brings it: it is asked for again, with growing pauses.
+async fn refused(indexer: &Indexer, did: &Did, error: PdsError) -> anyhow::Result<Outcome> {
+    let active = sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
+        .fetch_optional(&indexer.door.pool)
+        .await?;
+    if active == Some(true) { Err(error.into()) } else { Ok(Outcome::Done) }
 }
 
 /// Reads a repo anew whose reading stopped in the middle: whoever read it may have been told to end.
@@ -291,8 +299,7 @@ async fn prove(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
             Ok(proof) => {
                 apply_all(&indexer.door, vec![Input::Proof(proof)]).await;
             }
-            // Its standing is another job's; a return brings the whole repo.
-            Err(error) if error.status().is_some() => break,
+            Err(error) if error.status().is_some() => return refused(indexer, did, error).await,
             Err(error) if error.is_transient() => return later(error),
             // Some hosts prove no absence. What the whole repo holds they must.
             Err(error) => {

@@ -75,7 +75,6 @@ pub const BUGS: &[(&str, &str)] = &[
     ("account-believed-unconfirmed", "any host's word about an account is believed"),
     ("unknown-is-gone", "an account whose PDS does not answer counts as deleted"),
     ("deleted-not-erased", "a deleted account's records stay"),
-    ("refused-forgotten", "what a PDS refused of an account that was never away is not asked for again"),
     ("status-moves-no-counts", "who is hidden goes on being counted"),
     ("handle-one-way", "a handle need not resolve to who claims it"),
     ("compare-finds-nothing", "repos that stand elsewhere at their PDS count as the same"),

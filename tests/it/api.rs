@@ -200,6 +200,7 @@ fn what_clients_read_has_the_shape_they_know() {
             ("/tracks/by-uri?uri=at://did:plc:nobody/fm.plyr.track/1", 404, "track not found"),
             ("/tracks/tags/no%20such%20tag", 404, "tag 'no such tag' not found"),
             ("/tracks/?cursor=nonsense", 400, "invalid cursor format"),
+            ("/tracks/?cursor=-100000-01-01T00:00:00Z", 400, "invalid cursor format"),
             ("/albums/nobody.test", 404, "artist not found"),
             (&format!("/albums/{did}/nothing"), 404, "album not found"),
             ("/artists/did:plc:nobody", 404, "artist not found"),

@@ -276,24 +276,6 @@ fn who_writes_while_hidden_is_asked_about() {
     });
 }
 
-/// A PDS may refuse what is asked of it while somebody is away for a moment. Where nobody ever saw them away, their return is no
-/// change, and what was refused is owed all the same.
-#[test]
-fn what_was_refused_is_asked_for_again() {
-    run(async {
-        let room = Room::new().await;
-        room.say(room.commit(None, 1, vec![(room.uri(1), room.put("1"))])).await;
-        room.say(room.commit(Some(2), 3, vec![(room.uri(2), room.put("2"))])).await;
-        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
-        // The reading was refused, and so has ended.
-        room.db.run("delete from job").await;
-        room.say(Input::Account { did: room.did.clone(), status: Status::Deactivated }).await;
-        let said = account::pending(&room.door, &room.did).await.expect("a look").expect("it waits");
-        assert!(account::confirm(&room.door, &room.did, said, Some(Status::Active)).await.expect("a write"));
-        assert_eq!(room.jobs(job::RESYNC).await, [room.did.as_str()]);
-    });
-}
-
 /// An account that sends nonsense all day fills nobody's disk: of it there is so much, and the rest is counted.
 #[test]
 fn of_one_account_only_so_much_is_kept_aside() {

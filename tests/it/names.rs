@@ -14,7 +14,11 @@ const LIKE: &str = "app.bsky.feed.like";
 const POST: &str = "app.bsky.feed.post";
 
 async fn up() -> Plyr {
-    Plyr::up_with(network(), &[("PLYR_PUBLIC_URL", PUBLIC_URL), ("PLYR_PAGE_ORIGINS", ELSEWHERE)]).await
+    up_at(PUBLIC_URL).await
+}
+
+async fn up_at(url: &str) -> Plyr {
+    Plyr::up_with(network(), &[("PLYR_PUBLIC_URL", url), ("PLYR_PAGE_ORIGINS", ELSEWHERE)]).await
 }
 
 fn rkey(uri: &str) -> &str {
@@ -161,13 +165,15 @@ fn what_is_named_by_an_unknown_handle_counts_when_it_is_known() {
 fn a_page_with_a_number_shows_what_its_server_tells() {
     run(async {
         let net = network();
-        let plyr = up().await;
+        // Its numbers are other tracks with other servers, which see the same network.
+        const OWN: &str = "http://numbered.example";
+        let plyr = up_at(OWN).await;
         let (artist, fan) = (Account::create(net, "numbered").await, Account::create(net, "numberfan").await);
         let (uri, _) = artist.create_track("in two places").await;
         await_numbers(&plyr, &uri, [0; 4]).await;
         let number = plyr.track_id(&uri).await;
         // Our own number; theirs, which means nothing here yet; and ours on another host, which is none of ours.
-        fan.create_record(POST, post(&format!("{PUBLIC_URL}/track/{number}"))).await;
+        fan.create_record(POST, post(&format!("{OWN}/track/{number}"))).await;
         let theirs = fan.create_record(POST, post(&format!("{ELSEWHERE}/track/4711?from=bsky"))).await;
         fan.create_record(POST, post(&format!("{ELSEWHERE}/track/{number}"))).await;
         await_numbers(&plyr, &uri, [0, 0, 0, 1]).await;

@@ -14,7 +14,7 @@ use crate::track::response;
 use crate::{App, Options};
 
 /// Albums of one artist that are listed.
-const ALBUMS_MAX: i64 = 500;
+const ALBUMS_MAX: i64 = 200;
 /// Tracks of an album that are listed; `fm.plyr.list.getAlbum` has pages.
 const TRACKS_MAX: i64 = 500;
 

@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use indexer::chart::{Kind, Period};
 use indexer::record::normalize_tags;
 use indexer::syntax::AtUri;
@@ -100,7 +100,9 @@ fn position(cursor: Option<&str>) -> Result<Position, Detail> {
     }
     // A plus that was not encoded comes as a space.
     let time = cursor.replace(' ', "+").parse::<DateTime<Utc>>();
-    let time = time.map_err(|_| Detail::bad_request("invalid cursor format"))?;
+    // What the database knows as a moment.
+    let time = time.ok().filter(|time| (0..=9999).contains(&time.year()));
+    let time = time.ok_or_else(|| Detail::bad_request("invalid cursor format"))?;
     Ok(Position { time: Some(time), uri: None })
 }
 

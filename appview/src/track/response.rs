@@ -57,17 +57,20 @@ async fn facts(
                   coalesce(l.name, t.album) as "title?",
                   coalesce(
                     (select blob.cid
-                       from (select subject_uri from list_item where list_uri = a.list_uri order by position limit $3) i
+                       from (select subject_uri, position from list_item where list_uri = l.uri order by position limit $3) i
                        join track m on m.uri = i.subject_uri
-                       join blob on blob.cid = m.image_cid and blob.mime like 'image/%' limit 1),
+                       join actor who on who.did = m.did and who.active
+                       join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
+                      order by i.position limit 1),
                     (select blob.cid
-                       from (select image_cid from track m where m.did = t.did and m.album_base = t.album_base
-                              order by sort_at desc, uri desc limit $3) m
-                       join blob on blob.cid = m.image_cid and blob.mime like 'image/%' limit 1)) as "cover?"
+                       from (select image_cid, sort_at, uri from track m where m.did = t.did and m.album_base = t.album_base
+                              order by sort_at, uri limit $3) m
+                       join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
+                      order by m.sort_at, m.uri limit 1)) as "cover?"
              from track t
              join actor on actor.did = t.did
              left join album a on a.id = coalesce(
-               (select o.id from link k join album o on o.list_uri = k.uri
+               (select o.id from link k join album o on o.list_uri = k.uri join list x on x.uri = k.uri and x.list_type = 'album'
                  where k.target = t.uri and k.did = t.did and k.collection = $2 order by o.given_at, o.id limit 1),
                (select s.album from album_slug s join album o on o.id = s.album
                  where s.did = t.did and s.base = t.album_base order by o.slug = s.slug desc, s.n limit 1))

@@ -7,8 +7,6 @@
 mod erasure;
 mod identity;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -51,9 +49,6 @@ pub async fn acquaint(door: &Door, did: &Did) -> sqlx::Result<()> {
     door.concerns.add_people(std::iter::once(did));
     Ok(())
 }
-
-/// How long it is waited before what a PDS refused is asked for again, where it says that the account is there.
-const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// What some host said of an account, waiting to be confirmed.
 #[derive(Debug, Clone, Copy)]
@@ -119,16 +114,10 @@ pub async fn confirm(door: &Door, did: &Did, asked: Pending, answer: Option<Stat
         (true, false) => weigh(&mut tx, did, -1, &mut effects).await?,
         (false, true) => {
             weigh(&mut tx, did, 1, &mut effects).await?;
-            effects.job(job::MEET, did.as_str());
+            let is_behind = row.followed && repo.is_some_and(|repo| repo.state != "synchronized");
+            welcome_back(&mut tx, did, is_behind, &mut effects).await?;
         }
         _ => {}
-    }
-    // Also where they were never seen to be away: what their PDS refused on that ground is still owed. Not at once then: one that
-    // says both shall not be asked without end.
-    let pause = if before == Status::Active { REFUSED_PAUSE } else { Duration::ZERO };
-    if now == Status::Active && (before != now || !sabotage::is_on("refused-forgotten")) {
-        let is_behind = row.followed && repo.is_some_and(|repo| repo.state != "synchronized");
-        welcome_back(&mut tx, did, is_behind, pause, &mut effects).await?;
     }
     if now == Status::Deleted && !sabotage::is_on("deleted-not-erased") {
         erase(&mut tx, did, &mut effects).await?;
@@ -150,20 +139,11 @@ async fn welcome_back(
     db: &mut PgConnection,
     did: &Did,
     behind: bool,
-    pause: Duration,
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
+    effects.job(job::MEET, did.as_str());
     if behind {
-        effects.job_after(pause, job::RESYNC, did.as_str());
-    }
-    let is_unproven = sqlx::query_scalar!(
-        r#"select exists (select from record where did = $1 and not proven) as "is!""#,
-        did.as_str()
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    if is_unproven {
-        effects.job_after(pause, job::PROVE, did.as_str());
+        effects.job(job::RESYNC, did.as_str());
     }
     // Nobody could say of their likes what they are, meanwhile.
     let (from, upto) = uris_of(did);

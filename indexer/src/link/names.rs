@@ -335,7 +335,8 @@ async fn tell_between(door: &Door, from: &str, to: &str) -> sqlx::Result<u64> {
     }
 }
 
-/// Pages of this host are this server's own from now on, and named so: what was told of them, or noted, was of another's.
+/// Pages of this host are this server's own from now on, and named so: what was told of them, or noted, was of another's. What
+/// records were found to mean by them goes on to by the old name, until `plyr rebuild`.
 pub async fn adopt(pool: &PgPool, host: &str) -> sqlx::Result<()> {
     let (from, to) = (format!("{host}/"), format!("{host}0"));
     sqlx::query!(
@@ -347,7 +348,7 @@ pub async fn adopt(pool: &PgPool, host: &str) -> sqlx::Result<()> {
     .execute(pool)
     .await?;
     sqlx::query!(
-        "with old as (delete from record_name where name > $1 and name < $2 returning uri, name, did, meaning, noted_at)
+        "with old as (delete from record_name where name > $1 and name < $2 and meaning is null returning uri, name, did, meaning, noted_at)
          insert into record_name (uri, name, did, meaning, noted_at)
          select uri, substring(name from length($1)), did, meaning, noted_at from old on conflict do nothing",
         from,
