@@ -28,6 +28,13 @@ pub struct ProfileViewBasic {
     pub avatar: Option<String>,
 }
 
+impl ProfileViewBasic {
+    /// What somebody is called: by the name they chose, or else by their handle.
+    pub(crate) fn name(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.handle)
+    }
+}
+
 /// `fm.plyr.actor.defs#profileView`. What is optional comes from their `fm.plyr.actor.profile` record.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -103,6 +103,20 @@ impl Detail {
     }
 }
 
+/// A number of the query, where it is given; 422 where it is none of `range`.
+pub(crate) fn number(
+    field: &str,
+    text: Option<&str>,
+    default: i64,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<i64, Detail> {
+    let Some(text) = text else { return Ok(default) };
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        Detail::invalid("query", field, format!("a number from {} to {}", range.start(), range.end()))
+    })
+}
+
 impl From<crate::error::Error> for Detail {
     fn from(error: crate::error::Error) -> Self {
         let (status, message, cause) = error.into_parts();

@@ -241,7 +241,7 @@ async fn views(app: &App, db: &mut PgConnection, uris: &[AtUri]) -> Result<(Vec<
 }
 
 /// The pictures of lists, by list: each that of the first of its tracks that has one and can be seen.
-pub(crate) async fn covers(
+async fn covers(
     app: &App,
     db: &mut PgConnection,
     lists: &[String],

@@ -7,7 +7,7 @@ use indexer::syntax::AtUri;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::detail::Detail;
+use crate::detail::{Detail, number};
 use crate::session::Viewer;
 use crate::track::response;
 use crate::{App, public_id};
@@ -80,19 +80,6 @@ pub(crate) async fn mine(
         "has_more": counted < counts.total || covered < listed.len(),
         "pds_savable_count": counts.savable,
     })))
-}
-
-pub(crate) fn number(
-    field: &str,
-    text: Option<&str>,
-    default: i64,
-    range: std::ops::RangeInclusive<i64>,
-) -> Result<i64, Detail> {
-    let Some(text) = text else { return Ok(default) };
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| {
-        Detail::invalid("query", field, format!("a number from {} to {}", range.start(), range.end()))
-    })
 }
 
 /// `DELETE /tracks/{id}`: the record, and with it all that came of it. Its bytes are the collector's.

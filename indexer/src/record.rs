@@ -43,7 +43,7 @@ pub use play::{PLAYS, mbid};
 pub use post::SHARED_POSTS;
 pub use profile::PROFILES;
 pub use reaction::REACTIONS;
-pub use tag::TRACK_TAGS;
+pub use tag::{TRACK_TAGS, forget_unused as forget_tags};
 pub use teal_profile::TEAL_PROFILES;
 pub use track::{TRACKS, normalize_tags};
 

@@ -121,7 +121,7 @@ async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = indexer::link::sweep(pool).await {
         tracing::warn!(%error, "cannot sweep likes of posts that share nothing");
     }
-    if let Err(error) = sqlx::query!("delete from tag_count where tracks = 0").execute(pool).await {
+    if let Err(error) = indexer::record::forget_tags(pool).await {
         tracing::warn!(%error, "cannot sweep tags that no track has");
     }
     if let Err(error) = names::sweep(pool).await {

@@ -12,7 +12,6 @@ use sqlx::PgConnection;
 use super::AtIdentifier;
 use crate::detail::Detail;
 use crate::session::Viewer;
-use crate::track::response::name;
 use crate::{App, Options, hydrate};
 
 /// `GET /artists/{did}`.
@@ -61,7 +60,7 @@ async fn shown(options: &Options, db: &mut PgConnection, did: &Did) -> Result<Js
     Ok(Json(json!({
         "did": person.did,
         "handle": person.handle,
-        "display_name": name(&person),
+        "display_name": person.name(),
         "bio": row.bio,
         "avatar_url": person.avatar,
         "created_at": time(row.created_at),

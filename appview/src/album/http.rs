@@ -46,7 +46,7 @@ pub(crate) async fn one(
         super::tracks(&mut db, &did, &row, None, TRACKS_MAX).await?.into_iter().map(|(_, uri)| uri).collect();
     let (tracks, _) = response::of(&app.options, &mut db, viewer.as_ref(), &uris).await?;
     let mut metadata = summary(&app.options, &row);
-    metadata["artist"] = response::name(&view.author).into();
+    metadata["artist"] = view.author.name().into();
     metadata["artist_handle"] = view.author.handle.as_str().into();
     metadata["artist_did"] = did.as_str().into();
     metadata["description"] = Value::Null;

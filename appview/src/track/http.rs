@@ -17,9 +17,8 @@ use crate::actor::{self, AtIdentifier};
 use crate::chart::place::Place as ChartPlace;
 use crate::chart::{By, everybodys};
 use crate::cursor::Cursor;
-use crate::detail::Detail;
+use crate::detail::{Detail, number};
 use crate::feed::{self, Likes, Place, Position, Wanted};
-use crate::own::number;
 use crate::public_id::{self, Id};
 use crate::session::Viewer;
 use crate::{App, hydrate, tag};
@@ -257,7 +256,7 @@ pub(crate) async fn liked_by(
     let skeleton = feed::liked(&mut db, &did, &Position::default(), Likes::All, LISTED_MAX).await?;
     let uris: Vec<AtUri> = skeleton.into_iter().map(|place| place.track).collect();
     let (tracks, _) = response::of(&app.options, &mut db, viewer.as_ref(), &uris).await?;
-    let user = json!({"did": person.did, "handle": person.handle, "display_name": response::name(&person),
+    let user = json!({"did": person.did, "handle": person.handle, "display_name": person.name(),
                       "avatar_url": person.avatar});
     Ok(Json(json!({"user": user, "count": tracks.len(), "tracks": tracks})))
 }

@@ -10,7 +10,6 @@ use sqlx::PgConnection;
 use url::Url;
 
 use super::TrackView;
-use crate::actor::ProfileViewBasic;
 use crate::detail::Detail;
 use crate::session::Viewer;
 use crate::{Options, blob};
@@ -41,7 +40,7 @@ pub(crate) async fn of(
 }
 
 /// A moment as the API writes it.
-pub(crate) fn time(time: &DateTime<Utc>) -> String {
+fn time(time: &DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
@@ -103,7 +102,7 @@ fn response(options: &Options, view: &TrackView, facts: &Facts) -> Value {
         .features
         .iter()
         .map(|person| {
-            json!({"did": person.did, "handle": person.handle, "display_name": name(person),
+            json!({"did": person.did, "handle": person.handle, "display_name": person.name(),
                    "avatar_url": person.avatar})
         })
         .collect();
@@ -115,7 +114,7 @@ fn response(options: &Options, view: &TrackView, facts: &Facts) -> Value {
     let mut track = json!({
         "id": view.id,
         "title": record["title"],
-        "artist": name(&view.author),
+        "artist": view.author.name(),
         "artist_did": view.author.did,
         "artist_handle": view.author.handle,
         "artist_avatar_url": view.author.avatar,
@@ -167,11 +166,6 @@ fn not_known_yet() -> Value {
         "operator_labels": [],
         "labels": [],
     })
-}
-
-/// What somebody is called: by the name they chose, or else by their handle.
-pub(crate) fn name(person: &ProfileViewBasic) -> &str {
-    person.display_name.as_deref().unwrap_or(&person.handle)
 }
 
 fn record_url(pds: &str, uri: &AtUri) -> Option<String> {

@@ -128,11 +128,6 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
            left join actor p on p.did = split_part(a.uri, '/', 3)
            where a.seen_at < now() - interval '10 minutes' and coalesce(p.active, true)
            union all
-           -- The one came to be known while the other was written.
-           select 'named', u.name from record_name u join actor a on a.handle = u.name where u.meaning is null
-           union
-           select 'named', u.name from record_name u join page_name p on p.page = u.name where u.meaning is null
-           union all
            select distinct 'prove', r.did from record r join actor a on a.did = r.did
                                                      and (a.followed_at is not null or r.reported_by = 'doubt')
            where not r.proven and r.indexed_at < now() - interval '10 minutes'

@@ -1,6 +1,6 @@
 //! Tags of tracks → `track_tag`, and how many tracks have each.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::track;
 use crate::apply::effects::Effects;
@@ -53,4 +53,10 @@ pub(crate) async fn of_person(
         upto
     );
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.tag, row.tracks)).collect())
+}
+
+/// Forgets tags that no track has any more.
+pub async fn forget_unused(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("delete from tag_count where tracks = 0").execute(pool).await?;
+    Ok(())
 }
