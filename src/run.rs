@@ -26,7 +26,7 @@ use indexer::firehose::{self, Upstream};
 use indexer::identity::Identity;
 use indexer::net::Net;
 use indexer::record::Registry;
-use indexer::{Indexer, chart, compare, job, jobs};
+use indexer::{Indexer, chart, compare, due, job, jobs, search};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -214,7 +214,8 @@ impl<'a> Parts<'a> {
         let pool = self.indexer.door.pool.clone();
         self.tasks.spawn(job::run(pool.clone(), handlers, self.stop.clone()));
         let origins = chart::Origins::new(self.config.open_hosts.iter().cloned());
-        self.tasks.spawn(chart::run(pool.clone(), origins, self.stop.clone()));
+        self.tasks.spawn(due::run(chart::Charts::new(origins), pool.clone(), self.stop.clone()));
+        self.tasks.spawn(due::run(search::Search, pool.clone(), self.stop.clone()));
         self.tasks.spawn(house::keep(pool, self.store.clone(), sessions, self.stop.clone()));
         Ok(())
     }

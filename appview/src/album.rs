@@ -2,6 +2,8 @@
 
 pub(crate) mod http;
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -91,6 +93,7 @@ pub(crate) async fn get_album(
 /// An album, and the numbers beside it.
 struct Row {
     id: Uuid,
+    did: String,
     slug: String,
     list_uri: Option<String>,
     list_cid: Option<String>,
@@ -118,15 +121,26 @@ async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uui
     Ok(found)
 }
 
-/// Somebody's albums, or one of them: those that were named last, by when they were made. One query, and for each album one walk over its tracks.
-async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) -> Result<Vec<Row>, Error> {
+/// Of which albums rows are wanted.
+#[derive(Debug, Clone, Copy)]
+enum Which<'a> {
+    Of(&'a Did),
+    These(&'a [Uuid]),
+}
+
+/// Somebody's albums, or some: those that were named last, by when they were made. One query, and for each album one walk over its tracks.
+async fn rows(db: &mut PgConnection, which: Which<'_>, limit: i64) -> Result<Vec<Row>, Error> {
+    let (did, ids) = match which {
+        Which::Of(did) => (Some(did.as_str()), None),
+        Which::These(ids) => (None, Some(ids)),
+    };
     let rows = sqlx::query_as!(
         Row,
-        r#"select a.id as "id!", a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
+        r#"select a.id as "id!", a.did as "did!", a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
                   coalesce(l.name, told.title) as title, coalesce(l.created_at, told.created_at) as created_at,
                   called.bases as "bases!", told.tracks as "tracks!", told.plays as "plays!", told.cover
              from (select id, did, slug, list_uri from album
-                    where did = $1 and ($2::uuid is null or id = $2)
+                    where ($1::text is null or did = $1) and ($2::uuid[] is null or id = any($2))
                     order by given_at desc, id limit $3) a
              left join list l on l.uri = a.list_uri and l.list_type = 'album'
              left join record r on r.uri = l.uri
@@ -142,7 +156,7 @@ async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) ->
                       from (select subject_uri as uri, position from list_item where list_uri = l.uri
                             union all
                             select text.uri, null from unnest(called.bases) as b (base),
-                                   lateral (select uri from track where did = $1 and album_base = b.base collate "C"
+                                   lateral (select uri from track where track.did = a.did and album_base = b.base collate "C"
                                              order by sort_at, uri limit $4) as text) as m
                       join track t on t.uri = m.uri
                       join actor on actor.did = t.did and actor.active
@@ -156,8 +170,8 @@ async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) ->
                     from member m left join subject_count c on c.uri = m.uri) as told
             where l.uri is not null or told.tracks > 0
             order by created_at desc nulls last, a.id"#,
-        did.as_str(),
-        id,
+        did,
+        ids,
         limit,
         TEXTS_MAX
     );
@@ -173,8 +187,30 @@ async fn one(
 ) -> Result<Option<(AlbumView, Row)>, Error> {
     let mut people = hydrate::people(&app.options, db, std::slice::from_ref(did)).await?;
     let Some(author) = people.remove(did) else { return Ok(None) };
-    let Some(row) = rows(db, did, Some(id), 1).await?.pop() else { return Ok(None) };
-    let view = AlbumView {
+    let Some(row) = rows(db, Which::These(&[id]), 1).await?.pop() else { return Ok(None) };
+    Ok(Some((view(app, author, &row)?, row)))
+}
+
+/// Those of these that somebody would see something of.
+pub(crate) async fn several(
+    app: &App,
+    db: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, AlbumView>, Error> {
+    let rows = rows(db, Which::These(ids), ids.len() as i64).await?;
+    let dids = rows.iter().map(|row| stored(&row.did)).collect::<Result<Vec<Did>, Error>>()?;
+    let people = hydrate::people(&app.options, db, &dids).await?;
+    let mut views = HashMap::with_capacity(rows.len());
+    for (row, did) in rows.iter().zip(&dids).filter(|(row, _)| row.tracks > 0) {
+        if let Some(author) = people.get(did) {
+            views.insert(row.id, view(app, author.clone(), row)?);
+        }
+    }
+    Ok(views)
+}
+
+fn view(app: &App, author: ProfileViewBasic, row: &Row) -> Result<AlbumView, Error> {
+    Ok(AlbumView {
         id: row.id,
         title: row.title.clone().unwrap_or_else(|| row.slug.clone()),
         slug: row.slug.clone(),
@@ -184,8 +220,7 @@ async fn one(
         cover: row.cover.as_deref().map(|cid| app.options.image_url(cid)),
         track_count: row.tracks,
         created_at: row.created_at,
-    };
-    Ok(Some((view, row)))
+    })
 }
 
 /// Tracks of an album that can be seen, from where the last page ended, with their keys: positions in the list, and moments

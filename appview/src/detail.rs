@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{is_passing, log_cause};
@@ -101,6 +102,15 @@ impl Detail {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+}
+
+/// What a query says; 422 where that cannot be read. Parameters that nobody knows say nothing.
+pub(crate) fn query<Q: DeserializeOwned>(text: Option<String>) -> Result<Q, Detail> {
+    let text = text.unwrap_or_default();
+    if text.contains("%00") {
+        return Err(Detail::invalid("query", "query", "holds a character that nothing has"));
+    }
+    serde_html_form::from_str(&text).map_err(|error| Detail::invalid("query", "query", error.to_string()))
 }
 
 /// A number of the query, where it is given; 422 where it is none of `range`.

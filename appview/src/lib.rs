@@ -39,6 +39,7 @@ mod public_id;
 pub mod publish;
 mod range;
 pub mod router;
+mod search;
 mod server;
 pub mod session;
 pub mod store;

@@ -191,7 +191,11 @@ pub(crate) async fn get_list(
 }
 
 /// The lists of active people among these, in their order, until they fill a page; and how many of `uris` that covers.
-async fn views(app: &App, db: &mut PgConnection, uris: &[AtUri]) -> Result<(Vec<ListView>, usize), Error> {
+pub(crate) async fn views(
+    app: &App,
+    db: &mut PgConnection,
+    uris: &[AtUri],
+) -> Result<(Vec<ListView>, usize), Error> {
     let (mut records, covered) = hydrate::records(db, uris).await?;
     let found: Vec<String> = records.keys().cloned().collect();
     let rows = sqlx::query!(

@@ -12,7 +12,7 @@ use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
     App, Options, actor, album, audio, auth, chart, comment, feed, headers, health, like, link, list, live,
-    media, now_playing, observe, own, play, sync, tag, teal, track, upload, web, xrpc,
+    media, now_playing, observe, own, play, search, sync, tag, teal, track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -44,6 +44,7 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/blue.microcosm.links.getBacklinksCount", get(link::get_backlinks_count))
         .route("/xrpc/fm.plyr.actor.getNowPlaying", get(now_playing::get_now_playing))
         .route("/xrpc/fm.plyr.actor.getProfile", get(actor::get_profile))
+        .route("/xrpc/fm.plyr.actor.searchActors", get(search::search_actors))
         .route("/xrpc/fm.plyr.feed.getActorLikes", get(feed::get_actor_likes))
         .route("/xrpc/fm.plyr.feed.getActorTracks", get(feed::get_actor_tracks))
         .route("/xrpc/fm.plyr.feed.getComments", get(comment::get_comments))
@@ -58,6 +59,8 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.plyr.list.getAlbum", get(album::get_album))
         .route("/xrpc/fm.plyr.list.getList", get(list::get_list))
         .route("/xrpc/fm.plyr.list.getLists", get(list::get_lists))
+        .route("/xrpc/fm.plyr.search.query", get(search::query))
+        .route("/xrpc/fm.plyr.search.searchTracks", get(search::search_tracks))
         .route("/xrpc/fm.plyr.sync.getRepoStatus", get(sync::get_repo_status))
         .route("/xrpc/fm.plyr.sync.getStatus", get(sync::get_status))
         .route("/xrpc/fm.teal.actor.getProfile", get(teal::profile::get_profile))
@@ -73,6 +76,7 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.teal.stats.getUserTopArtists", get(teal::stats::get_user_top_artists))
         .route("/xrpc/fm.teal.stats.getUserTopRecordings", get(teal::stats::get_user_top_recordings))
         .route("/xrpc/fm.teal.stats.getUserTopReleases", get(teal::stats::get_user_top_releases))
+        .route("/xrpc/parts.page.mention.search", get(search::mention::search))
         .route("/xrpc/{*method}", any(xrpc::unknown_method))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))
@@ -100,6 +104,8 @@ fn api(options: &Options) -> Router<App> {
         .route("/tracks/tags/{*tag}", get(track::http::tagged))
         .route("/tracks/{id}", get(track::http::one).delete(own::delete))
         .route("/tracks/{id}/", get(track::http::one).delete(own::delete))
+        .route("/search", get(search::http::search))
+        .route("/search/", get(search::http::search))
         .route("/users/{handle}/likes", get(track::http::liked_by))
         .route("/albums/{handle}", get(album::http::of_artist))
         .route("/albums/{handle}/", get(album::http::of_artist))

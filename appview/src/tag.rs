@@ -85,6 +85,16 @@ pub(crate) async fn list(
     Ok(rows.fetch_all(db).await?)
 }
 
+/// These tags, where any track has them.
+pub(crate) async fn several(db: &mut PgConnection, tags: &[&str]) -> Result<HashMap<String, TagView>, Error> {
+    let rows = sqlx::query_as!(
+        TagView,
+        "select tag, tracks as track_count from tag_count where tag = any($1) and tracks > 0",
+        tags as &[&str]
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(|view| (view.tag.clone(), view)).collect())
+}
+
 /// How often tracks with these tags were played, as the charts of all time count it.
 pub(crate) async fn plays(db: &mut PgConnection, tags: &[TagView]) -> Result<HashMap<String, i64>, Error> {
     let tags: Vec<&str> = tags.iter().map(|tag| tag.tag.as_str()).collect();

@@ -1,6 +1,6 @@
 //! Charts: which tracks, artists and tags are heard and liked most, by everybody and by one person.
 //!
-//! Whoever changes what was heard or liked notes it in the same transaction ([`due`]). One worker ([`run`]) counts that person's
+//! Whoever changes what was heard or liked notes it in the same transaction ([`due`]). One worker ([`Charts`]) counts that person's
 //! hour anew from the plays themselves, compares it with what it had counted of it, and moves the sums by the difference. So a
 //! chart depends on what is there and not on the order in which it came, and one that is behind catches up.
 //!
@@ -24,7 +24,7 @@ mod worker;
 use chrono::{DateTime, Utc};
 
 pub use origin::Origins;
-pub use worker::{reopen, run, settle};
+pub use worker::{Charts, reopen, settle};
 
 /// What a chart is of. The numbers are those of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -29,7 +29,7 @@ macro_rules! into {
 pub(crate) use into;
 
 /// Every table that is copied into.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 18] = [
     crate::apply::RECORDS,
     crate::record::TRACKS,
     crate::record::TRACK_TAGS,
@@ -45,6 +45,9 @@ pub const TARGETS: [Target; 15] = [
     crate::record::BSKY_PROFILES,
     crate::record::TEAL_PROFILES,
     crate::chart::due::DUES,
+    crate::search::due::DUES,
+    crate::search::STARTS,
+    crate::search::SLIPS,
 ];
 
 /// Signature, flags, and the length of no extension.

@@ -17,6 +17,7 @@ pub mod chart;
 pub mod compare;
 pub mod copy;
 pub mod dag;
+pub mod due;
 pub mod firehose;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -35,6 +36,7 @@ pub mod proto;
 pub mod record;
 mod rests;
 pub mod sabotage;
+pub mod search;
 pub mod source;
 pub mod syntax;
 

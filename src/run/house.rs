@@ -124,6 +124,9 @@ async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = indexer::record::forget_tags(pool).await {
         tracing::warn!(%error, "cannot sweep tags that no track has");
     }
+    if let Err(error) = indexer::search::rerank(pool).await {
+        tracing::warn!(%error, "cannot renew in which order things are found");
+    }
     if let Err(error) = names::sweep(pool).await {
         tracing::warn!(%error, "cannot sweep notes of names that mean nothing");
     }

@@ -25,7 +25,7 @@ pub(crate) async fn of_artist(
 ) -> Result<Json<Value>, Detail> {
     let mut db = app.pool.acquire().await?;
     let did = artist(&mut db, handle, "artist not found").await?;
-    let rows = super::rows(&mut db, &did, None, ALBUMS_MAX).await?;
+    let rows = super::rows(&mut db, super::Which::Of(&did), ALBUMS_MAX).await?;
     let shown = rows.iter().filter(|row| row.tracks > 0);
     let albums: Vec<Value> = shown.map(|row| summary(&app.options, row)).collect();
     Ok(Json(json!({"albums": albums})))

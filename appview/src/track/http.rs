@@ -8,7 +8,6 @@ use indexer::chart::{Kind, Period};
 use indexer::record::normalize_tags;
 use indexer::syntax::AtUri;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
@@ -17,7 +16,7 @@ use crate::actor::{self, AtIdentifier};
 use crate::chart::place::Place as ChartPlace;
 use crate::chart::{By, everybodys};
 use crate::cursor::Cursor;
-use crate::detail::{Detail, number};
+use crate::detail::{Detail, number, query};
 use crate::feed::{self, Likes, Place, Position, Wanted};
 use crate::public_id::{self, Id};
 use crate::session::Viewer;
@@ -38,14 +37,6 @@ const TAGS_MAX: i64 = 100;
 const WANTED_MAX: usize = 20;
 /// What whoever has not said otherwise does not find in feeds.
 const HIDDEN_TAGS: [&str; 1] = ["ai"];
-
-fn query<Q: DeserializeOwned>(text: Option<String>) -> Result<Q, Detail> {
-    let text = text.unwrap_or_default();
-    if text.contains("%00") {
-        return Err(Detail::invalid("query", "query", "holds a character that nothing has"));
-    }
-    serde_html_form::from_str(&text).map_err(|error| Detail::invalid("query", "query", error.to_string()))
-}
 
 #[derive(Debug, Deserialize)]
 struct Listed {

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::chart::{self, due::Due};
 use crate::job;
-use crate::sabotage;
+use crate::{sabotage, search};
 
 /// Channel on which a transaction announces the generation of its `live_change` rows, or, by an empty payload, only that jobs
 /// wait.
@@ -71,6 +71,7 @@ pub struct Effects {
     tags: BTreeMap<String, i64>,
     touched: BTreeMap<String, bool>,
     due: BTreeSet<Due>,
+    sought: BTreeSet<search::due::Due>,
     happenings: Vec<Happening>,
     repainted: BTreeSet<String>,
     jobs: BTreeMap<(&'static str, String), Duration>,
@@ -123,6 +124,7 @@ impl Effects {
 
     /// The same, whoever caused it.
     pub fn move_tag(&mut self, tag: &str, delta: i64) {
+        self.seek(search::due::Due::Tag(tag.to_owned()));
         *self.tags.entry(tag.to_owned()).or_default() += delta;
     }
 
@@ -173,8 +175,14 @@ impl Effects {
         self.due.insert(Due::Track(track.to_owned()));
     }
 
+    /// What something is called is to be read anew for search.
+    pub fn seek(&mut self, due: search::due::Due) {
+        self.sought.insert(due);
+    }
+
     /// A person's name or face changed: so do their tracks on open pages.
     pub fn repaint(&mut self, did: &str) {
+        self.seek(search::due::Due::Artist(did.to_owned()));
         self.repainted.insert(did.to_owned());
     }
 
@@ -215,6 +223,7 @@ impl Effects {
     pub async fn carry_out(mut self, db: &mut PgConnection) -> sqlx::Result<()> {
         if !self.quiet {
             chart::due::write(db, &self.due).await?;
+            search::due::write(db, &self.sought).await?;
             self.tell(db).await?;
         }
         // Many people like one thing, and whoever moves its number keeps others from it until the end: so it is moved last.

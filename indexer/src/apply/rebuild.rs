@@ -10,10 +10,10 @@ use sqlx::PgConnection;
 use super::Door;
 use super::account::{projected, uris_of};
 use super::effects::Effects;
-use crate::chart;
 use crate::link::names::{self, Names};
 use crate::record::{self, KINDS, Kind, Row};
 use crate::syntax::{AtUri, Did};
+use crate::{chart, search};
 
 /// What a rebuild did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub async fn rebuild(door: &Door, progress: impl Fn(u64, u64)) -> sqlx::Result<S
     chart::due::all(&door.pool).await?;
     // Some repos came before the albums that they name.
     names::ask_again(&door.pool).await?;
+    search::due::all(&door.pool).await?;
     summary.counts_mended = recount(door).await?;
     Ok(summary)
 }

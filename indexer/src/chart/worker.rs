@@ -1,10 +1,8 @@
 //! The one who keeps the charts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
-use tokio_util::sync::CancellationToken;
 
 use super::due::{self, Due};
 use super::member::{self, Members};
@@ -13,52 +11,40 @@ use super::sums::{self, Moves, Subjects};
 use super::truth;
 use super::{Kind, PERIODS, clock};
 use crate::change::Problem;
+use crate::due::{BATCH, Dues};
 use crate::{problem, sabotage};
 
-/// Between two looks at whether anything is due.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Taken at once: what many do together costs a sum one change. With this few, nothing more is waiting.
-const BATCH: i64 = 1000;
+/// With this few taken at once, nothing more is waiting.
 const BATCH_FEW: i64 = 200;
 /// The advisory lock of whoever counts.
 pub(super) const TURN: i64 = 0x706c_7972_6368_6172;
 
-/// Counts what is due, until told to stop. Of all processes one does at a time.
-pub async fn run(pool: PgPool, origins: Origins, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut is_open_known = false;
-    let mut limit = BATCH;
-    loop {
-        let settled = async {
-            if !is_open_known {
-                reopen(&pool, &origins).await?;
-                is_open_known = true;
-            }
-            settle_some(&pool, &origins, limit).await
-        };
-        let more = match settled.await {
-            Ok(more) => {
-                limit = BATCH.min(limit * 2);
-                more
-            }
-            Err(error) => {
-                tracing::warn!(%error, limit, "cannot count for the charts; trying again with less");
-                metrics::counter!("plyr_chart_failures_total").increment(1);
-                if limit == 1
-                    && is_refusal(&error)
-                    && let Err(error) = put_aside(&pool, &error).await
-                {
-                    tracing::warn!(%error, "cannot put aside what cannot be counted");
-                }
-                // What is poisonous stands alone in the end.
-                limit = 1.max(limit / 2);
-                false
-            }
-        };
-        let pause = if more { Duration::ZERO } else { LOOK_EVERY };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => return Ok(()),
-        }
+/// Keeps the charts; see [`crate::due::run`].
+#[derive(Debug)]
+pub struct Charts {
+    origins: Origins,
+}
+
+impl Charts {
+    /// With origins of which some count in full.
+    pub fn new(origins: Origins) -> Self {
+        Charts { origins }
+    }
+}
+
+impl Dues for Charts {
+    const NAME: &'static str = "chart";
+
+    async fn begin(&self, pool: &PgPool) -> sqlx::Result<()> {
+        reopen(pool, &self.origins).await
+    }
+
+    async fn settle(&self, pool: &PgPool, limit: i64) -> sqlx::Result<bool> {
+        settle_some(pool, &self.origins, limit).await
+    }
+
+    async fn put_aside(&self, pool: &PgPool, error: &sqlx::Error) -> sqlx::Result<()> {
+        put_aside(pool, error).await
     }
 }
 
@@ -69,13 +55,6 @@ pub async fn reopen(pool: &PgPool, origins: &Origins) -> sqlx::Result<()> {
     let things = origins.reopened(&mut tx).await?;
     sums::reorder(&mut tx, &things).await?;
     tx.commit().await
-}
-
-/// Whether the database has something against the rows, and not only against the moment.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else { return false };
-    let of_the_moment = ["40", "53", "55", "57", "58", "08"];
-    error.code().is_some_and(|code| !of_the_moment.iter().any(|class| code.starts_with(class)))
 }
 
 /// Takes one that cannot be counted out of everybody's way.

@@ -8,6 +8,7 @@ use super::{Checked, StrongRef, datetime};
 use crate::album;
 use crate::apply::effects::Effects;
 use crate::copy::{self, Rows, Target};
+use crate::search::due::Due;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,6 +69,9 @@ pub(super) async fn project(
     rows: &[Row],
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
+    for uri in gone.iter().chain(rows.iter().map(|row| &row.uri)) {
+        effects.seek(Due::List(uri.clone()));
+    }
     if !gone.is_empty() {
         sqlx::query!("delete from list where uri = any($1)", gone).execute(&mut *db).await?;
         sqlx::query!("delete from list_item where list_uri = any($1)", gone).execute(&mut *db).await?;

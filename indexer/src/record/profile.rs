@@ -50,7 +50,8 @@ pub(super) async fn project(
     effects: &mut Effects,
 ) -> sqlx::Result<()> {
     if !gone.is_empty() {
-        sqlx::query!("delete from profile where uri = any($1)", gone).execute(&mut *db).await?;
+        let dids = sqlx::query_scalar!("delete from profile where uri = any($1) returning did", gone);
+        dids.fetch_all(&mut *db).await?.iter().for_each(|did| effects.repaint(did));
     }
     rows.iter().for_each(|row| effects.repaint(&row.did));
     let mut profiles = Rows::into(PROFILES);

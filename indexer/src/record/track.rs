@@ -10,6 +10,7 @@ use super::{BlobRef, Checked, datetime, duration_s, public_id, tag};
 use crate::album;
 use crate::apply::effects::Effects;
 use crate::copy::{self, Rows, Target};
+use crate::search::due::Due;
 use crate::syntax::Did;
 
 #[derive(Deserialize)]
@@ -113,9 +114,14 @@ pub(super) async fn project(
     for uri in gone.iter().chain(rows.iter().map(|row| &row.uri)) {
         effects.touch(uri, true);
         effects.retold(uri);
+        effects.seek(Due::Track(uri.clone()));
     }
     if !gone.is_empty() {
-        sqlx::query!("delete from track where uri = any($1)", gone).execute(&mut *db).await?;
+        let deleted = sqlx::query!("delete from track where uri = any($1) returning did, album_base", gone);
+        for row in deleted.fetch_all(&mut *db).await? {
+            row.album_base.into_iter().for_each(|base| effects.seek(Due::Called(row.did.clone(), base)));
+            effects.seek(Due::Artist(row.did));
+        }
         tag::remove(db, gone, effects).await?;
         blob_ref::forget(db, gone).await?;
     }
@@ -124,6 +130,9 @@ pub(super) async fn project(
     }
     for row in rows {
         effects.happen("track", &row.uri, &row.did, Some(&row.uri), row.sort_at);
+        effects.seek(Due::Artist(row.did.clone()));
+        let base = row.album.as_deref().map(album::slug);
+        base.into_iter().for_each(|base| effects.seek(Due::Called(row.did.clone(), base)));
     }
     public_id::assign(db, "track", rows.iter().map(|row| row.uri.as_str())).await?;
     insert(db, rows).await?;

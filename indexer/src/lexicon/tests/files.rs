@@ -12,6 +12,7 @@ fn the_embedded_files_are_read_and_all_there() {
             "blue.microcosm.links.getBacklinksCount",
             "fm.plyr.actor.getNowPlaying",
             "fm.plyr.actor.getProfile",
+            "fm.plyr.actor.searchActors",
             "fm.plyr.feed.getActorLikes",
             "fm.plyr.feed.getActorTracks",
             "fm.plyr.feed.getComments",
@@ -26,6 +27,8 @@ fn the_embedded_files_are_read_and_all_there() {
             "fm.plyr.list.getAlbum",
             "fm.plyr.list.getList",
             "fm.plyr.list.getLists",
+            "fm.plyr.search.query",
+            "fm.plyr.search.searchTracks",
             "fm.plyr.sync.getRepoStatus",
             "fm.plyr.sync.getStatus",
             "fm.teal.actor.getProfile",
@@ -41,6 +44,7 @@ fn the_embedded_files_are_read_and_all_there() {
             "fm.teal.stats.getUserTopArtists",
             "fm.teal.stats.getUserTopRecordings",
             "fm.teal.stats.getUserTopReleases",
+            "parts.page.mention.search",
         ]
     );
     assert_eq!(errors("fm.plyr.feed.getLikes").collect::<Vec<_>>(), ["NotFound"]);

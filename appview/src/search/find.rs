@@ -1,0 +1,268 @@
+//! What is found: skeletons of search, kind by kind, best first.
+
+use std::collections::HashMap;
+
+use indexer::search::Kind;
+use indexer::search::text::{Folded, START_MAX};
+use sqlx::PgConnection;
+
+use super::{score, slip};
+use crate::error::Error;
+
+/// Names that a range of beginnings is read for; where there are more, the best are looked for elsewhere.
+const RANGE_MAX: i64 = 300;
+/// Beginnings that are looked through for the best, where a range is longer than that.
+const WALK_MAX: i64 = 5_000;
+/// Things of all the words that are looked at.
+const WORDS_MAX: i64 = 500;
+/// With fewer than this, what resembles the words is looked for.
+const ENOUGH: usize = 8;
+
+/// Something found.
+#[derive(Debug, Clone)]
+pub(crate) struct Hit {
+    pub kind: Kind,
+    /// URI, DID, UUID or tag.
+    pub key: String,
+    /// From 0 to 1: how well its name fits what was typed.
+    pub relevance: f64,
+    name: String,
+    rank: i16,
+}
+
+/// What was typed, and what is wanted.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub typed: &'a Folded,
+    /// Of which kinds.
+    pub kinds: &'a [Kind],
+    /// At most so many of each.
+    pub limit: usize,
+}
+
+/// A row of any of the ways.
+struct Row {
+    kind: i16,
+    key: String,
+    name: String,
+    rank: i16,
+    start: String,
+    place: i16,
+}
+
+#[derive(Default)]
+struct Hits(HashMap<(Kind, String), Hit>);
+
+impl Hits {
+    fn add(&mut self, row: Row, relevance: impl Fn(&Row) -> f64) {
+        let Some(kind) = Kind::of_number(row.kind) else { return };
+        let relevance = relevance(&row);
+        let hit = Hit { kind, key: row.key.clone(), relevance, name: row.name, rank: row.rank };
+        let held = self.0.entry((kind, row.key)).or_insert_with(|| hit.clone());
+        if held.relevance < relevance {
+            *held = hit;
+        }
+    }
+
+    /// The kinds of which fewer than so many were found.
+    fn fewer_than(&self, enough: usize, kinds: &[Kind]) -> Vec<i16> {
+        let found = |kind: Kind| self.0.keys().filter(|(of, _)| *of == kind).count();
+        kinds.iter().filter(|kind| found(**kind) < enough).map(|kind| *kind as i16).collect()
+    }
+
+    /// At most `limit` of each kind, the best of all kinds first; among equals what is heard and liked more, then by kind and name.
+    fn into_sorted(self, limit: usize) -> Vec<Hit> {
+        let mut hits: Vec<Hit> = self.0.into_values().collect();
+        hits.sort_by(|a, b| {
+            let by_worth = b.relevance.total_cmp(&a.relevance).then(b.rank.cmp(&a.rank));
+            by_worth.then_with(|| (a.kind, &a.name, &a.key).cmp(&(b.kind, &b.name, &b.key)))
+        });
+        let mut of_kind: HashMap<Kind, usize> = HashMap::new();
+        hits.retain(|hit| {
+            let count = of_kind.entry(hit.kind).or_default();
+            *count += 1;
+            *count <= limit
+        });
+        hits
+    }
+}
+
+/// Finds it: what is called so or begins so, then what has all the words, then, if that is little, what resembles it.
+pub(crate) async fn find(db: &mut PgConnection, question: &Question<'_>) -> Result<Vec<Hit>, Error> {
+    let Question { typed, kinds, limit } = *question;
+    let mut hits = Hits::default();
+    let all: Vec<i16> = kinds.iter().map(|kind| *kind as i16).collect();
+    let start = beginning(typed);
+    if start.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = begin_with(db, &all, &start, 4 * limit as i64).await?;
+    let overfull = overfull(&rows, &all);
+    rows.into_iter().for_each(|row| hits.add(row, |row| score::of_start(typed, row_of(row))));
+    if !overfull.is_empty() && start.chars().count() > 3 {
+        let rows = best_of(db, &overfull, &start, 4 * limit as i64).await?;
+        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_start(typed, row_of(row))));
+    }
+    if let Some(joined) = typed.joined() {
+        let rows = begin_with(db, &all, &joined, 2 * limit as i64).await?;
+        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_joined(&joined, row_of(row))));
+    }
+    let lacking = hits.fewer_than(limit, kinds);
+    if !lacking.is_empty() {
+        let words: Vec<Vec<String>> = typed.words().into_iter().map(|word| vec![word]).collect();
+        let rows = with_words(db, &lacking, &words, true).await?;
+        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_words(typed, row_of(row))));
+    }
+    let lacking = hits.fewer_than(ENOUGH.min(limit), kinds);
+    if !lacking.is_empty() {
+        resembling(db, typed, &lacking, &mut hits).await?;
+    }
+    Ok(hits.into_sorted(limit))
+}
+
+fn row_of(row: &Row) -> score::Named<'_> {
+    score::Named { name: &row.name, start: &row.start, place: row.place, rank: row.rank }
+}
+
+/// What is typed, as names begin.
+fn beginning(typed: &Folded) -> String {
+    let text = if typed.letters.is_empty() { typed.symbols.first() } else { Some(&typed.letters) };
+    text.map(|text| text.chars().take(START_MAX).collect()).unwrap_or_default()
+}
+
+/// The kinds of which there is more than a range holds.
+fn overfull(rows: &[Row], kinds: &[i16]) -> Vec<i16> {
+    let count = |kind: i16| rows.iter().filter(|row| row.kind == kind).count() as i64;
+    kinds.iter().copied().filter(|kind| count(*kind) >= RANGE_MAX).collect()
+}
+
+/// What is called so, and what begins so or has a word from which on it does. Of very short beginnings the best.
+async fn begin_with(
+    db: &mut PgConnection,
+    kinds: &[i16],
+    start: &str,
+    limit: i64,
+) -> Result<Vec<Row>, Error> {
+    let length = start.chars().count() as i32;
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", s.start as "start!", s.place as "place!"
+             from unnest($1::smallint[]) as k (kind)
+            cross join lateral (
+              (select entry, start, place from search_start s where s.kind = k.kind and s.start = $2 limit $5)
+              union all
+              (select entry, start, place from search_start s
+                where $3 = 1 and s.kind = k.kind and left(s.start, 1) = $2 order by place, rank desc, entry limit $4)
+              union all
+              (select entry, start, place from search_start s
+                where $3 = 2 and s.kind = k.kind and left(s.start, 2) = $2 order by place, rank desc, entry limit $4)
+              union all
+              (select entry, start, place from search_start s
+                where $3 = 3 and s.kind = k.kind and left(s.start, 3) = $2 order by place, rank desc, entry limit $4)
+              union all
+              (select entry, start, place from search_start s
+                where $3 > 3 and s.kind = k.kind and s.start > $2 and s.start < $2 || chr(1114111) order by start limit $5)) as s
+             join search_entry e on e.id = s.entry
+            where e.did is null or (select active from actor where actor.did = e.did)"#,
+        kinds,
+        start,
+        length,
+        limit,
+        RANGE_MAX
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// The best of what begins so, where there is much of it: among the best of what begins with its first three characters.
+async fn best_of(db: &mut PgConnection, kinds: &[i16], start: &str, limit: i64) -> Result<Vec<Row>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", s.start as "start!", s.place as "place!"
+             from unnest($1::smallint[]) as k (kind)
+            cross join lateral (
+              select entry, start, place
+                from (select entry, start, place from search_start s
+                       where s.kind = k.kind and left(s.start, 3) = left($2, 3) order by place, rank desc, entry limit $4) as best
+               where start >= $2 and start < $2 || chr(1114111) limit $3) as s
+             join search_entry e on e.id = s.entry
+            where e.did is null or (select active from actor where actor.did = e.did)"#,
+        kinds,
+        start,
+        limit,
+        WALK_MAX
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// What has one of each of these words; the last may be the beginning of one.
+async fn with_words(
+    db: &mut PgConnection,
+    kinds: &[i16],
+    words: &[Vec<String>],
+    is_last_begun: bool,
+) -> Result<Vec<Row>, Error> {
+    let last = words.len().saturating_sub(1);
+    let all: Vec<String> = words
+        .iter()
+        .enumerate()
+        .map(|(at, any)| {
+            let any = any.iter().map(|word| {
+                let is_begun = is_last_begun && at == last && word.chars().count() >= 3;
+                lexeme(word) + if is_begun { ":*" } else { "" }
+            });
+            format!("({})", any.collect::<Vec<_>>().join("|"))
+        })
+        .collect();
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", e.name as "start!", 4::smallint as "place!"
+             from unnest($1::smallint[]) as k (kind)
+            cross join lateral (
+              select * from search_entry e where e.words @@ ($2 || ' & ''#' || k.kind || '''')::tsquery limit $3) as e
+            where e.did is null or (select active from actor where actor.did = e.did)"#,
+        kinds,
+        all.join(" & "),
+        WORDS_MAX
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// What has a slip in it: names that it may mean as a whole, then what has words that its words may mean.
+async fn resembling(
+    db: &mut PgConnection,
+    typed: &Folded,
+    kinds: &[i16],
+    hits: &mut Hits,
+) -> Result<(), Error> {
+    let meant = slip::meant(db, typed).await?;
+    let rows = called(db, kinds, &meant.phrases).await?;
+    rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
+    let rows = with_words(db, kinds, &meant.words, false).await?;
+    rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
+    Ok(())
+}
+
+/// What is called one of these.
+async fn called(db: &mut PgConnection, kinds: &[i16], names: &[String]) -> Result<Vec<Row>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", s.start as "start!", s.place as "place!"
+             from unnest($1::smallint[]) as k (kind)
+            cross join unnest($2::text[]) as n (name)
+            cross join lateral (select entry, start, place from search_start s
+                                 where s.kind = k.kind and s.start = n.name collate "C" and place = 0 limit 20) as s
+             join search_entry e on e.id = s.entry
+            where e.did is null or (select active from actor where actor.did = e.did)"#,
+        kinds,
+        names
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// A word of a text search, quoted.
+fn lexeme(word: &str) -> String {
+    format!("'{}'", word.replace('\\', "\\\\").replace('\'', "''"))
+}
