@@ -1,6 +1,9 @@
 //! People: how one is named beside their work, and their page.
 
+pub(crate) mod analytics;
 pub(crate) mod http;
+
+use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
@@ -81,6 +84,10 @@ impl TryFrom<String> for AtIdentifier {
 }
 
 impl AtIdentifier {
+    fn handle(&self) -> Option<String> {
+        if let AtIdentifier::Handle(handle) = self { Some(handle.to_string()) } else { None }
+    }
+
     /// Who is meant; none when nobody has that handle.
     pub(crate) async fn did(self, db: &mut PgConnection) -> Result<Option<Did>, Error> {
         match self {
@@ -100,43 +107,85 @@ pub(crate) async fn get_profile(
     State(app): State<App>,
     params: crate::xrpc::Params<GetProfile>,
 ) -> Result<Json<ProfileView>, Error> {
-    let missing = || Error::declared("NotFound", "no such person");
     let mut db = app.pool.acquire().await?;
-    let did = params.0.actor.did(&mut db).await?.ok_or_else(missing)?;
-    let mut people = hydrate::people(&app.options, &mut db, std::slice::from_ref(&did)).await?;
-    let basic = people.remove(&did).ok_or_else(missing)?;
-    let track_count =
-        sqlx::query_scalar!(r#"select count(*) as "count!" from track where did = $1"#, did.as_str())
-            .fetch_one(&mut *db)
-            .await?;
-    let record = sqlx::query!(
-        r#"select profile.uri, bio, cid as "cid!", rev, indexed_at
-             from profile
-             join record on record.uri = profile.uri and cid is not null
-            where profile.did = $1"#,
-        did.as_str()
+    let did = visible(&mut db, params.0.actor).await?;
+    let mut views = profiles(&app, &mut db, std::slice::from_ref(&did)).await?;
+    views.remove(&did).map(Json).ok_or_else(|| Error::declared("NotFound", "no such person"))
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GetProfiles {
+    actors: Vec<AtIdentifier>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Profiles {
+    profiles: Vec<ProfileView>,
+}
+
+/// `fm.plyr.actor.getProfiles`: each once, in the order asked for.
+pub(crate) async fn get_profiles(
+    State(app): State<App>,
+    params: crate::xrpc::Params<GetProfiles>,
+) -> Result<Json<Profiles>, Error> {
+    let mut db = app.pool.acquire().await?;
+    let handles: Vec<String> = params.0.actors.iter().filter_map(AtIdentifier::handle).collect();
+    let mut holders = by_handles(&mut db, &handles).await?;
+    let dids: Vec<Did> = params
+        .0
+        .actors
+        .into_iter()
+        .filter_map(|actor| match actor {
+            AtIdentifier::Did(did) => Some(did),
+            AtIdentifier::Handle(handle) => holders.remove(handle.as_str()),
+        })
+        .collect();
+    let mut views = profiles(&app, &mut db, &dids).await?;
+    Ok(Json(Profiles { profiles: dids.iter().filter_map(|did| views.remove(did)).collect() }))
+}
+
+/// The visible ones of these people, on a page of their own.
+async fn profiles(
+    app: &App,
+    db: &mut PgConnection,
+    dids: &[Did],
+) -> Result<HashMap<Did, ProfileView>, Error> {
+    let people = hydrate::people(&app.options, db, dids).await?;
+    let names: Vec<&str> = people.keys().map(Did::as_str).collect();
+    let rows = sqlx::query!(
+        r#"select a.did as "did!", profile.uri as "uri?", bio, cid, rev as "rev?", indexed_at as "indexed_at?",
+                  (select count(*) from track where track.did = a.did) as "tracks!"
+             from actor a
+             left join (profile join record on record.uri = profile.uri and cid is not null) on profile.did = a.did
+            where a.did = any($1)"#,
+        &names as &[&str]
     )
-    .fetch_optional(&mut *db)
+    .fetch_all(db)
     .await?;
-    let Some(record) = record else {
-        let view =
-            ProfileView { basic, bio: None, uri: None, cid: None, rev: None, track_count, indexed_at: None };
-        return Ok(Json(view));
-    };
-    Ok(Json(ProfileView {
-        basic,
-        bio: record.bio,
-        uri: Some(stored(&record.uri)?),
-        cid: Some(record.cid),
-        rev: Some(record.rev),
-        track_count,
-        indexed_at: Some(record.indexed_at),
-    }))
+    let mut views = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let did: Did = stored(&row.did)?;
+        let Some(basic) = people.get(&did).cloned() else { continue };
+        let view = ProfileView {
+            basic,
+            bio: row.bio,
+            uri: row.uri.as_deref().map(stored).transpose()?,
+            cid: row.cid,
+            rev: row.rev,
+            track_count: row.tracks,
+            indexed_at: row.indexed_at,
+        };
+        views.insert(did, view);
+    }
+    Ok(views)
 }
 
 /// Who is meant; none where nobody is, or they are not to be seen.
 pub(crate) async fn find(db: &mut PgConnection, actor: AtIdentifier) -> Result<Option<Did>, Error> {
-    let Some(did) = actor.did(db).await? else { return Ok(None) };
+    let did = match actor {
+        AtIdentifier::Did(did) => did,
+        AtIdentifier::Handle(handle) => return by_handle(db, &handle).await,
+    };
     let seen = sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
         .fetch_optional(db)
         .await?;
@@ -161,4 +210,16 @@ async fn by_handle(db: &mut PgConnection, handle: &Handle) -> Result<Option<Did>
     .fetch_optional(db)
     .await?;
     did.as_deref().map(stored).transpose()
+}
+
+/// The same for many at once.
+async fn by_handles(db: &mut PgConnection, handles: &[String]) -> Result<HashMap<String, Did>, Error> {
+    let rows = sqlx::query!(
+        r#"select distinct on (handle) handle as "handle!", did from actor where handle = any($1) and active
+            order by handle, resolved_at desc nulls last, did"#,
+        handles
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.handle, stored(&row.did)?))).collect()
 }

@@ -64,7 +64,7 @@ pub(crate) struct Page<const TAG: u8> {
 }
 
 /// Makes a page of at most `limit` tracks from a skeleton of one more. `end` is where to go on from a page that is not full.
-async fn page<const TAG: u8>(
+pub(crate) async fn page<const TAG: u8>(
     app: &App,
     db: &mut PgConnection,
     viewer: Option<&Viewer>,

@@ -11,8 +11,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, album, audio, auth, chart, comment, feed, headers, health, like, link, list, live,
-    media, now_playing, observe, own, play, search, sync, tag, teal, track, upload, web, xrpc,
+    App, Options, actor, album, audio, auth, chart, comment, feed, generator, headers, health, like, link,
+    list, live, media, now_playing, observe, own, play, repo, search, sync, tag, teal, timeline, track,
+    upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -39,11 +40,18 @@ pub fn router(app: App) -> Router {
 fn xrpc() -> Router<App> {
     Router::new()
         .route("/xrpc/_health", get(health::version))
+        .route("/xrpc/app.bsky.feed.describeFeedGenerator", get(generator::describe))
+        .route("/xrpc/app.bsky.feed.getFeedSkeleton", get(generator::get_feed_skeleton))
         .route("/xrpc/blue.microcosm.links.getBacklinkDids", get(link::get_backlink_dids))
         .route("/xrpc/blue.microcosm.links.getBacklinks", get(link::get_backlinks))
         .route("/xrpc/blue.microcosm.links.getBacklinksCount", get(link::get_backlinks_count))
+        .route("/xrpc/com.atproto.identity.resolveHandle", get(repo::resolve_handle))
+        .route("/xrpc/com.atproto.repo.getRecord", get(repo::get_record))
+        .route("/xrpc/com.atproto.repo.listRecords", get(repo::list_records))
         .route("/xrpc/fm.plyr.actor.getNowPlaying", get(now_playing::get_now_playing))
         .route("/xrpc/fm.plyr.actor.getProfile", get(actor::get_profile))
+        .route("/xrpc/fm.plyr.actor.getProfileAnalytics", get(actor::analytics::get_profile_analytics))
+        .route("/xrpc/fm.plyr.actor.getProfiles", get(actor::get_profiles))
         .route("/xrpc/fm.plyr.actor.searchActors", get(search::search_actors))
         .route("/xrpc/fm.plyr.feed.getActorLikes", get(feed::get_actor_likes))
         .route("/xrpc/fm.plyr.feed.getActorTracks", get(feed::get_actor_tracks))
@@ -52,6 +60,7 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.plyr.feed.getLikes", get(like::get_likes))
         .route("/xrpc/fm.plyr.feed.getTagTracks", get(feed::get_tag_tracks))
         .route("/xrpc/fm.plyr.feed.getTags", get(tag::get_tags))
+        .route("/xrpc/fm.plyr.feed.getTimeline", get(timeline::get_timeline))
         .route("/xrpc/fm.plyr.feed.getTop", get(chart::get_top))
         .route("/xrpc/fm.plyr.feed.getTrack", get(track::get_track))
         .route("/xrpc/fm.plyr.feed.getTracks", get(track::get_tracks))
@@ -104,6 +113,7 @@ fn api(options: &Options) -> Router<App> {
         .route("/tracks/tags/{*tag}", get(track::http::tagged))
         .route("/tracks/{id}", get(track::http::one).delete(own::delete))
         .route("/tracks/{id}/", get(track::http::one).delete(own::delete))
+        .route("/discover/network", get(timeline::network))
         .route("/search", get(search::http::search))
         .route("/search/", get(search::http::search))
         .route("/users/{handle}/likes", get(track::http::liked_by))
@@ -114,7 +124,7 @@ fn api(options: &Options) -> Router<App> {
         .route("/artists/me/analytics", get(actor::http::my_analytics))
         .route("/artists/by-handle/{handle}", get(actor::http::by_handle))
         .route("/artists/{did}", get(actor::http::by_did))
-        .route("/artists/{did}/analytics", get(actor::http::analytics))
+        .route("/artists/{did}/analytics", get(actor::http::analytics_of))
         .route("/auth/start", get(auth::start))
         .route("/auth/callback", get(auth::callback))
         .route("/auth/exchange", post(auth::exchange))

@@ -29,7 +29,7 @@ macro_rules! into {
 pub(crate) use into;
 
 /// Every table that is copied into.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     crate::apply::RECORDS,
     crate::record::TRACKS,
     crate::record::TRACK_TAGS,
@@ -44,6 +44,7 @@ pub const TARGETS: [Target; 18] = [
     crate::record::STATUSES,
     crate::record::BSKY_PROFILES,
     crate::record::TEAL_PROFILES,
+    crate::record::FOLLOWS,
     crate::chart::due::DUES,
     crate::search::due::DUES,
     crate::search::STARTS,

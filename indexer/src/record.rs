@@ -8,6 +8,7 @@ mod blob_ref;
 mod bsky_profile;
 mod checked;
 mod comment;
+mod follow;
 mod like;
 mod list;
 mod play;
@@ -38,6 +39,7 @@ pub use bsky_profile::BSKY_PROFILES;
 pub use checked::URI_MAX_BYTES;
 use checked::{BlobRef, Checked, StrongRef, datetime, duration_s};
 pub use comment::COMMENTS;
+pub use follow::FOLLOWS;
 pub use list::{LIST_ITEMS, LISTS};
 pub use play::{PLAYS, mbid};
 pub use post::SHARED_POSTS;
@@ -73,6 +75,8 @@ pub enum Row {
     BskyProfile(bsky_profile::Row),
     /// `fm.teal.actor.profile`, both namespaces
     TealProfile(teal_profile::Row),
+    /// `app.bsky.graph.follow`
+    Follow(follow::Row),
 }
 
 /// The projections, one for each kind of [`Row`].
@@ -98,10 +102,12 @@ pub enum Kind {
     BskyProfile,
     /// `teal_profile`
     TealProfile,
+    /// `follow`
+    Follow,
 }
 
 /// Every kind, in the order in which projections are written: shares before what is liked by way of them.
-pub const KINDS: [Kind; 10] = [
+pub const KINDS: [Kind; 11] = [
     Kind::Track,
     Kind::Post,
     Kind::Like,
@@ -112,6 +118,7 @@ pub const KINDS: [Kind; 10] = [
     Kind::ActorStatus,
     Kind::BskyProfile,
     Kind::TealProfile,
+    Kind::Follow,
 ];
 
 /// A collection that is indexed.
@@ -125,7 +132,7 @@ pub struct Collection {
     pub kind: Kind,
     /// Having such a record makes a repo tracked: its chain is followed. False where only single records concern us.
     pub tracks: bool,
-    /// Of all its records only those concern us that name something of ours.
+    /// Of all its records only some concern us: those that name something of ours, or are of people who have signed in.
     pub refers: bool,
 }
 
@@ -168,11 +175,12 @@ impl Registry {
             (link::LIKE.into(), link::LIKE, Kind::Like, false),
             (link::REPOST.into(), link::REPOST, Kind::Like, false),
             (link::POST.into(), link::POST, Kind::Post, false),
+            (FOLLOW.into(), FOLLOW, Kind::Follow, false),
         ];
         let collections = entries
             .into_iter()
             .map(|(nsid, schema, kind, tracks)| {
-                let refers = [link::LIKE, link::REPOST, link::POST].contains(&schema);
+                let refers = [link::LIKE, link::REPOST, link::POST, FOLLOW].contains(&schema);
                 (nsid.clone(), Collection { nsid, schema, kind, tracks, refers })
             })
             .collect();
@@ -286,12 +294,16 @@ impl Registry {
             Kind::ActorStatus => actor_status::read(checked).map(Row::ActorStatus),
             Kind::BskyProfile => bsky_profile::read(checked).map(Row::BskyProfile),
             Kind::TealProfile => teal_profile::read(checked).map(Row::TealProfile),
+            Kind::Follow => follow::read(checked).map(Row::Follow),
         };
         row.map_err(|detail| {
             problem(if names.is_unknown_in(uri) { "UnknownHandle" } else { "InvalidRecord" }, detail)
         })
     }
 }
+
+/// NSID of Bluesky's record of who follows whom.
+pub const FOLLOW: &str = "app.bsky.graph.follow";
 
 /// NSID of Bluesky's profile record.
 pub const BSKY_PROFILE: &str = "app.bsky.actor.profile";
@@ -344,7 +356,8 @@ impl Row {
             | Row::Profile(_)
             | Row::ActorStatus(_)
             | Row::BskyProfile(_)
-            | Row::TealProfile(_) => {
+            | Row::TealProfile(_)
+            | Row::Follow(_) => {
                 return None;
             }
         })
@@ -394,5 +407,6 @@ pub(crate) async fn project(
         Kind::ActorStatus => actor_status::project(db, gone, rows_of!(ActorStatus), effects).await,
         Kind::BskyProfile => bsky_profile::project(db, gone, &rows_of!(BskyProfile), effects).await,
         Kind::TealProfile => teal_profile::project(db, gone, &rows_of!(TealProfile)).await,
+        Kind::Follow => follow::project(db, gone, &rows_of!(Follow)).await,
     }
 }

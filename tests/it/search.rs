@@ -172,7 +172,7 @@ fn names_come_before_beginnings_before_words_before_likenesses() {
         .await;
         let records = artist.list_records("fm.plyr.track").await;
         for (uri, _) in &records {
-            if artist.record(uri).await["value"]["title"] == "Purple Rain" {
+            if artist.record(uri).await["title"] == "Purple Rain" {
                 let rkey = uri.rsplit('/').next().expect("a key");
                 artist.put_record("fm.plyr.track", rkey, pds::track("Violet Snow", &blob)).await;
             }

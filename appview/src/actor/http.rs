@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::AtIdentifier;
+use super::analytics::{self, Top};
 use crate::detail::Detail;
 use crate::session::Viewer;
 use crate::{App, Options, hydrate};
@@ -71,7 +72,7 @@ async fn shown(options: &Options, db: &mut PgConnection, did: &Did) -> Result<Js
 }
 
 /// `GET /artists/{did}/analytics`: noughts for who is unknown.
-pub(crate) async fn analytics(
+pub(crate) async fn analytics_of(
     State(app): State<App>,
     Path(did): Path<String>,
 ) -> Result<Json<Value>, Detail> {
@@ -89,46 +90,20 @@ pub(crate) async fn my_analytics(State(app): State<App>, viewer: Viewer) -> Resu
     numbers(&mut db, Some(&viewer.did)).await
 }
 
-/// A track of which there is most.
-struct Top {
-    uri: String,
-    title: String,
-    number: i64,
-}
-
 async fn numbers(db: &mut PgConnection, did: Option<&Did>) -> Result<Json<Value>, Detail> {
-    let did = did.map_or("", Did::as_str);
-    let all = sqlx::query!(
-        r#"select count(*) as "items!", coalesce(sum(play_count), 0)::bigint as "plays!"
-             from track left join subject_count on subject_count.uri = track.uri where did = $1"#,
-        did
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    let played = sqlx::query_as!(
-        Top,
-        "select track.uri, title, play_count as number from track join subject_count on subject_count.uri = track.uri
-          where did = $1 and play_count > 0 order by play_count desc, track.uri limit 1",
-        did
-    )
-    .fetch_optional(&mut *db)
-    .await?;
-    let liked = sqlx::query_as!(
-        Top,
-        "select track.uri, title, like_count as number from track join subject_count on subject_count.uri = track.uri
-          where did = $1 and like_count > 0 order by like_count desc, track.uri limit 1",
-        did
-    )
-    .fetch_optional(&mut *db)
-    .await?;
-    let uris: Vec<String> = played.iter().chain(&liked).map(|top| top.uri.clone()).collect();
+    let Some(did) = did else {
+        return Ok(Json(json!({"total_plays": 0, "total_items": 0, "top_item": null, "top_liked": null})));
+    };
+    let numbers = analytics::of(db, did).await?;
+    let tops = [&numbers.top_played, &numbers.top_liked];
+    let uris: Vec<String> = tops.into_iter().flatten().map(|top| top.uri.clone()).collect();
     let ids = crate::public_id::of(db, "track", &uris).await?;
     // The last field is that of plays in both.
     let item = |top: &Top| json!({"id": ids.get(&top.uri), "title": top.title, "play_count": top.number});
     Ok(Json(json!({
-        "total_plays": all.plays,
-        "total_items": all.items,
-        "top_item": played.as_ref().map(item),
-        "top_liked": liked.as_ref().map(item),
+        "total_plays": numbers.plays,
+        "total_items": numbers.tracks,
+        "top_item": numbers.top_played.as_ref().map(item),
+        "top_liked": numbers.top_liked.as_ref().map(item),
     })))
 }

@@ -22,14 +22,18 @@ use erasure::{erase, forget};
 pub(super) use erasure::{projected, uris_of};
 pub use identity::{HANDLE_GRACE_DAYS, HandleNow, doubt, identify};
 
-/// Makes a person known who came to us by themselves, whatever they have or have not written yet: their repo is followed
-/// from now on, who they are is looked up, and what they wrote before is read.
+/// Makes a person known who signs in, whatever they have or have not written yet: their repo is followed from now on, who they are
+/// is looked up, and what they wrote before is read, whom they follow on Bluesky included.
 pub async fn welcome(door: &Door, did: &Did) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
     let mut effects = Effects::default();
     for did in meet(&mut tx, &[did.to_string()], true).await? {
-        effects.job(job::RESYNC, did.clone());
         effects.job(job::MEET, did);
+    }
+    let is_new =
+        sqlx::query!("update actor set member_at = now() where did = $1 and member_at is null", did.as_str());
+    if is_new.execute(&mut *tx).await?.rows_affected() > 0 {
+        effects.job(job::RESYNC, did.to_string());
     }
     effects.carry_out(&mut tx).await?;
     tx.commit().await?;

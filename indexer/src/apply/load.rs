@@ -123,13 +123,16 @@ impl<'a> World<'a> {
         .await?;
         // A statement of its own, after the wait for the locks: whoever held them may have changed a status.
         let people = sqlx::query!(
-            r#"select did, status, pending_status, followed_at is not null as "followed!" from actor where did = any($1)"#,
+            r#"select did, status, pending_status, followed_at is not null as "followed!", member_at is not null as "is_member!"
+                 from actor where did = any($1)"#,
             dids
         )
             .fetch_all(db)
             .await?;
-        let mut people: HashMap<String, (String, Option<String>, bool)> =
-            people.into_iter().map(|row| (row.did, (row.status, row.pending_status, row.followed))).collect();
+        let mut people: HashMap<String, (String, Option<String>, [bool; 2])> = people
+            .into_iter()
+            .map(|row| (row.did, (row.status, row.pending_status, [row.followed, row.is_member])))
+            .collect();
         for row in rows {
             let tid = |text: Option<String>| text.and_then(|text| text.parse::<Tid>().ok());
             let resync = tid(row.resync_rev).zip(row.resync_upto.and_then(|upto| upto.parse().ok()));
@@ -148,11 +151,12 @@ impl<'a> World<'a> {
                     lost: row.resync_lost.max(0) as usize,
                 }),
             };
-            let Some((status, pending, followed)) = people.remove(&row.did) else { continue };
+            let Some((status, pending, [followed, is_member])) = people.remove(&row.did) else { continue };
             let status = Status::from_word(&status);
             let pending = pending.as_deref().and_then(Status::from_word);
             if let Ok(did) = row.did.parse::<Did>() {
-                self.repos.insert(did, Held { repo, status, pending, followed, ..Held::default() });
+                self.repos
+                    .insert(did, Held { repo, status, pending, followed, is_member, ..Held::default() });
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Which records of other people's collections a transaction keeps: those that name something of ours, and those that it
-//! holds already.
+//! Which records of other people's collections a transaction keeps: those that name something of ours, whom those follow who have
+//! signed in, and what it holds already.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::world::World;
 use crate::change::{Input, Op};
 use crate::link::reference::Reference;
 use crate::link::{self, POST, concern};
-use crate::record::VALUE_MAX_BYTES;
+use crate::record::{FOLLOW, VALUE_MAX_BYTES};
 use crate::syntax::{AtUri, Did, Tid};
 use crate::{dag, job, sabotage};
 
@@ -48,6 +48,12 @@ impl World<'_> {
             };
             for (uri, value) in told(input) {
                 if !self.refers(uri) {
+                    continue;
+                }
+                if uri.collection() == FOLLOW {
+                    if value.is_some() && self.repos.get(&uri.did()).is_some_and(|held| held.is_member) {
+                        self.concerned.insert(uri.clone());
+                    }
                     continue;
                 }
                 match value.map(|value| self.names(uri, value)) {

@@ -35,6 +35,8 @@ pub(super) struct Held {
     pub(super) pending: Option<Status>,
     /// Of others only what names something of ours is kept.
     pub(super) followed: bool,
+    /// They have signed in here.
+    pub(super) is_member: bool,
     pub(super) changed: bool,
     pub(super) verified: bool,
     /// A stretch of it has been read.

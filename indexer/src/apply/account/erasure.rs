@@ -141,5 +141,6 @@ pub(in crate::apply) async fn projected(
         Kind::TealProfile => {
             sqlx::query_scalar!("select uri from teal_profile where did = $1", did).fetch_all(db).await
         }
+        Kind::Follow => sqlx::query_scalar!("select uri from follow where did = $1", did).fetch_all(db).await,
     }
 }

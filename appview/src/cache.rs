@@ -1,0 +1,154 @@
+//! Answers that are everybody's, kept as the bytes that they are, until something changes or a second is over.
+//!
+//! Whoever shows a credential is answered anew: nothing that is somebody's own goes in here, and nobody who is somebody is answered
+//! from here. Each notification of the door begins a new epoch, in which no answer of before is found; where none is heard of, an
+//! answer is a second old at most. Whoever asks for what is being made waits for it instead of having it made again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_NONE_MATCH, SET_COOKIE, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+
+use crate::App;
+use crate::error::Error;
+use crate::session::{COOKIE_NAME, cookie};
+use crate::web::{is_held, weak_etag};
+
+/// How old an answer may become.
+const LIFE: Duration = Duration::from_secs(1);
+/// Bytes of all answers, and of one.
+const SIZE_MAX: u64 = 32 * 1024 * 1024;
+const ANSWER_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of a question.
+const URI_MAX: usize = 2048;
+
+/// Caches may keep it and must ask whether it is still so.
+const SHARED: HeaderValue = HeaderValue::from_static("public, no-cache");
+const VARIES: HeaderValue = HeaderValue::from_static("accept-encoding, authorization, cookie");
+
+/// What is kept. Clones share everything.
+#[derive(Debug, Clone)]
+pub(crate) struct Answers {
+    kept: Cache<Question, Arc<Answer>>,
+    epoch: Arc<AtomicU64>,
+}
+
+/// What was asked, and when in the order of changes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    epoch: u64,
+    uri: String,
+    encodings: u8,
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answers {
+    pub(crate) fn new() -> Self {
+        let weight = |question: &Question, answer: &Arc<Answer>| {
+            u32::try_from(answer.body.len() + question.uri.len() + 512).unwrap_or(u32::MAX)
+        };
+        let kept = Cache::builder().max_capacity(SIZE_MAX).weigher(weight).time_to_live(LIFE).build();
+        Answers { kept, epoch: Arc::default() }
+    }
+
+    /// Something changed: what was answered until now may not be so any more.
+    pub(crate) fn outdate(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// The layer. Stands outside of compression, so that what it keeps is compressed.
+pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
+    let Some(question) = question(&app.answers, &request) else {
+        let mut response = next.run(request).await;
+        response.headers_mut().append(VARY, VARIES);
+        return response;
+    };
+    let held = request.headers().get(IF_NONE_MATCH).cloned();
+    // Errors are told to all who wait for the same, and kept for nobody.
+    let made = app.answers.kept.try_get_with(question, async { make(request, next).await.map_err(Arc::new) });
+    match made.await {
+        Ok(answer) => answer.response(held.as_ref()),
+        Err(refused) => refused.response(None),
+    }
+}
+
+/// What may be answered to anybody alike.
+fn question(answers: &Answers, request: &Request) -> Option<Question> {
+    let headers = request.headers();
+    let uri = request.uri().path_and_query()?.as_str();
+    let is_anybodys = request.method() == Method::GET
+        && uri.len() <= URI_MAX
+        && !headers.contains_key(AUTHORIZATION)
+        && cookie(headers, COOKIE_NAME).is_none();
+    is_anybodys.then(|| Question {
+        epoch: answers.epoch.load(Ordering::Acquire),
+        uri: uri.to_owned(),
+        encodings: encodings(headers),
+    })
+}
+
+/// Which compressions may be answered with, a bit for each.
+fn encodings(headers: &HeaderMap) -> u8 {
+    let accepted = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    let names: Vec<&str> = accepted
+        .flat_map(|list| list.split(','))
+        .filter_map(|item| item.split(';').next())
+        .map(str::trim)
+        .collect();
+    let bit = |(at, name): (usize, &&str)| u8::from(names.contains(name)) << at;
+    ["gzip", "br", "zstd", "deflate", "identity", "*"].iter().enumerate().map(bit).sum()
+}
+
+/// Has the answer made. An error is one that is not kept.
+async fn make(request: Request, next: Next) -> Result<Arc<Answer>, Answer> {
+    let (parts, body) = next.run(request).await.into_parts();
+    let mut headers = parts.headers;
+    let Ok(body) = to_bytes(body, ANSWER_MAX).await else {
+        let error = Error::internal(anyhow::anyhow!("an answer larger than {ANSWER_MAX} bytes"));
+        let (parts, _) = axum::response::IntoResponse::into_response(error).into_parts();
+        return Err(Answer { status: parts.status, headers: parts.headers, body: Bytes::new() });
+    };
+    headers.remove(CONTENT_LENGTH);
+    headers.append(VARY, VARIES);
+    let is_kept = parts.status == StatusCode::OK && !headers.contains_key(SET_COOKIE);
+    if is_kept {
+        headers.insert(CACHE_CONTROL, SHARED);
+        let etag = HeaderValue::try_from(weak_etag(&Sha256::digest(&body)));
+        headers.extend(etag.ok().map(|etag| (ETAG, etag)));
+    }
+    let answer = Answer { status: parts.status, headers, body };
+    if is_kept { Ok(Arc::new(answer)) } else { Err(answer) }
+}
+
+impl Answer {
+    fn response(&self, held: Option<&HeaderValue>) -> Response {
+        let etag = self.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+        let is_held = held.is_some() && etag.is_some_and(|etag| is_held_by(held, etag));
+        let mut response = Response::new(if is_held { Body::empty() } else { Body::from(self.body.clone()) });
+        *response.status_mut() = if is_held { StatusCode::NOT_MODIFIED } else { self.status };
+        response.headers_mut().clone_from(&self.headers);
+        response
+    }
+}
+
+fn is_held_by(held: Option<&HeaderValue>, etag: &str) -> bool {
+    held.and_then(|value| value.to_str().ok()).is_some_and(|list| crate::range::names(list, etag))
+}
