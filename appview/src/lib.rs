@@ -20,6 +20,7 @@ mod feed;
 mod headers;
 mod health;
 mod hydrate;
+mod label;
 mod like;
 pub mod limit;
 mod link;
@@ -38,8 +39,10 @@ mod probe;
 mod public_id;
 pub mod publish;
 mod range;
+mod reception;
 pub mod router;
 mod server;
+pub mod service;
 pub mod session;
 pub mod store;
 mod sync;
@@ -61,6 +64,7 @@ pub use chart::TopEntry;
 pub use comment::CommentView;
 pub use error::Error;
 pub use hydrate::{LikeSources, PlaySources};
+pub use label::Label;
 pub use like::LikeView;
 pub use now_playing::NowPlayingView;
 pub use observe::describe_metrics;
@@ -79,6 +83,7 @@ pub struct App {
     publisher: publish::Publisher,
     limits: Arc<limit::Limits>,
     sessions: session::Sessions,
+    service: service::Service,
     live: live::Live,
     status: sync::Answers,
     upload_places: upload::Places,
@@ -97,6 +102,7 @@ impl App {
             limits: Arc::new(limit::Limits::new(options.rates)),
             publisher: publish::Publisher::new(sessions.clone()),
             pool: pool::read_only(database.clone(), options.pool_connections_max),
+            service: service::Service::new(&options.public_url),
             live: live::Live::new(options.live_streams_max),
             status: sync::Answers::default(),
             upload_places: upload::Places::default(),

@@ -11,8 +11,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, album, audio, auth, chart, comment, feed, headers, health, like, link, list, live,
-    media, now_playing, observe, own, play, sync, tag, teal, track, upload, web, xrpc,
+    App, actor, album, audio, auth, chart, comment, feed, headers, health, like, link, list, live,
+    media, now_playing, observe, own, play, reception, service, sync, tag, teal, track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -21,12 +21,12 @@ const BODY_MAX_BYTES: usize = 64 * 1024;
 /// All routes with their layers.
 pub fn router(app: App) -> Router {
     Router::new()
-        .merge(xrpc())
-        .merge(api(&app.options))
-        .merge(links())
+        .merge(xrpc(&app))
+        .merge(api(&app))
+        .merge(links(&app))
         .merge(client())
         .merge(bytes())
-        .merge(uploads(&app.options))
+        .merge(uploads(&app))
         .merge(pages())
         .layer(headers::no_sniffing())
         .layer(headers::no_referrer())
@@ -36,7 +36,7 @@ pub fn router(app: App) -> Router {
 }
 
 /// For any client: each path is an NSID with its lexicon under `lexicons/`.
-fn xrpc() -> Router<App> {
+fn xrpc(app: &App) -> Router<App> {
     Router::new()
         .route("/xrpc/_health", get(health::version))
         .route("/xrpc/blue.microcosm.links.getBacklinkDids", get(link::get_backlink_dids))
@@ -73,8 +73,11 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.teal.stats.getUserTopArtists", get(teal::stats::get_user_top_artists))
         .route("/xrpc/fm.teal.stats.getUserTopRecordings", get(teal::stats::get_user_top_recordings))
         .route("/xrpc/fm.teal.stats.getUserTopReleases", get(teal::stats::get_user_top_releases))
+        .route("/xrpc", any(xrpc::unknown_method))
+        .route("/xrpc/", any(xrpc::unknown_method))
         .route("/xrpc/{*method}", any(xrpc::unknown_method))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), reception::xrpc))
         .layer(middleware::from_fn(observe::request))
         // A like must show at once, and what one sees of oneself is nobody else's: no cache may keep an answer.
         .layer(SetResponseHeaderLayer::if_not_present(
@@ -86,7 +89,7 @@ fn xrpc() -> Router<App> {
 }
 
 /// The HTTP API: for the player, for web apps of listed origins with credentials, and for programs with a bearer token.
-fn api(options: &Options) -> Router<App> {
+fn api(app: &App) -> Router<App> {
     Router::new()
         .route("/config", get(upload::config))
         .route("/tracks/me", get(own::mine))
@@ -128,14 +131,15 @@ fn api(options: &Options) -> Router<App> {
         .route("/tracks/{id}/comments", get(comment::http::list).post(comment::http::create))
         .route("/tracks/comments/{id}", patch(comment::http::edit).delete(comment::http::delete))
         .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), reception::api))
         .layer(middleware::from_fn(observe::action))
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(CompressionLayer::new())
-        .layer(headers::app_cors(options))
+        .layer(headers::app_cors(&app.options))
 }
 
 /// For clients of the older backlink service.
-fn links() -> Router<App> {
+fn links(app: &App) -> Router<App> {
     Router::new()
         .route("/links", get(link::older::links))
         .route("/links/distinct-dids", get(link::older::distinct_dids))
@@ -144,16 +148,18 @@ fn links() -> Router<App> {
         .route("/links/all", get(link::older::all))
         .route("/links/all/count", get(link::older::all_count))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), reception::anonymous))
         .layer(middleware::from_fn(observe::request))
         .layer(CompressionLayer::new())
         .layer(headers::open_cors())
 }
 
-/// For authorization servers.
+/// Who we are: for authorization servers, and for who forwards requests to us.
 fn client() -> Router<App> {
     Router::new()
         .route("/oauth-client-metadata.json", get(auth::client_metadata))
         .route("/.well-known/jwks.json", get(auth::jwks))
+        .route("/.well-known/did.json", get(service::document))
         .method_not_allowed_fallback(api_method_not_allowed)
         .layer(middleware::from_fn(observe::request))
         .layer(headers::open_cors())
@@ -171,7 +177,7 @@ fn bytes() -> Router<App> {
 }
 
 /// Uploads. A form is as long as its music, and what reads it limits itself; events must leave at once.
-fn uploads(options: &Options) -> Router<App> {
+fn uploads(app: &App) -> Router<App> {
     let create = || post(upload::create).layer(DefaultBodyLimit::disable());
     let list = || get(track::http::list).layer(CompressionLayer::new());
     Router::new()
@@ -179,9 +185,10 @@ fn uploads(options: &Options) -> Router<App> {
         .route("/tracks/", create().merge(list()))
         .route("/tracks/uploads/{upload_id}/progress", get(upload::progress))
         .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), reception::api))
         .layer(middleware::from_fn(observe::action))
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(headers::app_cors(options))
+        .layer(headers::app_cors(&app.options))
 }
 
 /// For people and their browsers, and for whoever watches over the process.
@@ -223,6 +230,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::Options;
     use crate::session::{SecretKey, Sessions};
     use crate::store::BlobStore;
 
