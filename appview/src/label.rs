@@ -65,7 +65,10 @@ mod tests {
     #[test]
     fn what_an_author_says_is_read_and_nothing_else() {
         let said = |values: Value| json!({"title": "x", "labels": {"$type": SELF_LABELS, "values": values}});
-        assert_eq!(values(&said(json!([{"val": "sexual"}, {"val": "!takedown", "x": 1}]))), ["sexual", "!takedown"]);
+        assert_eq!(
+            values(&said(json!([{"val": "sexual"}, {"val": "!takedown", "x": 1}]))),
+            ["sexual", "!takedown"]
+        );
         let long = "ü".repeat(64);
         let odd = json!([{"val": long}, {"val": format!("{long}x")}, {"val": ""}, {"val": 1}, {}, 1, null]);
         assert_eq!(values(&said(odd)), [long]);

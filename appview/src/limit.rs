@@ -70,15 +70,18 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || "not a rate; write for example 100/minute or 3000/5 minutes (second, minute, hour or day)".to_owned();
+        let wrong = || {
+            "not a rate; write for example 100/minute or 3000/5 minutes (second, minute, hour or day)"
+                .to_owned()
+        };
         let (count, window) = text.split_once('/').ok_or_else(wrong)?;
         let window = window.trim();
         let digits = window.find(|c: char| !c.is_ascii_digit()).unwrap_or(window.len());
         let (units, word) = window.split_at(digits);
         let units = if units.is_empty() { NonZeroU32::MIN } else { units.parse().map_err(|_| wrong())? };
         let word = word.trim();
-        let known = |unit: &str| word == unit || units > NonZeroU32::MIN && word.strip_suffix('s') == Some(unit);
+        let known =
+            |unit: &str| word == unit || units > NonZeroU32::MIN && word.strip_suffix('s') == Some(unit);
         let (unit, unit_s) = *UNITS.iter().find(|(unit, _)| known(unit)).ok_or_else(wrong)?;
         let rate = Rate { count: count.trim().parse().map_err(|_| wrong())?, units, unit, unit_s };
         if rate.window_s() > WINDOW_MAX_S { Err(wrong()) } else { Ok(rate) }
@@ -320,8 +323,18 @@ mod tests {
             assert_eq!((rate.to_string().as_str(), rate.window_s()), (said, window_s), "{text}");
         }
         for bad in [
-            "", "100", "0/minute", "-1/minute", "5/fortnight", "/minute", "5/0 minutes", "5/minutes", "5/31 days",
-            "5/99999999999 days", "5/5", "5/5 5 minutes",
+            "",
+            "100",
+            "0/minute",
+            "-1/minute",
+            "5/fortnight",
+            "/minute",
+            "5/0 minutes",
+            "5/minutes",
+            "5/31 days",
+            "5/99999999999 days",
+            "5/5",
+            "5/5 5 minutes",
         ] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
@@ -329,8 +342,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_tells_of_the_limit_that_it_was_held_against_last() {
-        let (wide, narrow) =
-            (Limit::new("3000/5 minutes".parse().expect("a rate")), Limit::new("10/minute".parse().expect("a rate")));
+        let (wide, narrow) = (
+            Limit::new("3000/5 minutes".parse().expect("a rate")),
+            Limit::new("10/minute".parse().expect("a rate")),
+        );
         let answer = telling(async {
             wide.check("a").expect("within");
             narrow.take("b").expect("within");
@@ -338,7 +353,8 @@ mod tests {
             Response::default()
         });
         let answer = answer.await;
-        let told = |name: &str| answer.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let told =
+            |name: &str| answer.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         assert_eq!((told("ratelimit-limit"), told("ratelimit-remaining")), ("10", "9"));
         assert_eq!(told("ratelimit-policy"), "10;w=60");
         let wait_s = told("ratelimit-reset").parse::<i64>().expect("a number") - Utc::now().timestamp();

@@ -22,7 +22,8 @@ const REPO_REV: &str = "atproto-repo-rev";
 
 /// The layer of XRPC.
 pub(crate) async fn xrpc(State(app): State<App>, request: Request, next: Next) -> Response {
-    limit::telling(async { called(&app, request, next).await.unwrap_or_else(IntoResponse::into_response) }).await
+    limit::telling(async { called(&app, request, next).await.unwrap_or_else(IntoResponse::into_response) })
+        .await
 }
 
 /// The layer of the HTTP API. Where it cannot be known who asks, handlers that need it say so themselves.

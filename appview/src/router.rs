@@ -11,8 +11,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, actor, album, audio, auth, chart, comment, feed, headers, health, like, link, list, live,
-    media, now_playing, observe, own, play, reception, service, sync, tag, teal, track, upload, web, xrpc,
+    App, actor, album, audio, auth, chart, comment, feed, headers, health, like, link, list, live, media,
+    now_playing, observe, own, play, reception, service, sync, tag, teal, track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -297,6 +297,7 @@ mod tests {
             ("GET", "/xrpc/com.example.nothing", 501, "MethodNotImplemented"),
             ("POST", "/xrpc/com.example.nothing", 501, "MethodNotImplemented"),
             ("GET", "/xrpc/a/b", 501, "MethodNotImplemented"),
+            ("GET", "/xrpc/", 501, "MethodNotImplemented"),
             ("POST", "/xrpc/fm.plyr.feed.getLatest", 405, "InvalidRequest"),
             ("GET", "/xrpc/fm.plyr.feed.getLatest?cursor=x", 400, "InvalidRequest"),
             ("GET", "/audio/nothing", 404, "NotFound"),
@@ -315,6 +316,61 @@ mod tests {
         }
         let (_, body) = ask("GET", "/xrpc/fm.plyr.feed.getLatest?limit=101", "*/*").await;
         assert!(body.contains("limit"), "the parameter is named: {body}");
+    }
+
+    #[tokio::test]
+    async fn a_bad_token_is_refused_where_anybody_may_ask() {
+        let token = |text: &str| format!("Bearer {text}");
+        for (text, name) in
+            [("a.b.c", "BadJwt"), ("e30.e30.e30", "BadJwt"), ("a.b", "BadJwt"), (".", "BadJwt")]
+        {
+            let token = token(text);
+            let (response, body) =
+                ask_with("GET", "/xrpc/fm.plyr.feed.getLatest", &[("authorization", &token)]).await;
+            assert_eq!(response.status().as_u16(), 401, "{text}: {body}");
+            assert!(body.contains(&format!(r#""error":"{name}""#)), "{text}: {body}");
+            assert_eq!(
+                header(&response, "www-authenticate"),
+                r#"Bearer realm="plyr", error="invalid_token""#
+            );
+            assert_eq!(header(&response, "access-control-allow-origin"), "*", "{text}");
+        }
+        // What we do not have, and what answers everybody, asks for nothing.
+        let bad = token("a.b.c");
+        for (path, status) in [("/xrpc/com.example.nothing", 501), ("/xrpc/_health", 503)] {
+            let (response, _) = ask_with("GET", path, &[("authorization", &bad)]).await;
+            assert_eq!(response.status().as_u16(), status, "{path}");
+        }
+        let (response, body) = ask_with("GET", "/auth/me", &[("authorization", &bad)]).await;
+        assert_eq!(response.status().as_u16(), 401);
+        assert!(body.contains("invalid or expired session"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_page_may_ask_before_it_asks() {
+        let wanted = "authorization,atproto-proxy,atproto-accept-labelers,content-type,if-none-match,dpop";
+        let headers = [
+            ("origin", "https://elsewhere.example"),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", wanted),
+        ];
+        for path in ["/xrpc/fm.plyr.feed.getLatest", "/xrpc/com.example.nothing", "/.well-known/did.json"] {
+            let (response, _) = ask_with("OPTIONS", path, &headers).await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            assert_eq!(header(&response, "access-control-allow-headers"), wanted, "{path}");
+            assert_eq!(header(&response, "access-control-allow-origin"), "*", "{path}");
+            assert!(header(&response, "access-control-allow-methods").contains("POST"), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_did_document_names_this_server() {
+        let (response, body) = ask("GET", "/.well-known/did.json", "*/*").await;
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((response.status(), &body["id"]), (StatusCode::OK, &"did:web:plyr.example".into()));
+        assert_eq!(body["service"][0]["serviceEndpoint"], "https://plyr.example");
+        assert_eq!(header(&response, "cache-control"), "public, max-age=300");
+        assert_eq!(header(&response, "access-control-allow-origin"), "*");
     }
 
     #[tokio::test]
@@ -381,6 +437,8 @@ mod tests {
             let (response, body) = ask("GET", path, "*/*").await;
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}: {body}");
             assert_eq!(header(&response, "retry-after"), "2", "{path}");
+            let is_open = header(&response, "access-control-allow-origin") == "*";
+            assert_eq!(is_open, path.starts_with("/xrpc/"), "{path}");
             assert!(!body.contains("127.0.0.1"), "{path}: {body}");
         }
     }

@@ -26,6 +26,7 @@ mod play;
 mod problems;
 mod rebuild;
 mod river;
+mod service_auth;
 mod sim;
 mod sql;
 mod status;

@@ -60,7 +60,10 @@ pub(crate) async fn start_developer_token(
 }
 
 /// `GET /auth/developer-tokens`: those that are alive.
-pub(crate) async fn developer_tokens(State(app): State<App>, viewer: SignedIn) -> Result<Json<Value>, Detail> {
+pub(crate) async fn developer_tokens(
+    State(app): State<App>,
+    viewer: SignedIn,
+) -> Result<Json<Value>, Detail> {
     let tokens = app.sessions.developer_tokens(&viewer.did).await?;
     let tokens = tokens.into_iter().map(|token| {
         json!({

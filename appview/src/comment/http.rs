@@ -125,7 +125,11 @@ pub(crate) async fn edit(
 }
 
 /// `DELETE /tracks/comments/{id}`.
-pub(crate) async fn delete(State(app): State<App>, viewer: SignedIn, id: Id) -> Result<Json<Deleted>, Detail> {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    viewer: SignedIn,
+    id: Id,
+) -> Result<Json<Deleted>, Detail> {
     app.limits.write.check(viewer.did.as_str())?;
     let uri = own(&app, &viewer, id, "can only delete your own comments").await?;
     app.publisher.delete(&viewer, &uri).await?;

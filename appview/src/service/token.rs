@@ -123,7 +123,8 @@ impl Token {
         let claims: Claims = json(claims).ok_or(BadToken::Malformed("the token's claims cannot be read"))?;
         let ends_at = claims.check(own, nsid, now_s as f64)?;
         let (issuer, role) = issuer(&claims.iss)?;
-        let signature = BASE64.decode(signature).map_err(|_| BadToken::Malformed("the signature cannot be read"))?;
+        let signature =
+            BASE64.decode(signature).map_err(|_| BadToken::Malformed("the signature cannot be read"))?;
         let signed = text.rsplit_once('.').map_or("", |(signed, _)| signed);
         let id = name(&issuer, claims.jti.as_deref(), signed);
         let names_method = claims.lxm.is_some();
@@ -157,7 +158,11 @@ impl Claims {
         if [self.iat, self.nbf].into_iter().flatten().any(|begins_s| begins_s > now_s + AHEAD_S) {
             return Err(BadToken::Malformed("iat, nbf: not yet"));
         }
-        let is_ours = |own| self.aud.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.strip_prefix('#') == Some(ID));
+        let is_ours = |own| {
+            self.aud
+                .strip_prefix(own)
+                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('#') == Some(ID))
+        };
         if !own.is_some_and(is_ours) {
             return Err(BadToken::Audience);
         }
@@ -210,7 +215,8 @@ mod tests {
 
     /// A token with some claims in the place of good ones; null takes one out.
     fn token(header: &Value, changes: &Value) -> String {
-        let mut claims = json!({"iss": DID, "aud": OWN, "exp": NOW_S + 60, "iat": NOW_S, "lxm": NSID, "jti": "1"});
+        let mut claims =
+            json!({"iss": DID, "aud": OWN, "exp": NOW_S + 60, "iat": NOW_S, "lxm": NSID, "jti": "1"});
         for (key, value) in changes.as_object().expect("an object") {
             claims[key] = value.clone();
         }
