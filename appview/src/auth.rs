@@ -24,7 +24,7 @@ use crate::limit::Caller;
 use crate::oauth::client;
 use crate::oauth::secret::Secret;
 use crate::session::{
-    COOKIE_NAME, Callback, Developer, Flow, SessionId, SignInError, Viewer, cookie, is_own_origin,
+    COOKIE_NAME, Callback, Developer, Flow, SessionId, SignInError, SignedIn, cookie, is_own_origin,
 };
 pub(crate) use developer::{developer_tokens, revoke_developer_token, start_developer_token};
 use landing::Landing;
@@ -48,7 +48,7 @@ pub(crate) async fn start(
 ) -> Result<Response, Detail> {
     if let Err(limited) = app.limits.auth.check(caller.0) {
         if !landing::wants_page(&headers) {
-            return Err(limited);
+            return Err(limited.into());
         }
         let mut home = app.options.public_url.clone();
         home.query_pairs_mut().append_pair("auth_error", "rate_limited");
@@ -215,7 +215,7 @@ fn is_browser(headers: &HeaderMap) -> bool {
 /// `POST /auth/logout`: ends this session and the grant behind it.
 pub(crate) async fn logout(
     State(app): State<App>,
-    viewer: Result<Viewer, Detail>,
+    viewer: Result<SignedIn, Detail>,
     headers: HeaderMap,
 ) -> Result<Response, Detail> {
     let mut response = match viewer {
@@ -235,7 +235,7 @@ pub(crate) async fn logout(
 }
 
 /// `GET /auth/me`: who is signed in.
-pub(crate) async fn me(State(app): State<App>, viewer: Viewer) -> Result<Response, Detail> {
+pub(crate) async fn me(State(app): State<App>, viewer: SignedIn) -> Result<Response, Detail> {
     let person = sqlx::query!(
         r#"select handle as "handle?", display_name as "display_name?", blob.cid as "avatar_cid?"
              from actor

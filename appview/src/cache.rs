@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::App;
 use crate::error::Error;
 use crate::session::{COOKIE_NAME, cookie};
-use crate::web::{is_held, weak_etag};
+use crate::web::weak_etag;
 
 /// How old an answer may become.
 const LIFE: Duration = Duration::from_secs(1);
@@ -32,6 +32,10 @@ const SIZE_MAX: u64 = 32 * 1024 * 1024;
 const ANSWER_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a question.
 const URI_MAX: usize = 2048;
+
+/// What is asked to learn how things are just now.
+const UNSHARED: [&str; 3] =
+    ["/xrpc/_health", "/xrpc/fm.plyr.sync.getStatus", "/xrpc/fm.plyr.actor.getNowPlaying"];
 
 /// Caches may keep it and must ask whether it is still so.
 const SHARED: HeaderValue = HeaderValue::from_static("public, no-cache");
@@ -97,7 +101,8 @@ fn question(answers: &Answers, request: &Request) -> Option<Question> {
     let is_anybodys = request.method() == Method::GET
         && uri.len() <= URI_MAX
         && !headers.contains_key(AUTHORIZATION)
-        && cookie(headers, COOKIE_NAME).is_none();
+        && cookie(headers, COOKIE_NAME).is_none()
+        && !UNSHARED.contains(&request.uri().path());
     is_anybodys.then(|| Question {
         epoch: answers.epoch.load(Ordering::Acquire),
         uri: uri.to_owned(),
@@ -128,7 +133,8 @@ async fn make(request: Request, next: Next) -> Result<Arc<Answer>, Answer> {
     };
     headers.remove(CONTENT_LENGTH);
     headers.append(VARY, VARIES);
-    let is_kept = parts.status == StatusCode::OK && !headers.contains_key(SET_COOKIE);
+    let is_shared = !headers.contains_key(SET_COOKIE) && !headers.contains_key(CACHE_CONTROL);
+    let is_kept = parts.status == StatusCode::OK && is_shared;
     if is_kept {
         headers.insert(CACHE_CONTROL, SHARED);
         let etag = HeaderValue::try_from(weak_etag(&Sha256::digest(&body)));
@@ -141,7 +147,7 @@ async fn make(request: Request, next: Next) -> Result<Arc<Answer>, Answer> {
 impl Answer {
     fn response(&self, held: Option<&HeaderValue>) -> Response {
         let etag = self.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
-        let is_held = held.is_some() && etag.is_some_and(|etag| is_held_by(held, etag));
+        let is_held = etag.is_some_and(|etag| is_held_by(held, etag));
         let mut response = Response::new(if is_held { Body::empty() } else { Body::from(self.body.clone()) });
         *response.status_mut() = if is_held { StatusCode::NOT_MODIFIED } else { self.status };
         response.headers_mut().clone_from(&self.headers);

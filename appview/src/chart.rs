@@ -131,9 +131,12 @@ pub(crate) async fn get_top(
         Some(actor) => {
             let did = actor::visible(&mut db, actor).await?;
             // Some of what they heard, nobody but they and we know of.
-            if viewer.as_ref().is_none_or(|viewer| viewer.did != did) {
-                return Err(Error::declared("NotYours", "what somebody hears most is theirs to see"));
+            let theirs = "what somebody hears most is theirs to see";
+            let viewer = viewer.as_ref().ok_or_else(|| Error::auth_missing(theirs))?;
+            if viewer.did != did {
+                return Err(Error::declared("NotYours", theirs));
             }
+            viewer.confide(&app).await?;
             own(&mut db, &did, kind, period, by, after, limit as i64 + 1).await?
         }
     };

@@ -129,8 +129,8 @@ pub(crate) fn number(
 
 impl From<crate::error::Error> for Detail {
     fn from(error: crate::error::Error) -> Self {
-        let (status, message, cause) = error.into_parts();
-        Detail { cause, ..Detail::new(status, message) }
+        let (status, message, retry_after_s, cause) = error.into_parts();
+        Detail { retry_after_s, cause, ..Detail::new(status, message) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a caller is told when a request fails: a status and `{error, message}`.
 
 use axum::Json;
-use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -12,12 +12,15 @@ pub struct Error {
     status: StatusCode,
     name: &'static str,
     message: String,
+    retry_after_s: Option<u64>,
+    /// What to come back with, of a 401.
+    challenge: Option<&'static str>,
     cause: Option<anyhow::Error>,
 }
 
 impl Error {
     fn new(status: StatusCode, name: &'static str, message: impl Into<String>) -> Self {
-        Error { status, name, message: message.into(), cause: None }
+        Error { status, name, message: message.into(), retry_after_s: None, challenge: None, cause: None }
     }
 
     /// 400 `InvalidRequest`. The message names the parameter.
@@ -35,6 +38,29 @@ impl Error {
         Error::new(StatusCode::NOT_FOUND, "NotFound", message)
     }
 
+    /// 401 `AuthMissing`: only for who is signed in.
+    pub fn auth_missing(message: impl Into<String>) -> Self {
+        let challenge = Some(r#"Bearer realm="plyr""#);
+        Error { challenge, ..Error::new(StatusCode::UNAUTHORIZED, "AuthMissing", message) }
+    }
+
+    /// 401 for a service token that is not accepted, under one of the names that the protocol's services use.
+    pub(crate) fn bad_token(name: &'static str, message: impl Into<String>) -> Self {
+        let challenge = Some(r#"Bearer realm="plyr", error="invalid_token""#);
+        Error { challenge, ..Error::new(StatusCode::UNAUTHORIZED, name, message) }
+    }
+
+    /// 403 `Forbidden`.
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Error::new(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    /// 429 `RateLimitExceeded` with `Retry-After`.
+    pub(crate) fn rate_limited(message: impl Into<String>, retry_after_s: u64) -> Self {
+        let refused = Error::new(StatusCode::TOO_MANY_REQUESTS, "RateLimitExceeded", message);
+        Error { retry_after_s: Some(retry_after_s), ..refused }
+    }
+
     /// 405: the path exists, the method does not.
     pub fn method_not_allowed() -> Self {
         Error::new(StatusCode::METHOD_NOT_ALLOWED, "InvalidRequest", "this path answers GET and HEAD only")
@@ -47,7 +73,13 @@ impl Error {
 
     /// 503 with `Retry-After`: too much is asked of us now.
     pub fn overloaded(message: impl Into<String>) -> Self {
-        Error::new(StatusCode::SERVICE_UNAVAILABLE, "NotEnoughResources", message)
+        let busy = Error::new(StatusCode::SERVICE_UNAVAILABLE, "NotEnoughResources", message);
+        Error { retry_after_s: Some(2), ..busy }
+    }
+
+    /// 503 with `Retry-After`: somebody whom we have to ask first gives no answer now.
+    pub(crate) fn unreachable(message: impl Into<String>, cause: impl Into<anyhow::Error>) -> Self {
+        Error { cause: Some(cause.into()), ..Error::overloaded(message) }
     }
 
     /// 500: our fault. Logged when the answer is made, inside the request's span.
@@ -59,14 +91,20 @@ impl Error {
     }
 
     /// For the HTTP API, whose errors have another form.
-    pub(crate) fn into_parts(self) -> (StatusCode, String, Option<anyhow::Error>) {
-        (self.status, self.message, self.cause)
+    pub(crate) fn into_parts(self) -> (StatusCode, String, Option<u64>, Option<anyhow::Error>) {
+        (self.status, self.message, self.retry_after_s, self.cause)
     }
 
     /// The same failure for one of several who asked at once. The cause stays behind, so it goes to the log now.
     pub(crate) fn again(&self) -> Self {
         log_cause(self.status, self.cause.as_ref());
-        Error::new(self.status, self.name, self.message.clone())
+        let (retry_after_s, challenge) = (self.retry_after_s, self.challenge);
+        Error { retry_after_s, challenge, ..Error::new(self.status, self.name, self.message.clone()) }
+    }
+
+    /// What the caller is told it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The HTTP status it is answered with.
@@ -116,8 +154,11 @@ impl IntoResponse for Error {
         let headers = response.headers_mut();
         // A cache would go on refusing what is there a moment later.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

@@ -34,9 +34,11 @@ pub(crate) struct FeedName {
 }
 
 /// `app.bsky.feed.describeFeedGenerator`.
-pub(crate) async fn describe(State(app): State<App>) -> Json<Description> {
-    let did = app.options.service_did();
-    Json(Description { feeds: [FeedName { uri: format!("at://{did}/app.bsky.feed.generator/{FEED}") }], did })
+pub(crate) async fn describe(State(app): State<App>) -> Result<Json<Description>, Error> {
+    let missing = || Error::overloaded("this server has no DID: its public URL is not on https");
+    let did = app.service.did().ok_or_else(missing)?.to_owned();
+    let uri = format!("at://{did}/app.bsky.feed.generator/{FEED}");
+    Ok(Json(Description { feeds: [FeedName { uri }], did }))
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, REFERRER_POLICY,
-    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
@@ -13,16 +13,26 @@ use url::Url;
 
 use crate::Options;
 
-/// Any page may read what is public, and call procedures; none may send cookies along.
-pub(crate) fn open_cors() -> CorsLayer {
-    let exposed = [
+/// What a page may read of any answer, beside its body. Each by name: `*` says nothing where credentials come along.
+fn exposed() -> [HeaderName; 10] {
+    [
         RETRY_AFTER,
         ETAG,
-        ACCEPT_RANGES,
-        CONTENT_LENGTH,
-        CONTENT_RANGE,
+        WWW_AUTHENTICATE,
+        HeaderName::from_static("atproto-content-labelers"),
+        HeaderName::from_static("atproto-repo-rev"),
+        HeaderName::from_static("ratelimit-limit"),
+        HeaderName::from_static("ratelimit-policy"),
+        HeaderName::from_static("ratelimit-remaining"),
+        HeaderName::from_static("ratelimit-reset"),
         HeaderName::from_static("x-request-id"),
-    ];
+    ]
+}
+
+/// Any page may read what is public, and call procedures; none may send cookies along.
+pub(crate) fn open_cors() -> CorsLayer {
+    let bytes = [ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE];
+    let exposed: Vec<_> = exposed().into_iter().chain(bytes).collect();
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
@@ -40,7 +50,7 @@ pub(crate) fn app_cors(options: &Options) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER, ETAG, HeaderName::from_static("x-request-id")])
+        .expose_headers(exposed())
         .max_age(Duration::from_secs(7200))
 }
 

@@ -22,6 +22,7 @@ mod generator;
 mod headers;
 mod health;
 mod hydrate;
+mod label;
 mod like;
 pub mod limit;
 mod link;
@@ -40,10 +41,12 @@ mod probe;
 mod public_id;
 pub mod publish;
 mod range;
+mod reception;
 mod repo;
 pub mod router;
 mod search;
 mod server;
+pub mod service;
 pub mod session;
 pub mod store;
 mod sync;
@@ -66,6 +69,7 @@ pub use chart::TopEntry;
 pub use comment::CommentView;
 pub use error::Error;
 pub use hydrate::{LikeSources, PlaySources};
+pub use label::Label;
 pub use like::LikeView;
 pub use now_playing::NowPlayingView;
 pub use observe::describe_metrics;
@@ -84,7 +88,9 @@ pub struct App {
     publisher: publish::Publisher,
     limits: Arc<limit::Limits>,
     sessions: session::Sessions,
+    service: service::Service,
     live: live::Live,
+    answers: cache::Answers,
     status: sync::Answers,
     upload_places: upload::Places,
     stop: CancellationToken,
@@ -102,7 +108,9 @@ impl App {
             limits: Arc::new(limit::Limits::new(options.rates)),
             publisher: publish::Publisher::new(sessions.clone()),
             pool: pool::read_only(database.clone(), options.pool_connections_max),
+            service: service::Service::new(&options.public_url),
             live: live::Live::new(options.live_streams_max),
+            answers: cache::Answers::new(),
             status: sync::Answers::default(),
             upload_places: upload::Places::default(),
             options: Arc::new(options),

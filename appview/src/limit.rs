@@ -2,8 +2,13 @@
 //!
 //! The buckets are this process's own. A second process doubles what a person may do, and a limiter that is lost limits
 //! nobody: neither is worth a database that every request waits for.
+//!
+//! A bucket fills up evenly and not all at once: `RateLimit-Reset` says when it is full again, `Retry-After` when there is
+//! one more.
 
+use std::cell::Cell;
 use std::fmt;
+use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -12,33 +17,51 @@ use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use chrono::Utc;
 use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use indexer::net::is_public;
 
-use crate::App;
 use crate::detail::Detail;
+use crate::error::Error;
+use crate::{App, Options};
 
 /// After so many checks the buckets that are full again, which say nothing, are thrown away.
 const TIDY_EVERY: usize = 50_000;
 
-/// So many in so long: `100/minute`.
+/// So many in so long: `100/minute`, `3000/5 minutes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     count: NonZeroU32,
+    units: NonZeroU32,
     unit: &'static str,
     unit_s: u32,
 }
 
 const UNITS: [(&str, u32); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
+/// A window is no longer.
+const WINDOW_MAX_S: u32 = 30 * 86_400;
 
 impl Rate {
     /// So many a minute.
     pub const fn per_minute(count: NonZeroU32) -> Self {
-        Rate { count, unit: "minute", unit_s: 60 }
+        Rate::per_minutes(count, NonZeroU32::MIN)
+    }
+
+    /// So many in so many minutes.
+    pub const fn per_minutes(count: NonZeroU32, minutes: NonZeroU32) -> Self {
+        Rate { count, units: minutes, unit: "minute", unit_s: 60 }
+    }
+
+    fn window_s(self) -> u32 {
+        self.units.get().saturating_mul(self.unit_s)
     }
 
     fn quota(self) -> Quota {
-        let every = Duration::from_secs(self.unit_s.into()) / self.count.get();
+        let every = Duration::from_secs(self.window_s().into()) / self.count.get();
         Quota::with_period(every).unwrap_or(Quota::per_minute(self.count)).allow_burst(self.count)
     }
 }
@@ -47,16 +70,27 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "not a rate; write for example 100/minute (second, minute, hour or day)".to_owned();
-        let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
-        let (unit, unit_s) = *UNITS.iter().find(|known| known.0 == unit.trim()).ok_or_else(wrong)?;
-        Ok(Rate { count: count.trim().parse().map_err(|_| wrong())?, unit, unit_s })
+        let wrong = || {
+            "not a rate; write for example 100/minute or 3000/5 minutes (second, minute, hour or day)"
+                .to_owned()
+        };
+        let (count, window) = text.split_once('/').ok_or_else(wrong)?;
+        let window = window.trim();
+        let digits = window.find(|c: char| !c.is_ascii_digit()).unwrap_or(window.len());
+        let (units, word) = window.split_at(digits);
+        let units = if units.is_empty() { NonZeroU32::MIN } else { units.parse().map_err(|_| wrong())? };
+        let word = word.trim();
+        let known =
+            |unit: &str| word == unit || units > NonZeroU32::MIN && word.strip_suffix('s') == Some(unit);
+        let (unit, unit_s) = *UNITS.iter().find(|(unit, _)| known(unit)).ok_or_else(wrong)?;
+        let rate = Rate { count: count.trim().parse().map_err(|_| wrong())?, units, unit, unit_s };
+        if rate.window_s() > WINDOW_MAX_S { Err(wrong()) } else { Ok(rate) }
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} per 1 {}", self.count, self.unit)
+        write!(f, "{} per {} {}", self.count, self.units, self.unit)
     }
 }
 
@@ -69,40 +103,121 @@ pub struct Rates {
     pub write: Rate,
     /// Uploads: per person.
     pub upload: Rate,
+    /// Everything that is read, and every XRPC call: per person, or per address where nobody is signed in.
+    pub read: Rate,
 }
+
+/// A page of the player asks a handful of times, a program that copies everything many thousand.
+const READS: (NonZeroU32, NonZeroU32) = (NonZeroU32::new(3000).unwrap(), NonZeroU32::new(5).unwrap());
 
 impl Default for Rates {
     fn default() -> Self {
         let per_minute = |count| Rate::per_minute(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
-        Rates { auth: per_minute(10), write: per_minute(100), upload: per_minute(20) }
+        Rates {
+            auth: per_minute(10),
+            write: per_minute(100),
+            upload: per_minute(20),
+            read: Rate::per_minutes(READS.0, READS.1),
+        }
     }
+}
+
+/// Somebody has to wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limited {
+    rate: Rate,
+    /// Until there is one more, in seconds.
+    wait_s: u64,
+}
+
+impl From<Limited> for Detail {
+    fn from(limited: Limited) -> Self {
+        Detail::too_many(format!("Rate limit exceeded: {}", limited.rate), limited.wait_s)
+    }
+}
+
+impl From<Limited> for Error {
+    fn from(limited: Limited) -> Self {
+        Error::rate_limited(format!("rate limit exceeded: {}", limited.rate), limited.wait_s)
+    }
+}
+
+/// How a bucket stands after it was asked.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    rate: Rate,
+    remaining: u32,
+}
+
+impl Standing {
+    fn write(self, headers: &mut HeaderMap) {
+        let (limit, window_s) = (self.rate.count.get(), self.rate.window_s());
+        let missing = u64::from(limit.saturating_sub(self.remaining));
+        let full_in_s = (missing * u64::from(window_s)).div_ceil(limit.into());
+        let reset = Utc::now().timestamp().saturating_add_unsigned(full_in_s);
+        headers.insert("ratelimit-limit", HeaderValue::from(limit));
+        headers.insert("ratelimit-remaining", HeaderValue::from(self.remaining));
+        headers.insert("ratelimit-reset", HeaderValue::from(reset));
+        if let Ok(policy) = HeaderValue::try_from(format!("{limit};w={window_s}")) {
+            headers.insert("ratelimit-policy", policy);
+        }
+    }
+}
+
+tokio::task_local! {
+    /// The limit that a request was last held against: the one closest to what it does.
+    static STANDING: Cell<Option<Standing>>;
+}
+
+/// Answers a request, and tells in the answer's headers how the limit stands that it was held against, if any.
+pub(crate) async fn telling(answer: impl Future<Output = Response>) -> Response {
+    STANDING
+        .scope(Cell::new(None), async {
+            let mut response = answer.await;
+            if let Some(standing) = STANDING.with(Cell::get) {
+                standing.write(response.headers_mut());
+            }
+            response
+        })
+        .await
 }
 
 /// A limit with the buckets that it has filled.
 #[derive(Debug)]
 pub(crate) struct Limit {
     rate: Rate,
-    buckets: DefaultKeyedRateLimiter<String>,
+    buckets: DefaultKeyedRateLimiter<String, StateInformationMiddleware>,
     /// Checks since full buckets were last thrown away.
     checks: AtomicUsize,
 }
 
 impl Limit {
-    fn new(rate: Rate) -> Self {
-        Limit { rate, buckets: RateLimiter::keyed(rate.quota()), checks: AtomicUsize::new(0) }
+    pub(crate) fn new(rate: Rate) -> Self {
+        let buckets = RateLimiter::keyed(rate.quota()).with_middleware();
+        Limit { rate, buckets, checks: AtomicUsize::new(0) }
     }
 
-    /// Takes one from the bucket of `key`; 429 when it is empty.
-    pub(crate) fn check(&self, key: impl Into<String>) -> Result<(), Detail> {
+    /// Takes one from the bucket of `key`; refuses when it is empty. The answer of the request will tell.
+    pub(crate) fn check(&self, key: impl Into<String>) -> Result<(), Limited> {
+        let taken = self.take(key);
+        let remaining = *taken.as_ref().unwrap_or(&0);
+        // A test of a limit alone has no answer to tell it in.
+        STANDING.try_with(|told| told.set(Some(Standing { rate: self.rate, remaining }))).ok();
+        taken.map(|_| ())
+    }
+
+    /// The same for what no answer tells of. How many are left.
+    pub(crate) fn take(&self, key: impl Into<String>) -> Result<u32, Limited> {
         // Looking through all of them is paid for by as many checks.
         if self.checks.fetch_add(1, Ordering::Relaxed) >= TIDY_EVERY {
             self.checks.store(0, Ordering::Relaxed);
             self.buckets.retain_recent();
         }
-        self.buckets.check_key(&key.into()).map_err(|refused| {
+        let taken = self.buckets.check_key(&key.into());
+        taken.map(|state| state.remaining_burst_capacity()).map_err(|refused| {
             metrics::counter!("plyr_rate_limited_total").increment(1);
             let wait = refused.wait_time_from(DefaultClock::default().now());
-            Detail::too_many(format!("Rate limit exceeded: {}", self.rate), wait.as_secs() + 1)
+            Limited { rate: self.rate, wait_s: wait.as_secs() + 1 }
         })
     }
 }
@@ -115,6 +230,7 @@ pub(crate) struct Limits {
     pub(crate) upload: Limit,
     pub(crate) now_playing: Limit,
     pub(crate) play: Limit,
+    pub(crate) read: Limit,
 }
 
 /// A player tells what it plays every ten seconds at least, and at each touch.
@@ -131,6 +247,7 @@ impl Limits {
             upload: Limit::new(rates.upload),
             now_playing: Limit::new(Rate::per_minute(NOW_PLAYING_PER_MINUTE)),
             play: Limit::new(Rate::per_minute(PLAYS_PER_MINUTE)),
+            read: Limit::new(rates.read),
         }
     }
 }
@@ -145,14 +262,27 @@ impl FromRequestParts<App> for Caller {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
-        // A list grows to the right, and its lines downwards, one entry a proxy; only the last was written by ours.
-        let named = app.options.client_address_header.as_ref();
-        let told = named.and_then(|name| parts.headers.get_all(name).iter().next_back());
-        let told = told.and_then(|value| value.to_str().ok()).and_then(|text| text.rsplit(',').next());
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-        let address = told.and_then(|text| text.trim().parse().ok()).or(peer);
+        let address = told(parts, &app.options).or_else(|| peer(parts));
         Ok(Caller(address.map_or_else(|| "unknown".to_owned(), key_of)))
     }
+}
+
+/// Whose requests are counted together where nobody is signed in. None where that could be anybody: of a proxy that does not
+/// say for whom it asks, all the world has one address.
+pub(crate) fn stranger(parts: &Parts, options: &Options) -> Option<String> {
+    let known = || peer(parts).map(|peer| peer.to_canonical()).filter(|peer| is_public(*peer));
+    told(parts, options).or_else(known).map(key_of)
+}
+
+/// Whom a proxy of ours asks for. A list grows to the right, and its lines downwards, one entry a proxy; only the last was
+/// written by ours.
+fn told(parts: &Parts, options: &Options) -> Option<IpAddr> {
+    let line = parts.headers.get_all(options.client_address_header.as_ref()?).iter().next_back()?;
+    line.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
 }
 
 fn key_of(address: IpAddr) -> String {
@@ -176,16 +306,84 @@ mod tests {
             limit.check("did:plc:a").expect("within");
         }
         let refused = limit.check("did:plc:a").expect_err("empty");
-        assert_eq!(refused.status().as_u16(), 429);
+        assert_eq!(Detail::from(refused).status().as_u16(), 429);
+        assert_eq!(Error::from(refused).status().as_u16(), 429);
         limit.check("did:plc:b").expect("another's is full");
     }
 
     #[test]
     fn rates_are_written_as_people_say_them() {
-        assert_eq!("100/minute".parse::<Rate>().expect("a rate").to_string(), "100 per 1 minute");
-        for bad in ["", "100", "0/minute", "-1/minute", "5/fortnight", "/minute"] {
+        for (text, said, window_s) in [
+            ("100/minute", "100 per 1 minute", 60),
+            ("3000/5 minutes", "3000 per 5 minute", 300),
+            ("3000/5minute", "3000 per 5 minute", 300),
+            (" 7 / 2 hours ", "7 per 2 hour", 7200),
+        ] {
+            let rate: Rate = text.parse().expect(text);
+            assert_eq!((rate.to_string().as_str(), rate.window_s()), (said, window_s), "{text}");
+        }
+        for bad in [
+            "",
+            "100",
+            "0/minute",
+            "-1/minute",
+            "5/fortnight",
+            "/minute",
+            "5/0 minutes",
+            "5/minutes",
+            "5/31 days",
+            "5/99999999999 days",
+            "5/5",
+            "5/5 5 minutes",
+        ] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_tells_of_the_limit_that_it_was_held_against_last() {
+        let (wide, narrow) = (
+            Limit::new("3000/5 minutes".parse().expect("a rate")),
+            Limit::new("10/minute".parse().expect("a rate")),
+        );
+        let answer = telling(async {
+            wide.check("a").expect("within");
+            narrow.take("b").expect("within");
+            narrow.check("a").expect("within");
+            Response::default()
+        });
+        let answer = answer.await;
+        let told =
+            |name: &str| answer.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        assert_eq!((told("ratelimit-limit"), told("ratelimit-remaining")), ("10", "9"));
+        assert_eq!(told("ratelimit-policy"), "10;w=60");
+        let wait_s = told("ratelimit-reset").parse::<i64>().expect("a number") - Utc::now().timestamp();
+        assert!((5..=6).contains(&wait_s), "one of ten a minute is back in six seconds, not {wait_s}");
+        assert!(telling(async { Response::default() }).await.headers().is_empty());
+    }
+
+    #[test]
+    fn many_behind_one_address_are_not_one() {
+        let mut options = Options::new("https://plyr.example".parse().expect("a URL"));
+        let parts = |peer: &str, told: Option<&str>| {
+            let mut request = axum::http::Request::builder();
+            if let Some(told) = told {
+                request = request.header("x-caller", told);
+            }
+            let mut parts = request.body(()).expect("a request").into_parts().0;
+            parts.extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().expect("an address"), 1)));
+            parts
+        };
+        for private in ["127.0.0.1", "::1", "10.1.2.3", "::ffff:192.168.1.1", "fd00::1", "100.64.0.1"] {
+            assert_eq!(stranger(&parts(private, None), &options), None, "{private}");
+        }
+        assert_eq!(stranger(&parts("9.9.9.9", None), &options).as_deref(), Some("9.9.9.9"));
+        // Nobody may choose their address.
+        assert_eq!(stranger(&parts("9.9.9.9", Some("8.8.8.8")), &options).as_deref(), Some("9.9.9.9"));
+        options.client_address_header = Some(axum::http::HeaderName::from_static("x-caller"));
+        let told = Some("7.7.7.7, 8.8.8.8");
+        assert_eq!(stranger(&parts("127.0.0.1", told), &options).as_deref(), Some("8.8.8.8"));
+        assert_eq!(stranger(&parts("127.0.0.1", Some("nonsense")), &options), None);
     }
 
     #[test]

@@ -21,12 +21,13 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::App;
+use crate::cache::Answers;
 use crate::error::Error;
 use event::{Asked, Happened};
 
@@ -145,7 +146,7 @@ pub(crate) async fn relay(app: App) {
     loop {
         let failure = tokio::select! {
             () = app.stop.cancelled() => return,
-            failure = listen(&app.live, &app.database, &app.pool) => failure,
+            failure = listen(&app) => failure,
         };
         metrics::counter!("plyr_live_listener_failures_total").increment(1);
         tracing::warn!(error = %failure, "not listening to changes; trying again");
@@ -157,18 +158,15 @@ pub(crate) async fn relay(app: App) {
 }
 
 /// Returns only when listening failed.
-async fn listen(live: &Live, database: &PgConnectOptions, pool: &PgPool) -> sqlx::Error {
-    match try_listen(live, database, pool).await {
+async fn listen(app: &App) -> sqlx::Error {
+    match try_listen(app).await {
         Ok(never) => match never {},
         Err(error) => error,
     }
 }
 
-async fn try_listen(
-    live: &Live,
-    database: &PgConnectOptions,
-    pool: &PgPool,
-) -> Result<Infallible, sqlx::Error> {
+async fn try_listen(app: &App) -> Result<Infallible, sqlx::Error> {
+    let App { live, database, pool, answers, .. } = app;
     let own = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(5))
@@ -179,12 +177,13 @@ async fn try_listen(
     listener.listen("plyr").await?;
     tracing::info!("listening to changes");
     // What moved while nobody listened is unknown.
+    answers.outdate();
     live.tell(Moved::Reset);
     let mut quiet_until = Instant::now();
     loop {
-        let first = next(&mut listener).await?;
+        let first = next(&mut listener, answers).await?;
         let until = quiet_until.max(Instant::now() + WINDOW);
-        let generations = collect(&mut listener, first, until).await?;
+        let generations = collect(&mut listener, answers, first, until).await?;
         let moved = match generations {
             Some(generations) => {
                 match event::read(pool, &generations).await {
@@ -211,12 +210,13 @@ async fn try_listen(
 
 /// The next notification, however long it takes. A connection that a firewall has forgotten looks like a
 /// quiet one, so a quiet one is tried.
-async fn next(listener: &mut PgListener) -> Result<PgNotification, sqlx::Error> {
+async fn next(listener: &mut PgListener, answers: &Answers) -> Result<PgNotification, sqlx::Error> {
     loop {
         match timeout(QUIET, listener.try_recv()).await {
             Ok(received) => {
                 let notification = received?.ok_or_else(lost)?;
-                // Without a generation it is a word to the workers: nothing moved.
+                answers.outdate();
+                // Without a generation nothing moved that open pages follow.
                 if !notification.payload().is_empty() {
                     return Ok(notification);
                 }
@@ -233,12 +233,14 @@ async fn next(listener: &mut PgListener) -> Result<PgNotification, sqlx::Error> 
 /// read.
 async fn collect(
     listener: &mut PgListener,
+    answers: &Answers,
     first: PgNotification,
     until: Instant,
 ) -> Result<Option<Vec<i64>>, sqlx::Error> {
     let mut generations = vec![first.payload().parse::<i64>().ok()];
     while let Ok(received) = timeout_at(until, listener.try_recv()).await {
         let notification = received?.ok_or_else(lost)?;
+        answers.outdate();
         if !notification.payload().is_empty() && generations.len() <= CHANGED_MAX {
             generations.push(notification.payload().parse().ok());
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::detail::{Detail, number};
-use crate::session::Viewer;
+use crate::session::{SignedIn, Viewer};
 use crate::track::response;
 use crate::{App, public_id};
 
@@ -85,7 +85,7 @@ pub(crate) async fn mine(
 /// `DELETE /tracks/{id}`: the record, and with it all that came of it. Its bytes are the collector's.
 pub(crate) async fn delete(
     State(app): State<App>,
-    viewer: Viewer,
+    viewer: SignedIn,
     id: public_id::Id,
 ) -> Result<Json<Value>, Detail> {
     app.limits.write.check(viewer.did.as_str())?;

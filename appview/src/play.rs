@@ -42,9 +42,9 @@ pub(crate) struct Teller {
 }
 
 impl FromRequestParts<App> for Teller {
-    type Rejection = Detail;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Detail> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let Ok(Caller(caller)) = Caller::from_request_parts(parts, app).await;
         // Another one each day: what came from where is nothing that we remember.
         let today = Utc::now().date_naive().to_string();
@@ -59,7 +59,8 @@ impl FromRequestParts<App> for Teller {
         let secret = known.unwrap_or_else(Secret::random);
         let listener =
             Listener::Anonymous(app.sessions.fingerprint("listener", &[secret.as_str().as_bytes()]));
-        let cookie = is_new.then(|| set_cookie(app, &secret)).transpose().map_err(Detail::internal)?;
+        let cookie = is_new.then(|| set_cookie(app, &secret)).transpose();
+        let cookie = cookie.map_err(|error| Error::internal(error).into_response())?;
         Ok(Teller { listener, network, cookie, key: caller })
     }
 }
@@ -127,25 +128,23 @@ pub(crate) async fn record_play(
     State(app): State<App>,
     teller: Teller,
     input: Input<RecordPlay>,
-) -> Result<Response, Response> {
+) -> Result<Response, Error> {
     let answer = recorded(&app, &teller, input.0).await?;
     Ok((teller.headers(), Json(answer)).into_response())
 }
 
-async fn recorded(app: &App, teller: &Teller, told: RecordPlay) -> Result<Recorded, Response> {
-    app.limits.play.check(teller.key.as_str()).map_err(IntoResponse::into_response)?;
-    let failed = |error: Error| error.into_response();
-    let found = duration(app, &told.uri).await.map_err(Error::from).map_err(failed)?;
-    let duration_s = found.ok_or_else(|| failed(Error::declared("NotFound", "no such track")))?;
+async fn recorded(app: &App, teller: &Teller, told: RecordPlay) -> Result<Recorded, Error> {
+    app.limits.play.check(teller.key.as_str())?;
+    let found = duration(app, &told.uri).await?;
+    let duration_s = found.ok_or_else(|| Error::declared("NotFound", "no such track"))?;
     let enough_ms = duration_s.map_or(HEARD_MS, |s| HEARD_MS.min(i64::from(s) * 10 * HEARD_PERCENT));
     if told.heard_ms.is_some_and(|heard_ms| heard_ms < enough_ms) {
         let problem = format!("heardMs: of this track {enough_ms} ms make a play");
-        return Err(failed(Error::declared("NotHeard", problem)));
+        return Err(Error::declared("NotHeard", problem));
     }
     let client = told.client.map(|client| client.replace('\0', ""));
-    let heard = teller.tell(app, told.uri.clone(), duration_s, client).await;
-    let heard = heard.map_err(Error::from).map_err(failed)?;
-    let play_count = play_count(app, &told.uri).await.map_err(failed)?;
+    let heard = teller.tell(app, told.uri.clone(), duration_s, client).await?;
+    let play_count = play_count(app, &told.uri).await?;
     Ok(Recorded { uri: told.uri, counted: heard == Heard::Counted, play_count })
 }
 

@@ -32,7 +32,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::detail::Detail;
-use crate::session::{CallError, Sessions, Viewer};
+use crate::session::{CallError, Sessions, SignedIn};
 use intent::{Op, Wish};
 
 /// How long a request waits for its wish to be settled.
@@ -170,7 +170,7 @@ impl Publisher {
     /// it. `verb` names the kind of wish, e.g. `like`; `fresh` is a reserved name, used where the wish has none yet.
     pub async fn toggle(
         &self,
-        by: &Viewer,
+        by: &SignedIn,
         verb: &str,
         subject: &AtUri,
         fresh: &AtUri,
@@ -186,7 +186,7 @@ impl Publisher {
     /// the wish, e.g. `upload <id>`: two wishes of one name within ten seconds are one.
     pub async fn create(
         &self,
-        by: &Viewer,
+        by: &SignedIn,
         action: &str,
         uri: &AtUri,
         record: &Value,
@@ -202,7 +202,7 @@ impl Publisher {
     /// another version came in between.
     pub async fn edit(
         &self,
-        by: &Viewer,
+        by: &SignedIn,
         uri: &AtUri,
         change: impl Fn(&mut Map<String, Value>),
     ) -> Result<Written, PublishError> {
@@ -222,7 +222,7 @@ impl Publisher {
     }
 
     /// Deletes a record. One that is gone already is deleted.
-    pub async fn delete(&self, by: &Viewer, uri: &AtUri) -> Result<(), PublishError> {
+    pub async fn delete(&self, by: &SignedIn, uri: &AtUri) -> Result<(), PublishError> {
         let wish = Wish { by, action: uri.as_str(), op: Op::Delete, uri, value: None, swap_cid: None };
         self.settle(wish).await.map(drop)
     }

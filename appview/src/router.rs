@@ -11,9 +11,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, album, audio, auth, chart, comment, feed, generator, headers, health, like, link,
-    list, live, media, now_playing, observe, own, play, repo, search, sync, tag, teal, timeline, track,
-    upload, web, xrpc,
+    App, actor, album, audio, auth, cache, chart, comment, feed, generator, headers, health, like, link,
+    list, live, media, now_playing, observe, own, play, reception, repo, search, service, sync, tag, teal,
+    timeline, track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -22,12 +22,12 @@ const BODY_MAX_BYTES: usize = 64 * 1024;
 /// All routes with their layers.
 pub fn router(app: App) -> Router {
     Router::new()
-        .merge(xrpc())
-        .merge(api(&app.options))
-        .merge(links())
+        .merge(xrpc(&app))
+        .merge(api(&app))
+        .merge(links(&app))
         .merge(client())
         .merge(bytes())
-        .merge(uploads(&app.options))
+        .merge(uploads(&app))
         .merge(pages())
         .layer(headers::no_sniffing())
         .layer(headers::no_referrer())
@@ -37,7 +37,7 @@ pub fn router(app: App) -> Router {
 }
 
 /// For any client: each path is an NSID with its lexicon under `lexicons/`.
-fn xrpc() -> Router<App> {
+fn xrpc(app: &App) -> Router<App> {
     Router::new()
         .route("/xrpc/_health", get(health::version))
         .route("/xrpc/app.bsky.feed.describeFeedGenerator", get(generator::describe))
@@ -86,20 +86,24 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.teal.stats.getUserTopRecordings", get(teal::stats::get_user_top_recordings))
         .route("/xrpc/fm.teal.stats.getUserTopReleases", get(teal::stats::get_user_top_releases))
         .route("/xrpc/parts.page.mention.search", get(search::mention::search))
+        .route("/xrpc", any(xrpc::unknown_method))
+        .route("/xrpc/", any(xrpc::unknown_method))
         .route("/xrpc/{*method}", any(xrpc::unknown_method))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(app.clone(), cache::layer))
+        .layer(middleware::from_fn_with_state(app.clone(), reception::xrpc))
         .layer(middleware::from_fn(observe::request))
-        // A like must show at once, and what one sees of oneself is nobody else's: no cache may keep an answer.
+        // What one sees of oneself is nobody else's.
         .layer(SetResponseHeaderLayer::if_not_present(
             CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
         ))
-        .layer(CompressionLayer::new())
         .layer(headers::open_cors())
 }
 
 /// The HTTP API: for the player, for web apps of listed origins with credentials, and for programs with a bearer token.
-fn api(options: &Options) -> Router<App> {
+fn api(app: &App) -> Router<App> {
     Router::new()
         .route("/config", get(upload::config))
         .route("/tracks/me", get(own::mine))
@@ -144,14 +148,15 @@ fn api(options: &Options) -> Router<App> {
         .route("/tracks/{id}/comments", get(comment::http::list).post(comment::http::create))
         .route("/tracks/comments/{id}", patch(comment::http::edit).delete(comment::http::delete))
         .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), reception::api))
         .layer(middleware::from_fn(observe::action))
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(CompressionLayer::new())
-        .layer(headers::app_cors(options))
+        .layer(headers::app_cors(&app.options))
 }
 
 /// For clients of the older backlink service.
-fn links() -> Router<App> {
+fn links(app: &App) -> Router<App> {
     Router::new()
         .route("/links", get(link::older::links))
         .route("/links/distinct-dids", get(link::older::distinct_dids))
@@ -160,16 +165,18 @@ fn links() -> Router<App> {
         .route("/links/all", get(link::older::all))
         .route("/links/all/count", get(link::older::all_count))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), reception::anonymous))
         .layer(middleware::from_fn(observe::request))
         .layer(CompressionLayer::new())
         .layer(headers::open_cors())
 }
 
-/// For authorization servers.
+/// Who we are: for authorization servers, and for who forwards requests to us.
 fn client() -> Router<App> {
     Router::new()
         .route("/oauth-client-metadata.json", get(auth::client_metadata))
         .route("/.well-known/jwks.json", get(auth::jwks))
+        .route("/.well-known/did.json", get(service::document))
         .method_not_allowed_fallback(api_method_not_allowed)
         .layer(middleware::from_fn(observe::request))
         .layer(headers::open_cors())
@@ -187,7 +194,7 @@ fn bytes() -> Router<App> {
 }
 
 /// Uploads. A form is as long as its music, and what reads it limits itself; events must leave at once.
-fn uploads(options: &Options) -> Router<App> {
+fn uploads(app: &App) -> Router<App> {
     let create = || post(upload::create).layer(DefaultBodyLimit::disable());
     let list = || get(track::http::list).layer(CompressionLayer::new());
     Router::new()
@@ -195,9 +202,10 @@ fn uploads(options: &Options) -> Router<App> {
         .route("/tracks/", create().merge(list()))
         .route("/tracks/uploads/{upload_id}/progress", get(upload::progress))
         .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), reception::api))
         .layer(middleware::from_fn(observe::action))
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(headers::app_cors(options))
+        .layer(headers::app_cors(&app.options))
 }
 
 /// For people and their browsers, and for whoever watches over the process.
@@ -239,6 +247,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::Options;
     use crate::session::{SecretKey, Sessions};
     use crate::store::BlobStore;
 
@@ -305,6 +314,7 @@ mod tests {
             ("GET", "/xrpc/com.example.nothing", 501, "MethodNotImplemented"),
             ("POST", "/xrpc/com.example.nothing", 501, "MethodNotImplemented"),
             ("GET", "/xrpc/a/b", 501, "MethodNotImplemented"),
+            ("GET", "/xrpc/", 501, "MethodNotImplemented"),
             ("POST", "/xrpc/fm.plyr.feed.getLatest", 405, "InvalidRequest"),
             ("GET", "/xrpc/fm.plyr.feed.getLatest?cursor=x", 400, "InvalidRequest"),
             ("GET", "/audio/nothing", 404, "NotFound"),
@@ -323,6 +333,61 @@ mod tests {
         }
         let (_, body) = ask("GET", "/xrpc/fm.plyr.feed.getLatest?limit=101", "*/*").await;
         assert!(body.contains("limit"), "the parameter is named: {body}");
+    }
+
+    #[tokio::test]
+    async fn a_bad_token_is_refused_where_anybody_may_ask() {
+        let token = |text: &str| format!("Bearer {text}");
+        for (text, name) in
+            [("a.b.c", "BadJwt"), ("e30.e30.e30", "BadJwt"), ("a.b", "BadJwt"), (".", "BadJwt")]
+        {
+            let token = token(text);
+            let (response, body) =
+                ask_with("GET", "/xrpc/fm.plyr.feed.getLatest", &[("authorization", &token)]).await;
+            assert_eq!(response.status().as_u16(), 401, "{text}: {body}");
+            assert!(body.contains(&format!(r#""error":"{name}""#)), "{text}: {body}");
+            assert_eq!(
+                header(&response, "www-authenticate"),
+                r#"Bearer realm="plyr", error="invalid_token""#
+            );
+            assert_eq!(header(&response, "access-control-allow-origin"), "*", "{text}");
+        }
+        // What we do not have, and what answers everybody, asks for nothing.
+        let bad = token("a.b.c");
+        for (path, status) in [("/xrpc/com.example.nothing", 501), ("/xrpc/_health", 503)] {
+            let (response, _) = ask_with("GET", path, &[("authorization", &bad)]).await;
+            assert_eq!(response.status().as_u16(), status, "{path}");
+        }
+        let (response, body) = ask_with("GET", "/auth/me", &[("authorization", &bad)]).await;
+        assert_eq!(response.status().as_u16(), 401);
+        assert!(body.contains("invalid or expired session"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_page_may_ask_before_it_asks() {
+        let wanted = "authorization,atproto-proxy,atproto-accept-labelers,content-type,if-none-match,dpop";
+        let headers = [
+            ("origin", "https://elsewhere.example"),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", wanted),
+        ];
+        for path in ["/xrpc/fm.plyr.feed.getLatest", "/xrpc/com.example.nothing", "/.well-known/did.json"] {
+            let (response, _) = ask_with("OPTIONS", path, &headers).await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            assert_eq!(header(&response, "access-control-allow-headers"), wanted, "{path}");
+            assert_eq!(header(&response, "access-control-allow-origin"), "*", "{path}");
+            assert!(header(&response, "access-control-allow-methods").contains("POST"), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_did_document_names_this_server() {
+        let (response, body) = ask("GET", "/.well-known/did.json", "*/*").await;
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((response.status(), &body["id"]), (StatusCode::OK, &"did:web:plyr.example".into()));
+        assert_eq!(body["service"][0]["serviceEndpoint"], "https://plyr.example");
+        assert_eq!(header(&response, "cache-control"), "public, max-age=300");
+        assert_eq!(header(&response, "access-control-allow-origin"), "*");
     }
 
     #[tokio::test]
@@ -389,6 +454,8 @@ mod tests {
             let (response, body) = ask("GET", path, "*/*").await;
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}: {body}");
             assert_eq!(header(&response, "retry-after"), "2", "{path}");
+            let is_open = header(&response, "access-control-allow-origin") == "*";
+            assert_eq!(is_open, path.starts_with("/xrpc/"), "{path}");
             assert!(!body.contains("127.0.0.1"), "{path}: {body}");
         }
     }

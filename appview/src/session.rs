@@ -36,11 +36,12 @@ use crate::detail::Detail;
 use crate::oauth::Oauth;
 use crate::oauth::client::{Client, ClientKey};
 use crate::oauth::scope;
+use crate::service::Pass;
 pub(crate) use failure::SignInError;
 pub use seal::{SecretKey, SecretKeyError};
 pub(crate) use signin::{Callback, Developer, Flow};
 pub(crate) use unclaimed::Unclaimed;
-pub(crate) use viewer::{COOKIE_NAME, cookie, is_own_origin};
+pub(crate) use viewer::{COOKIE_NAME, Met, Nobody, cookie, is_own_origin, meet};
 
 /// Life of a session whose grant anybody could have asked for, and of one that needs our key.
 const LIFE_PUBLIC: TimeDelta = TimeDelta::days(14);
@@ -52,11 +53,28 @@ const FLIGHTS_MAX: u64 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub [u8; 32]);
 
-/// Somebody signed in. As an extractor it refuses with 401 who is not; `Option<Viewer>` lets anybody pass.
+/// Who asks. As an extractor it refuses with 401 who is not known; `Option<Viewer>` lets anybody pass.
 ///
 /// A request that may change something and carries the cookie must come from a page of ours (its `Origin`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Viewer {
+    /// Who.
+    pub did: Did,
+    /// By what we know.
+    by: Credential,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Credential {
+    /// A cookie or a token of ours: they signed in here.
+    Session(SessionId),
+    /// A token of their PDS: only XRPC takes these.
+    Service(Pass),
+}
+
+/// Somebody who signed in here, so that we can act for them at their PDS. As an extractor it refuses with 401 who did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
     /// Who.
     pub did: Did,
     /// By which of their sessions.

@@ -18,6 +18,7 @@ use crate::actor::ProfileViewBasic;
 use crate::comment::{self, CommentCursor};
 use crate::error::{Error, stored};
 use crate::hydrate::{self, Counts, LikeSources, PAGE_MAX_BYTES, PlaySources, Record};
+use crate::label::{self, Label};
 use crate::media::Kind;
 use crate::session::Viewer;
 use crate::{App, Options, public_id};
@@ -53,6 +54,9 @@ pub struct TrackView {
     pub features: Vec<ProfileViewBasic>,
     /// Normalised tags.
     pub tags: Vec<String>,
+    /// What its author says of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
     /// People who like it.
     pub like_count: i64,
     /// In which way they do.
@@ -160,6 +164,7 @@ struct Row {
     image_cid: Option<String>,
     tags: Vec<String>,
     features: Vec<Did>,
+    created_at: DateTime<Utc>,
     sort_at: DateTime<Utc>,
 }
 
@@ -233,6 +238,7 @@ fn view(
         uri: uri.clone(),
         id: 0,
         viewer: None,
+        labels: label::own(uri, &record.version.cid, row.created_at, &record.json),
         cid: record.version.cid,
         rev: record.version.rev,
         author,
@@ -283,7 +289,7 @@ fn json_size_bytes(view: &TrackView) -> Result<usize, Error> {
 
 async fn rows(db: &mut PgConnection, uris: &[String]) -> Result<HashMap<String, Row>, Error> {
     let rows = sqlx::query!(
-        "select uri, did, audio_cid, audio_url, image_cid, tags, feature_dids, sort_at
+        "select uri, did, audio_cid, audio_url, image_cid, tags, feature_dids, created_at, sort_at
            from track where uri = any($1)",
         uris
     )
@@ -301,6 +307,7 @@ async fn rows(db: &mut PgConnection, uris: &[String]) -> Result<HashMap<String, 
             image_cid: row.image_cid,
             tags: row.tags,
             features,
+            created_at: row.created_at,
             sort_at: row.sort_at,
         };
         tracks.insert(track.uri.clone(), track);

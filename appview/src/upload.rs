@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use self::accept::Accepted;
 use crate::detail::Detail;
 use crate::publish::Publisher;
-use crate::session::{Sessions, Viewer};
+use crate::session::{Sessions, SignedIn};
 use crate::store::BlobStore;
 use crate::{App, Options};
 
@@ -71,7 +71,7 @@ const FORM_SLACK_BYTES: u64 = 1 << 20;
 /// `POST /tracks/`.
 pub(crate) async fn create(
     State(app): State<App>,
-    viewer: Result<Viewer, Detail>,
+    viewer: Result<SignedIn, Detail>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, Detail> {
@@ -95,13 +95,13 @@ pub(crate) async fn create(
 
 /// Somebody whose form will be read.
 struct Admitted {
-    viewer: Viewer,
+    viewer: SignedIn,
     max_bytes: u64,
     _place: places::Place,
 }
 
 /// Refuses before the first byte what can be refused by then.
-async fn admit(app: &App, viewer: Result<Viewer, Detail>, headers: &HeaderMap) -> Result<Admitted, Detail> {
+async fn admit(app: &App, viewer: Result<SignedIn, Detail>, headers: &HeaderMap) -> Result<Admitted, Detail> {
     let viewer = viewer?;
     app.limits.upload.check(viewer.did.as_str())?;
     let options = &app.options;
@@ -158,7 +158,7 @@ async fn drain(mut body: BodyDataStream) {
 }
 
 /// Refuses before the first byte what the grant would not allow after the last.
-async fn require_scope(app: &App, viewer: &Viewer) -> Result<(), Detail> {
+async fn require_scope(app: &App, viewer: &SignedIn) -> Result<(), Detail> {
     let record = format!("repo:{}", app.sessions.indexer().door.registry.track_collection());
     let missing = app.sessions.scope_missing(&viewer.session).await?;
     if missing.iter().any(|scope| *scope == record || scope.starts_with("blob:")) {

@@ -201,7 +201,7 @@ fn static_file(path: &str, file: EmbeddedFile, headers: &HeaderMap, cache: &'sta
 }
 
 /// Weak, as the same content goes out compressed and not.
-fn weak_etag(sha256: &[u8]) -> String {
+pub(crate) fn weak_etag(sha256: &[u8]) -> String {
     format!("W/\"{}\"", hex::encode(&sha256[..sha256.len().min(16)]))
 }
 

@@ -309,6 +309,11 @@ pub(super) struct Settings {
     /// How often one person may upload. [default: 20/minute]
     #[arg(long, env = "PLYR_RATE_UPLOAD", value_name = "RATE", help_heading = "Serving")]
     pub(super) rate_upload: Option<String>,
+    /// How often one person may ask for what is read, and call XRPC methods. Who is not known is counted by their address;
+    /// nobody is where only a private address shows, as behind a proxy without PLYR_CLIENT_ADDRESS_HEADER.
+    /// [default: 3000/5 minutes]
+    #[arg(long, env = "PLYR_RATE_READ", value_name = "RATE", help_heading = "Serving")]
+    pub(super) rate_read: Option<String>,
     /// The header in which your proxy says who calls, e.g. `fly-client-ip` or `x-forwarded-for`. Set it only behind a proxy
     /// that writes it: otherwise callers could choose their address. [default: none; the connection's address counts]
     #[arg(long, env = "PLYR_CLIENT_ADDRESS_HEADER", value_name = "NAME", help_heading = "Serving")]
@@ -365,6 +370,7 @@ const SERVING: &[&str] = &[
     "rate_auth",
     "rate_write",
     "rate_upload",
+    "rate_read",
     "client_address_header",
 ];
 const SESSIONS: &[&str] = &["secret_key"];

@@ -139,7 +139,7 @@ pub struct Config {
     pub upload_day_mb: u64,
     /// `PLYR_FREE_MIN_MB`.
     pub free_min_mb: u64,
-    /// `PLYR_RATE_AUTH`, `PLYR_RATE_WRITE`, `PLYR_RATE_UPLOAD`.
+    /// `PLYR_RATE_AUTH`, `PLYR_RATE_WRITE`, `PLYR_RATE_UPLOAD`, `PLYR_RATE_READ`.
     pub rates: Rates,
     /// `PLYR_CLIENT_ADDRESS_HEADER`.
     pub client_address_header: Option<HeaderName>,

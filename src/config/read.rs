@@ -97,6 +97,7 @@ fn rates(settings: &Settings, errors: &mut Errors) -> Rates {
             .unwrap_or(defaults.write),
         upload: optional(errors, "PLYR_RATE_UPLOAD", &settings.rate_upload, str::parse)
             .unwrap_or(defaults.upload),
+        read: optional(errors, "PLYR_RATE_READ", &settings.rate_read, str::parse).unwrap_or(defaults.read),
     }
 }
 

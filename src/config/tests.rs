@@ -124,7 +124,11 @@ fn errors_name_the_variable_and_say_what_to_write() {
         ("--blind-after", "15", "PLYR_BLIND_AFTER: `15`: not a time of at most 30d; write for example 90s"),
         ("--blind-after", "0s", "PLYR_BLIND_AFTER: `0s`: not a time"),
         ("--listen", "3000", "PLYR_LISTEN: `3000`: not an address and port"),
-        ("--rate-write", "100", "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute"),
+        (
+            "--rate-write",
+            "100",
+            "PLYR_RATE_WRITE: `100`: not a rate; write for example 100/minute or 3000/5 minutes",
+        ),
         ("--client-address-header", "a b", "PLYR_CLIENT_ADDRESS_HEADER: `a b`: not the name of a header"),
         ("--metrics-listen", "on", "PLYR_METRICS_LISTEN: `on`: not an address"),
         (

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use appview::session::Sessions;
 use appview::store::BlobStore;
-use appview::{collector, mirror, upload};
+use appview::{collector, mirror, service, upload};
 use indexer::apply::hear;
 use indexer::job;
 use indexer::link::names;
@@ -96,6 +96,9 @@ async fn see_to_bytes(pool: &PgPool, store: &BlobStore, walked_at: &mut Option<I
 async fn forget(pool: &PgPool, sessions: &Sessions) {
     if let Err(error) = sessions.sweep().await {
         tracing::warn!(%error, "cannot sweep what is over of sessions");
+    }
+    if let Err(error) = service::sweep(pool).await {
+        tracing::warn!(%error, "cannot forget service tokens that have expired");
     }
     let swept = sqlx::query!("delete from live_change where created_at < now() - interval '1 hour'")
         .execute(pool)

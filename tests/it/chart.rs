@@ -253,7 +253,7 @@ fn charts_follow_what_happens() {
         assert_eq!(artists, [is(other.as_str(), [20, 1, 0, 10]), is(artist.as_str(), [3, 2, 1, 3])]);
         // What they heard here, only they and we know.
         let (code, body) = hall.plyr.xrpc("fm.plyr.feed.getTop", &[("actor", y.as_str())]).await;
-        assert_eq!((code, &body["error"]), (400, &json!("NotYours")));
+        assert_eq!((code, &body["error"]), (401, &json!("AuthMissing")));
         let (code, body) =
             hall.plyr.xrpc("fm.plyr.feed.getTop", &[("actor", y.as_str()), ("by", "listeners")]).await;
         assert_eq!((code, &body["error"]), (400, &json!("InvalidRequest")));

@@ -27,6 +27,7 @@ mod problems;
 mod rebuild;
 mod river;
 mod search;
+mod service_auth;
 mod sim;
 mod sql;
 mod status;

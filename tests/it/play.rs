@@ -104,7 +104,8 @@ fn a_play_counts_once_whoever_tells_of_it() {
         .await;
         let top = person.query("fm.plyr.feed.getTop", &[own[0], own[1], ("by", "likes")]).await;
         assert_eq!(top["entries"], json!([]));
-        assert_eq!(plyr.xrpc("fm.plyr.feed.getTop", &own).await.1["error"], "NotYours");
+        let (code, body) = plyr.xrpc("fm.plyr.feed.getTop", &own).await;
+        assert_eq!((code, &body["error"]), (401, &json!("AuthMissing")));
         // Two hours later: everybody may hear it again.
         plyr.db.run("update play_event set played_at = played_at - interval '2 hours'").await;
         assert_eq!(tell(&plyr, &one, id).await, 5);

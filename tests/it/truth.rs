@@ -3,7 +3,7 @@
 mod erased;
 mod guard;
 mod handles;
-mod stand;
+pub mod stand;
 mod voice;
 
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod consent;
 pub mod gate;
+pub mod holder;
 pub mod network;
 pub mod pds;
 pub mod person;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use gate::Gate;
+pub use holder::Holder;
 pub use network::network;
 pub use pds::Account;
 pub use person::Person;

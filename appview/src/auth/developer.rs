@@ -15,7 +15,7 @@ use super::{begin, cookies, not_started};
 use crate::App;
 use crate::detail::Detail;
 use crate::oauth::secret::Secret;
-use crate::session::{Developer, Viewer};
+use crate::session::{Developer, SignedIn};
 
 const DAYS_MAX: u32 = 365;
 const DAYS_DEFAULT: u32 = 90;
@@ -30,7 +30,7 @@ pub(crate) struct Wish {
 /// `POST /auth/developer-token/start`: where to sign in for one. Who does must be who asked.
 pub(crate) async fn start_developer_token(
     State(app): State<App>,
-    viewer: Viewer,
+    viewer: SignedIn,
     headers: HeaderMap,
     body: Result<Json<Wish>, JsonRejection>,
 ) -> Result<Response, Detail> {
@@ -60,7 +60,10 @@ pub(crate) async fn start_developer_token(
 }
 
 /// `GET /auth/developer-tokens`: those that are alive.
-pub(crate) async fn developer_tokens(State(app): State<App>, viewer: Viewer) -> Result<Json<Value>, Detail> {
+pub(crate) async fn developer_tokens(
+    State(app): State<App>,
+    viewer: SignedIn,
+) -> Result<Json<Value>, Detail> {
     let tokens = app.sessions.developer_tokens(&viewer.did).await?;
     let tokens = tokens.into_iter().map(|token| {
         json!({
@@ -76,7 +79,7 @@ pub(crate) async fn developer_tokens(State(app): State<App>, viewer: Viewer) -> 
 /// `DELETE /auth/developer-tokens/{token_prefix}`.
 pub(crate) async fn revoke_developer_token(
     State(app): State<App>,
-    viewer: Viewer,
+    viewer: SignedIn,
     Path(prefix): Path<String>,
 ) -> Result<Json<Value>, Detail> {
     let is_prefix = (4..=64).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());

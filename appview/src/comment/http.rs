@@ -14,7 +14,7 @@ use crate::detail::Detail;
 use crate::like::http::subject;
 use crate::public_id::{self, Id};
 use crate::publish;
-use crate::session::Viewer;
+use crate::session::SignedIn;
 use crate::{App, hydrate};
 
 /// Characters of a comment; the record's lexicon allows more, the API does not.
@@ -78,7 +78,7 @@ pub(crate) async fn list(State(app): State<App>, id: Id) -> Result<Json<Comments
 /// `POST /tracks/{id}/comments`.
 pub(crate) async fn create(
     State(app): State<App>,
-    viewer: Viewer,
+    viewer: SignedIn,
     id: Id,
     body: Body<New>,
 ) -> Result<Json<Comment>, Detail> {
@@ -108,7 +108,7 @@ pub(crate) async fn create(
 /// `PATCH /tracks/comments/{id}`. Fields of other programs and `createdAt` stay.
 pub(crate) async fn edit(
     State(app): State<App>,
-    viewer: Viewer,
+    viewer: SignedIn,
     id: Id,
     body: Body<Edit>,
 ) -> Result<Json<Comment>, Detail> {
@@ -125,7 +125,11 @@ pub(crate) async fn edit(
 }
 
 /// `DELETE /tracks/comments/{id}`.
-pub(crate) async fn delete(State(app): State<App>, viewer: Viewer, id: Id) -> Result<Json<Deleted>, Detail> {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    viewer: SignedIn,
+    id: Id,
+) -> Result<Json<Deleted>, Detail> {
     app.limits.write.check(viewer.did.as_str())?;
     let uri = own(&app, &viewer, id, "can only delete your own comments").await?;
     app.publisher.delete(&viewer, &uri).await?;
@@ -149,7 +153,7 @@ fn lawful(text: &str) -> Result<String, Detail> {
 }
 
 /// A standing comment of the viewer's own.
-async fn own(app: &App, viewer: &Viewer, id: Id, foreign: &str) -> Result<AtUri, Detail> {
+async fn own(app: &App, viewer: &SignedIn, id: Id, foreign: &str) -> Result<AtUri, Detail> {
     let mut db = app.pool.acquire().await?;
     let missing = || Detail::not_found("comment not found");
     let uri = public_id::find(&mut db, "comment", id).await?.ok_or_else(missing)?;

@@ -11,7 +11,7 @@ use crate::detail::Detail;
 use crate::feed::Position;
 use crate::public_id::{self, Id};
 use crate::publish::{self, PublishError, Settled};
-use crate::session::Viewer;
+use crate::session::SignedIn;
 use crate::{App, hydrate};
 
 /// People listed at once; `fm.plyr.feed.getLikes` has pages.
@@ -67,7 +67,7 @@ pub(crate) async fn likers(State(app): State<App>, id: Id) -> Result<Json<Likers
 }
 
 /// `POST /tracks/{id}/like`.
-pub(crate) async fn like(State(app): State<App>, viewer: Viewer, id: Id) -> Result<Json<Liked>, Detail> {
+pub(crate) async fn like(State(app): State<App>, viewer: SignedIn, id: Id) -> Result<Json<Liked>, Detail> {
     app.limits.write.check(viewer.did.as_str())?;
     let (uri, cid) = subject(&app, id).await?;
     let collection = collection(&app)?;
@@ -81,7 +81,7 @@ pub(crate) async fn like(State(app): State<App>, viewer: Viewer, id: Id) -> Resu
 }
 
 /// `DELETE /tracks/{id}/like`. True of who never liked it as well.
-pub(crate) async fn unlike(State(app): State<App>, viewer: Viewer, id: Id) -> Result<Json<Liked>, Detail> {
+pub(crate) async fn unlike(State(app): State<App>, viewer: SignedIn, id: Id) -> Result<Json<Liked>, Detail> {
     app.limits.write.check(viewer.did.as_str())?;
     // What is gone or hidden can be unliked all the same.
     let uri = public_id::find(&mut *app.pool.acquire().await?, "track", id).await?;

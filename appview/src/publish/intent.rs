@@ -9,7 +9,7 @@ use indexer::syntax::{AtUri, Did};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
-use crate::session::{SessionId, Viewer};
+use crate::session::{SessionId, SignedIn};
 
 /// A job looks after a wish this long after it was uttered.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ impl Op {
 
 /// A wish as it is uttered.
 pub(super) struct Wish<'a> {
-    pub by: &'a Viewer,
+    pub by: &'a SignedIn,
     pub action: &'a str,
     pub op: Op,
     pub uri: &'a AtUri,

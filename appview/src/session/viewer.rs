@@ -1,23 +1,25 @@
 //! From a request to who sends it.
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts};
 use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
 use url::Url;
 
 use super::row::Found;
-use super::{SessionId, Viewer};
+use super::{Credential, SessionId, SignedIn, Viewer};
 use crate::detail::Detail;
+use crate::error::Error;
 use crate::oauth::secret::Secret;
-use crate::{App, Options};
+use crate::{App, Options, service};
 
 /// The cookie that holds a session's token.
 pub(crate) const COOKIE_NAME: &str = "session_id";
 
-/// Why nobody is signed in.
-#[derive(Debug)]
-enum Nobody {
+/// Why it is not known who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nobody {
     /// There is no credential.
     Absent,
     /// It is of no session.
@@ -26,38 +28,118 @@ enum Nobody {
     Ended,
     /// A page that is not ours sent the cookie along.
     Foreign,
+    /// It is of an account that is switched off, taken down or gone.
+    Inactive,
 }
 
-impl From<Nobody> for Detail {
-    fn from(nobody: Nobody) -> Self {
-        match nobody {
-            Nobody::Absent => Detail::unauthorized("not authenticated - login required"),
-            Nobody::Unknown => Detail::unauthorized("invalid or expired session"),
-            Nobody::Ended => Detail::unauthorized("session_expired"),
-            Nobody::Foreign => Detail::forbidden("this request does not come from a page of ours"),
+impl Nobody {
+    fn text(self) -> &'static str {
+        match self {
+            Nobody::Absent => "not authenticated - login required",
+            Nobody::Unknown => "invalid or expired session",
+            Nobody::Ended => "session_expired",
+            Nobody::Foreign => "this request does not come from a page of ours",
+            Nobody::Inactive => "the account is not active",
         }
     }
 }
 
+impl From<Nobody> for Error {
+    fn from(nobody: Nobody) -> Self {
+        match nobody {
+            Nobody::Foreign => Error::forbidden(nobody.text()),
+            _ => Error::auth_missing(nobody.text()),
+        }
+    }
+}
+
+/// Who sent a request, found out once and left with it for all who ask.
+#[derive(Debug, Clone)]
+pub(crate) struct Met(pub Result<Viewer, Nobody>);
+
+impl Viewer {
+    /// Whether they come with a token of their PDS.
+    pub(crate) fn is_forwarded(&self) -> bool {
+        matches!(self.by, Credential::Service(_))
+    }
+
+    /// Required before something is changed for them, or shown that nobody else may see: a token of their PDS is good for one
+    /// such call, the one it names.
+    pub(crate) async fn confide(&self, app: &App) -> Result<(), Error> {
+        match &self.by {
+            Credential::Session(_) => Ok(()),
+            Credential::Service(pass) => service::claim(app.sessions.pool(), pass).await,
+        }
+    }
+}
+
+impl From<SignedIn> for Viewer {
+    fn from(SignedIn { did, session }: SignedIn) -> Self {
+        Viewer { did, by: Credential::Session(session) }
+    }
+}
+
 impl FromRequestParts<App> for Viewer {
-    type Rejection = Detail;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Detail> {
-        look(parts, app).await?.map_err(Detail::from)
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        found(parts, app).await.and_then(|met| Ok(met?)).map_err(|error| refusal(parts, error))
     }
 }
 
 impl OptionalFromRequestParts<App> for Viewer {
-    type Rejection = Detail;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Detail> {
-        Ok(look(parts, app).await?.ok())
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Response> {
+        found(parts, app).await.map(Result::ok).map_err(|error| refusal(parts, error))
     }
 }
 
-/// The cookie first, then the bearer token.
-async fn look(parts: &Parts, app: &App) -> sqlx::Result<Result<Viewer, Nobody>> {
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Detail;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Detail> {
+        let Viewer { did, by } = found(parts, app).await?.map_err(Error::from)?;
+        match by {
+            Credential::Session(session) => Ok(SignedIn { did, session }),
+            Credential::Service(_) => Err(Error::from(Nobody::Absent).into()),
+        }
+    }
+}
+
+async fn found(parts: &Parts, app: &App) -> Result<Result<Viewer, Nobody>, Error> {
+    match parts.extensions.get::<Met>() {
+        Some(met) => Ok(met.0.clone()),
+        None => meet(parts, app).await,
+    }
+}
+
+/// In the form of errors that the path has.
+fn refusal(parts: &Parts, error: Error) -> Response {
+    match nsid(parts) {
+        Some(_) => error.into_response(),
+        None => Detail::from(error).into_response(),
+    }
+}
+
+/// Which XRPC method is called, if it is one that we have.
+fn nsid(parts: &Parts) -> Option<&str> {
+    let route = parts.extensions.get::<MatchedPath>()?.as_str().strip_prefix("/xrpc/")?;
+    (!route.starts_with(['_', '{'])).then_some(route)
+}
+
+/// Finds out who sent a request.
+///
+/// A token of ours has no dots in it, so that what has some is a service token: it is taken for XRPC methods only, and
+/// whoever shows a bad one there is told so, even where nobody need be known. Of ours the cookie counts first, then the bearer
+/// token, and one that is not known is as good as none.
+pub(crate) async fn meet(parts: &Parts, app: &App) -> Result<Result<Viewer, Nobody>, Error> {
+    let bearer = bearer(&parts.headers);
+    if let (Some(text), Some(nsid)) = (bearer.filter(|text| text.contains('.')), nsid(parts)) {
+        let token = app.service.accept(&app.sessions.indexer().identity, text, nsid).await?;
+        let (did, by) = (token.issuer.clone(), Credential::Service(token.into()));
+        return Ok(Ok(Viewer { did, by }));
+    }
     let mut nobody = Nobody::Absent;
     let cookie = cookie(&parts.headers, COOKIE_NAME).map(|token| (token, true));
-    let bearer = bearer(&parts.headers).map(|token| (token, false));
+    let bearer = bearer.map(|token| (token, false));
     for (token, is_cookie) in cookie.into_iter().chain(bearer) {
         // Never ours, by its form: worth no question.
         let Some(token) = Secret::read(token) else {
@@ -69,7 +151,7 @@ async fn look(parts: &Parts, app: &App) -> sqlx::Result<Result<Viewer, Nobody>> 
             Found::Live(_) if is_cookie && !may_act(&parts.method, &parts.headers, &app.options) => {
                 return Ok(Err(Nobody::Foreign));
             }
-            Found::Live(held) => return Ok(Ok(Viewer { did: held.did, session })),
+            Found::Live(held) => return Ok(Ok(SignedIn { did: held.did, session }.into())),
             Found::Ended => nobody = Nobody::Ended,
             Found::Nothing => nobody = Nobody::Unknown,
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::budget;
 use super::form::{Form, Given};
 use crate::detail::Detail;
-use crate::session::Viewer;
+use crate::session::SignedIn;
 use crate::store::PublishError;
 use crate::{App, blob, publish};
 
@@ -22,7 +22,7 @@ pub(super) struct Accepted {
 }
 
 /// Writes the rows, publishes the files in the store and enqueues the job. If this fails, the files are the collector's.
-pub(super) async fn accept(app: &App, viewer: &Viewer, form: Form) -> Result<Accepted, Detail> {
+pub(super) async fn accept(app: &App, viewer: &SignedIn, form: Form) -> Result<Accepted, Detail> {
     let indexer = app.sessions.indexer();
     let collection: Nsid = indexer.door.registry.track_collection().parse().map_err(Detail::internal)?;
     let accepted =
@@ -57,7 +57,7 @@ pub(super) async fn accept(app: &App, viewer: &Viewer, form: Form) -> Result<Acc
 /// The rows of the files, of the upload and of its job.
 async fn write(
     db: &mut PgConnection,
-    viewer: &Viewer,
+    viewer: &SignedIn,
     form: &Form,
     accepted: &Accepted,
     size_bytes: u64,

@@ -7,7 +7,7 @@ use indexer::syntax::{AtUri, Did};
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::session::{SessionId, Viewer};
+use crate::session::{SessionId, SignedIn};
 
 /// Where the work is. The words are those of the HTTP API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Phase {
 pub(super) struct Upload {
     pub id: String,
     /// Who publishes it, by which session.
-    pub by: Viewer,
+    pub by: SignedIn,
     pub uri: AtUri,
     pub title: String,
     pub album: Option<String>,
@@ -75,7 +75,7 @@ pub(super) async fn unfinished(pool: &PgPool, id: &str) -> anyhow::Result<Option
     let session = SessionId(row.session.as_slice().try_into().context("the session's name")?);
     Ok(Some(Upload {
         id: row.id,
-        by: Viewer { did, session },
+        by: SignedIn { did, session },
         uri: row.uri.parse()?,
         title: row.title,
         album: row.album,

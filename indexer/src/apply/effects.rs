@@ -11,7 +11,7 @@ use crate::job;
 use crate::{sabotage, search};
 
 /// Channel on which a transaction announces the generation of its `live_change` rows, or, by an empty payload, only that jobs
-/// wait.
+/// wait or that something changed which open pages do not follow.
 pub const CHANNEL: &str = "plyr";
 
 /// Which number.
@@ -245,7 +245,10 @@ impl Effects {
                 self.touch(&uri, false);
             }
         }
-        let has_news = !self.touched.is_empty() || !self.happenings.is_empty();
+        // Whoever keeps answers hears of every change, though it be of nothing that open pages follow.
+        let moves =
+            [self.counts.is_empty(), self.links.is_empty(), self.tags.is_empty(), self.sought.is_empty()];
+        let has_news = !self.touched.is_empty() || !self.happenings.is_empty() || moves.contains(&false);
         if has_news || self.jobs.values().any(Duration::is_zero) || !self.hints.is_empty() {
             announce(db, &self.touched, &self.happenings).await?;
         }
@@ -345,7 +348,7 @@ async fn announce(
     happenings: &[Happening],
 ) -> sqlx::Result<()> {
     if touched.is_empty() && happenings.is_empty() {
-        // Only the workers need to hear of it.
+        // No open page needs to hear of it.
         sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(db).await?;
         return Ok(());
     }

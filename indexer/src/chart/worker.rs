@@ -10,6 +10,7 @@ use super::origin::{Listener, Origins};
 use super::sums::{self, Moves, Subjects};
 use super::truth;
 use super::{Kind, PERIODS, clock};
+use crate::apply::effects::CHANNEL;
 use crate::change::Problem;
 use crate::due::{BATCH, Dues};
 use crate::{problem, sabotage};
@@ -101,6 +102,7 @@ async fn settle_some(pool: &PgPool, origins: &Origins, limit: i64) -> sqlx::Resu
     let is_more =
         dues.len() as i64 >= BATCH_FEW.min(limit) || dues.iter().any(|due| matches!(due, Due::Person(_)));
     count(&mut tx, origins, dues).await?;
+    sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(&mut *tx).await?;
     sabotage::point("chart-before-commit");
     tx.commit().await?;
     Ok(is_more)

@@ -84,6 +84,13 @@ impl Documents {
         }
     }
 
+    /// What `get` would answer without a request, if it is a document.
+    pub(super) async fn cached(&self, did: &Did) -> Option<Arc<DidDocument>> {
+        let entry = self.current.get(did).await?;
+        let is_old = entry.is_before(self.not_before.get(did).await);
+        entry.answer.ok().filter(|_| !is_old)
+    }
+
     /// The answer fetched now, unless that was done within the refresh interval.
     pub(super) async fn refresh<F: Future<Output = Answer>>(
         &self,

@@ -22,6 +22,8 @@ pub struct DidDocument {
     pub pds: Option<Url>,
     /// The key that signs the repo's commits.
     pub signing_key: Option<VerificationKey>,
+    /// The key with which the account signs as a labeler.
+    pub label_key: Option<VerificationKey>,
 }
 
 /// A public key as it stands in the document.
@@ -68,13 +70,14 @@ impl DidDocument {
             let handle = entry.as_str()?.strip_prefix("at://")?;
             Handle::normalized(handle).ok()
         });
-        let key = find(&raw.verification_method, did, "#atproto").and_then(verification_key);
+        let key = |name: &str| find(&raw.verification_method, did, name).and_then(verification_key);
         let pds = find(&raw.service, did, "#atproto_pds").and_then(pds_url);
         Ok(DidDocument {
             did: did.clone(),
             handles: handles.take(MAX_HANDLES).collect(),
             pds,
-            signing_key: key,
+            signing_key: key("#atproto"),
+            label_key: key("#atproto_label"),
         })
     }
 }
@@ -147,6 +150,7 @@ mod tests {
         assert_eq!(new.pds.expect("a PDS").as_str(), "https://pds.example:8443/");
         let key = VerificationKey { kind: KeyKind::Multikey, multibase: "zQ3sh".into(), key: None };
         assert_eq!(new.signing_key, Some(key));
+        assert_eq!(new.label_key.expect("a labeler's key").multibase, "zOther");
 
         for (name, kind) in [
             ("EcdsaSecp256k1VerificationKey2019", KeyKind::Secp256k1),

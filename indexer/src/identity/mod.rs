@@ -139,6 +139,11 @@ impl Identity {
         self.shared.documents.get(did, || self.fetch(did)).await
     }
 
+    /// The document if it is known without asking anybody, for who has to count what they ask.
+    pub async fn cached(&self, did: &Did) -> Option<Arc<DidDocument>> {
+        self.shared.documents.cached(did).await
+    }
+
     /// The document as it is now, for when the cached one failed to explain something: a signature above all. At most
     /// once in [`IdentityOptions::refresh_interval`] for each DID; in between, the last answer is given again, so that a
     /// stream of bad signatures is not a stream of requests.

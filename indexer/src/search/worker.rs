@@ -8,6 +8,7 @@ use super::Kind;
 use super::due;
 use super::entry::{self, Entry, Found, Thing};
 use super::text;
+use crate::apply::effects::CHANNEL;
 use crate::change::Problem;
 use crate::copy::{self, Rows, Target};
 use crate::due::{BATCH, Dues};
@@ -49,6 +50,9 @@ impl Dues for Search {
         let found = entry::read(&mut tx, &dues).await?;
         let changed = write(&mut tx, found).await?;
         metrics::counter!("plyr_search_changes_total").increment(changed as u64);
+        if changed > 0 {
+            sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(&mut *tx).await?;
+        }
         tx.commit().await?;
         Ok(taken as i64 >= limit)
     }

@@ -48,6 +48,23 @@ impl Account {
         account
     }
 
+    /// A request to their PDS, as them.
+    pub fn request(&self, method: reqwest::Method, nsid: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}/xrpc/{nsid}", self.host)).bearer_auth(&self.token)
+    }
+
+    /// A token that their PDS signs for them.
+    pub async fn service_token(&self, audience: &str, method: Option<&str>) -> String {
+        let mut query = vec![("aud", audience)];
+        query.extend(method.map(|method| ("lxm", method)));
+        let request = self.request(reqwest::Method::GET, "com.atproto.server.getServiceAuth").query(&query);
+        let response = request.send().await.expect("the PDS answers");
+        let (status, body) = (response.status(), response.text().await.expect("a body"));
+        assert!(status.is_success(), "{status} {body}");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        body["token"].as_str().expect("a token").to_owned()
+    }
+
     /// Calls a procedure and expects it to succeed.
     pub async fn post(&self, method: &str, body: &Value) -> Value {
         let request = self.http.post(format!("{}/xrpc/{method}", self.host));

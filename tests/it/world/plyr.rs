@@ -70,6 +70,22 @@ impl Plyr {
 
     /// The same with further settings.
     pub async fn up_with(network: &Network, extra: &[(&str, &str)]) -> Plyr {
+        let mut plyr = Plyr::stopped_on(network, extra).await;
+        plyr.start().await;
+        plyr
+    }
+
+    /// The same under a name by which other services find it, as its DID: they refuse addresses.
+    pub async fn up_by_name(network: &Network) -> Plyr {
+        let mut plyr = Plyr::stopped_on(network, &[]).await;
+        plyr.public_url = plyr.url.replace("127.0.0.1", "localhost");
+        plyr.set("PLYR_PUBLIC_URL", &plyr.public_url.clone());
+        plyr.start().await;
+        plyr
+    }
+
+    /// A plyr that does not run yet, on a network, with a database of its own.
+    async fn stopped_on(network: &Network, extra: &[(&str, &str)]) -> Plyr {
         let loopback = format!("127.0.0.1:{}", network.pds_port);
         let settings = [
             ("PLYR_PLC_URL", network.plc.clone()),
@@ -79,9 +95,7 @@ impl Plyr {
         ];
         let extra = extra.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let settings: Vec<_> = settings.into_iter().chain(extra).collect();
-        let mut plyr = Plyr::stopped(Database::create().await, &settings);
-        plyr.start().await;
-        plyr
+        Plyr::stopped(Database::create().await, &settings)
     }
 
     /// A plyr that does not run yet, over a database, with all that it must be told of a network.
@@ -208,6 +222,12 @@ impl Plyr {
         let mut child = self.child.take().expect("it runs");
         terminate(child.id());
         tokio::task::spawn_blocking(move || child.wait().expect("it ends")).await.expect("it ends")
+    }
+
+    /// How other services call it.
+    pub fn did(&self) -> String {
+        let host = self.public_url.strip_prefix("http://").expect("a URL");
+        format!("did:web:{}", host.replace(':', "%3A"))
     }
 
     /// A client without cookies.
