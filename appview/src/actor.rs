@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 use crate::error::{Error, stored};
-use crate::{App, hydrate};
+use crate::{App, Options, hydrate};
 
 /// `fm.plyr.actor.defs#profileViewBasic`.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +32,22 @@ pub struct ProfileViewBasic {
 }
 
 impl ProfileViewBasic {
+    /// Of what is stored of a person and their profile.
+    pub(crate) fn of(
+        options: &Options,
+        did: Did,
+        handle: Option<String>,
+        display_name: Option<String>,
+        avatar_cid: Option<String>,
+    ) -> Self {
+        ProfileViewBasic {
+            did,
+            handle: handle.unwrap_or_else(|| "handle.invalid".to_owned()),
+            display_name: display_name.filter(|name| !name.is_empty()),
+            avatar: avatar_cid.map(|cid| options.image_url(&cid)),
+        }
+    }
+
     /// What somebody is called: by the name they chose, or else by their handle.
     pub(crate) fn name(&self) -> &str {
         self.display_name.as_deref().unwrap_or(&self.handle)

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use crate::actor::ProfileViewBasic;
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
-use crate::{App, hydrate, public_id, track};
+use crate::{App, track};
 
 /// `fm.plyr.feed.defs#commentView`.
 #[derive(Debug, Serialize)]
@@ -65,15 +65,6 @@ pub(crate) struct Page {
     cursor: Option<CommentCursor>,
 }
 
-struct Row {
-    uri: AtUri,
-    did: Did,
-    body: String,
-    timestamp_ms: i64,
-    created_at: DateTime<Utc>,
-    updated_at: Option<DateTime<Utc>>,
-}
-
 /// `fm.plyr.feed.getComments`: the comments of a track in the order of its moments.
 pub(crate) async fn get_comments(
     State(app): State<App>,
@@ -95,28 +86,35 @@ pub(crate) async fn page(
     cursor: Option<CommentCursor>,
 ) -> Result<Page, Error> {
     let limit = usize::from(limit);
-    let mut rows = skeleton(db, track, cursor, limit as i64 + 1).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let cursor = rows.last().filter(|_| more).map(|row| Cursor::at(row.timestamp_ms, row.uri.clone()));
-    let comments = views(app, db, rows).await?;
+    let mut comments = views(app, db, track, cursor, limit as i64 + 1).await?;
+    let more = comments.len() > limit;
+    comments.truncate(limit);
+    let last = comments.last().filter(|_| more);
+    let cursor = last.map(|last| Cursor::at(last.timestamp_ms, last.uri.clone()));
     Ok(Page { comments, cursor })
 }
 
-async fn skeleton(
+/// Skeleton and hydration in one query: nothing that is read of a comment is large.
+async fn views(
+    app: &App,
     db: &mut PgConnection,
     subject: &AtUri,
     cursor: Option<CommentCursor>,
     limit: i64,
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<CommentView>, Error> {
     let rows = sqlx::query!(
-        "select comment.uri, comment.did, body, timestamp_ms, created_at, updated_at
-           from comment
-           join actor on actor.did = comment.did and actor.active
-          where subject_uri = $1
-            and (timestamp_ms, uri) > (coalesce($2::bigint, -1), coalesce($3, ''))
-          order by timestamp_ms, uri
-          limit $4",
+        r#"select c.uri, c.did, c.body, c.timestamp_ms, c.created_at, c.updated_at, r.cid as "cid!", r.rev, r.indexed_at, n.id,
+                  a.handle, p.display_name as "display_name?", avatar.cid as "avatar_cid?"
+             from comment c
+             join actor a on a.did = c.did and a.active
+             join record r on r.uri = c.uri and r.cid is not null
+             join public_id n on n.kind = 'comment' and n.uri = c.uri
+             left join bsky_profile p on p.did = c.did
+             left join blob avatar on avatar.cid = p.avatar_cid and avatar.mime like 'image/%'
+            where c.subject_uri = $1
+              and (c.timestamp_ms, c.uri) > (coalesce($2::bigint, -1), coalesce($3, ''))
+            order by c.timestamp_ms, c.uri
+            limit $4"#,
         subject.as_str(),
         cursor.as_ref().map(Cursor::key),
         cursor.as_ref().map(|cursor| cursor.uri().as_str()),
@@ -124,42 +122,22 @@ async fn skeleton(
     )
     .fetch_all(db)
     .await?;
+    let options = &app.options;
     rows.into_iter()
         .map(|row| {
-            Ok(Row {
+            let did: Did = stored(&row.did)?;
+            Ok(CommentView {
                 uri: stored(&row.uri)?,
-                did: stored(&row.did)?,
-                body: row.body,
-                timestamp_ms: row.timestamp_ms,
-                created_at: row.created_at,
-                updated_at: row.updated_at,
-            })
-        })
-        .collect()
-}
-
-async fn views(app: &App, db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<CommentView>, Error> {
-    let uris: Vec<String> = rows.iter().map(|row| row.uri.to_string()).collect();
-    let dids: Vec<Did> = rows.iter().map(|row| row.did.clone()).collect();
-    let mut versions = hydrate::versions(db, &uris).await?;
-    let people = hydrate::people(&app.options, db, &dids).await?;
-    let ids = public_id::of(db, "comment", &uris).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| {
-            let version = versions.remove(row.uri.as_str())?;
-            Some(CommentView {
-                id: ids.get(row.uri.as_str()).copied()?,
-                author: people.get(&row.did)?.clone(),
-                uri: row.uri,
-                cid: version.cid,
-                rev: version.rev,
+                id: row.id,
+                cid: row.cid,
+                rev: row.rev,
+                author: ProfileViewBasic::of(options, did, row.handle, row.display_name, row.avatar_cid),
                 text: row.body,
                 timestamp_ms: row.timestamp_ms,
                 created_at: row.created_at,
                 updated_at: row.updated_at,
-                indexed_at: version.indexed_at,
+                indexed_at: row.indexed_at,
             })
         })
-        .collect())
+        .collect()
 }

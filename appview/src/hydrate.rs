@@ -3,9 +3,8 @@
 //! Every function takes the connection of the request, so that one request holds one connection, and returns
 //! a map in which what is unknown or hidden is simply absent: the views leave it out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use indexer::syntax::{AtUri, Did};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -14,24 +13,15 @@ use sqlx::PgConnection;
 use crate::Options;
 use crate::actor::ProfileViewBasic;
 use crate::error::{Error, stored};
-use crate::media::Kind;
 
 /// No page of views is larger than this, whatever the records in it hold. Leaves room for the envelope within
 /// 2 MiB.
 pub(crate) const PAGE_MAX_BYTES: usize = 2 * 1024 * 1024 - 64 * 1024;
 
-/// Which version of a record is shown.
-#[derive(Debug, Clone)]
-pub(crate) struct Version {
-    pub cid: String,
-    pub rev: String,
-    pub indexed_at: DateTime<Utc>,
-}
-
 /// A record with its value as JSON text.
 #[derive(Debug)]
 pub(crate) struct Record {
-    pub version: Version,
+    pub cid: String,
     pub json: Box<RawValue>,
 }
 
@@ -39,12 +29,7 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub likes: i64,
-    pub sources: LikeSources,
-    pub shares: i64,
-    pub reposts: i64,
-    pub comments: i64,
     pub plays: i64,
-    pub play_sources: PlaySources,
 }
 
 /// `fm.plyr.feed.defs#likeSources`.
@@ -67,23 +52,6 @@ pub struct PlaySources {
     pub teal: i64,
 }
 
-/// Versions without values.
-pub(crate) async fn versions(
-    db: &mut PgConnection,
-    uris: &[String],
-) -> Result<HashMap<String, Version>, Error> {
-    let rows = sqlx::query!(
-        r#"select uri, cid as "cid!", rev, indexed_at from record where uri = any($1) and cid is not null"#,
-        uris
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.uri, Version { cid: row.cid, rev: row.rev, indexed_at: row.indexed_at }))
-        .collect())
-}
-
 /// Records with their values, in the order of `uris` until they fill a page: a long page costs the database,
 /// the wire and us no more than a short one. The number says how many of `uris` were looked at; it is all of
 /// them if all fit.
@@ -93,7 +61,7 @@ pub(crate) async fn records(
 ) -> Result<(HashMap<String, Record>, usize), Error> {
     let wanted: Vec<String> = uris.iter().map(|uri| uri.as_str().to_owned()).collect();
     let rows = sqlx::query!(
-        r#"select uri as "uri!", cid as "cid!", rev as "rev!", value as "value!", indexed_at as "indexed_at!",
+        r#"select uri as "uri!", cid as "cid!", value as "value!",
                   position as "position!", total as "total!"
              from (select record.*, position,
                           sum(octet_length(value)) over (order by position)::bigint as total
@@ -112,15 +80,14 @@ pub(crate) async fn records(
     let mut records = HashMap::with_capacity(rows.len());
     for row in rows {
         let Some(json) = record_json(&row.uri, &row.value) else { continue };
-        let version = Version { cid: row.cid, rev: row.rev, indexed_at: row.indexed_at };
-        records.insert(row.uri, Record { version, json });
+        records.insert(row.uri, Record { cid: row.cid, json });
     }
     Ok((records, covered))
 }
 
 /// Bytes that were projected were decoded before, so a failure is our corruption: loud, but it hides one
 /// record and not the whole page.
-fn record_json(uri: &str, value: &[u8]) -> Option<Box<RawValue>> {
+pub(crate) fn record_json(uri: &str, value: &[u8]) -> Option<Box<RawValue>> {
     let json = indexer::dag::decode(value)
         .map_err(anyhow::Error::from)
         .and_then(|value| Ok(serde_json::value::to_raw_value(&indexer::dag::to_json(&value))?));
@@ -148,12 +115,7 @@ pub(crate) async fn people(
     let mut people = HashMap::with_capacity(rows.len());
     for row in rows {
         let did: Did = stored(&row.did)?;
-        let view = ProfileViewBasic {
-            did: did.clone(),
-            handle: row.handle.unwrap_or_else(|| "handle.invalid".to_owned()),
-            display_name: row.display_name.filter(|name| !name.is_empty()),
-            avatar: row.avatar_cid.map(|cid| options.image_url(&cid)),
-        };
+        let view = ProfileViewBasic::of(options, did.clone(), row.handle, row.display_name, row.avatar_cid);
         people.insert(did, view);
     }
     Ok(people)
@@ -161,105 +123,11 @@ pub(crate) async fn people(
 
 /// Counts; a thing that nobody has touched has none and is absent.
 pub(crate) async fn counts(db: &mut PgConnection, uris: &[String]) -> Result<HashMap<String, Counts>, Error> {
-    let rows = sqlx::query!(
-        "select uri, like_count, plyr_like_count, bluesky_like_count, share_like_count, share_count, repost_count,
-                comment_count, play_count, plyr_play_count, teal_play_count
-           from subject_count where uri = any($1)",
-        uris
-    )
-    .fetch_all(db)
-    .await?;
-    let counts = rows.into_iter().map(|row| {
-        let sources = LikeSources {
-            plyr: row.plyr_like_count,
-            bluesky: row.bluesky_like_count,
-            shares: row.share_like_count,
-        };
-        let counts = Counts {
-            likes: row.like_count,
-            sources,
-            shares: row.share_count,
-            reposts: row.repost_count,
-            comments: row.comment_count,
-            plays: row.play_count,
-            play_sources: PlaySources { plyr: row.plyr_play_count, teal: row.teal_play_count },
-        };
-        (row.uri, counts)
-    });
-    Ok(counts.collect())
-}
-
-/// Somebody's own likes of some things, by what they like; the oldest where there are several.
-pub(crate) async fn likes_of(
-    db: &mut PgConnection,
-    did: &Did,
-    subjects: &[String],
-) -> Result<HashMap<String, AtUri>, Error> {
-    let rows = sqlx::query!(
-        "select subject_uri, uri from reaction
-          where subject_uri = any($1) and verb = 'like' and did = $2 and source = 'plyr' order by sort_at desc, uri desc",
-        subjects,
-        did.as_str()
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter().map(|row| Ok((row.subject_uri, stored(&row.uri)?))).collect()
-}
-
-/// Where to fetch the bytes of blobs that we hold, by CID and what they are: `/audio/…` for sound, `/media/…` for images.
-pub(crate) async fn media(
-    options: &Options,
-    db: &mut PgConnection,
-    cids: &[String],
-) -> Result<HashMap<(String, Kind), String>, Error> {
     let rows =
-        sqlx::query!("select cid, file_id, mime from blob where cid = any($1)", cids).fetch_all(db).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| {
-            let kind = crate::media::kind(&row.mime)?;
-            let url = match kind {
-                Kind::Audio => options.audio_url(&row.file_id),
-                Kind::Image => options.image_url(&row.cid),
-            };
-            Some(((row.cid, kind), url))
-        })
-        .collect())
-}
-
-/// Where to fetch the small forms of covers, by the CID of the cover.
-pub(crate) async fn thumbnails(
-    options: &Options,
-    db: &mut PgConnection,
-    covers: &[String],
-) -> Result<HashMap<String, String>, Error> {
-    let rows = sqlx::query!(
-        "select cover_cid, blob.cid
-           from cover_size
-           join blob on blob.cid = cover_size.cid
-          where cover_cid = any($1) and width_px = $2",
-        covers,
-        crate::cover::THUMBNAIL_PX as i32
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.cover_cid, options.image_url(&row.cid))).collect())
-}
-
-/// Which of these file ids `/audio/{file_id}` answers.
-pub(crate) async fn sounds(db: &mut PgConnection, file_ids: &[String]) -> Result<HashSet<String>, Error> {
-    let rows = sqlx::query!(
-        "select file_id, mime
-           from blob
-          where file_id = any($1)
-            and exists (select
-                          from blob_ref
-                          join actor on actor.did = blob_ref.did and actor.active
-                         where blob_ref.cid = blob.cid and role = 'audio')",
-        file_ids
-    )
-    .fetch_all(db)
-    .await?;
-    let sounds = rows.into_iter().filter(|row| crate::media::kind(&row.mime) == Some(Kind::Audio));
-    Ok(sounds.map(|row| row.file_id).collect())
+        sqlx::query!("select uri, like_count, play_count from subject_count where uri = any($1)", uris)
+            .fetch_all(db)
+            .await?;
+    let counts =
+        rows.into_iter().map(|row| (row.uri, Counts { likes: row.like_count, plays: row.play_count }));
+    Ok(counts.collect())
 }

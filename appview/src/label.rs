@@ -35,6 +35,10 @@ struct Labelled {
 
 /// What the record at `uri` says of itself. Labels of another form say nothing here.
 pub(crate) fn own(uri: &AtUri, cid: &str, created_at: DateTime<Utc>, record: &RawValue) -> Vec<Label> {
+    // Hardly any has some, and to read them is to read all of it.
+    if !record.get().contains(SELF_LABELS) {
+        return Vec::new();
+    }
     let labels = serde_json::from_str::<Labelled>(record.get()).ok().and_then(|record| record.labels);
     let labels = labels.filter(|labels| labels["$type"] == SELF_LABELS);
     let values = labels.as_ref().and_then(|labels| labels["values"].as_array()).into_iter().flatten();

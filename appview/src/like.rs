@@ -2,6 +2,8 @@
 
 pub(crate) mod http;
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -13,7 +15,7 @@ use crate::actor::ProfileViewBasic;
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
 use crate::feed::Position;
-use crate::{App, hydrate, track};
+use crate::{App, track};
 
 /// `fm.plyr.feed.defs#likeView`.
 #[derive(Debug, Serialize)]
@@ -157,24 +159,33 @@ async fn end_of_window(
 }
 
 async fn views(app: &App, db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<LikeView>, Error> {
-    let uris: Vec<String> = rows.iter().map(|row| row.uri.to_string()).collect();
-    let dids: Vec<Did> = rows.iter().map(|row| row.did.clone()).collect();
-    let mut versions = hydrate::versions(db, &uris).await?;
-    let people = hydrate::people(&app.options, db, &dids).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| {
-            let version = versions.remove(row.uri.as_str())?;
-            Some(LikeView {
-                author: people.get(&row.did)?.clone(),
-                uri: row.uri,
-                source: row.source,
-                via: row.via,
-                cid: version.cid,
-                rev: version.rev,
-                created_at: row.created_at,
-                indexed_at: version.indexed_at,
-            })
+    let uris: Vec<&str> = rows.iter().map(|row| row.uri.as_str()).collect();
+    let found = sqlx::query!(
+        r#"select r.uri as "uri!", r.cid as "cid!", r.rev as "rev!", r.indexed_at as "indexed_at!", a.handle,
+                  p.display_name as "display_name?", avatar.cid as "avatar_cid?"
+             from record r
+             join actor a on a.did = r.did and a.active
+             left join bsky_profile p on p.did = r.did
+             left join blob avatar on avatar.cid = p.avatar_cid and avatar.mime like 'image/%'
+            where r.uri = any($1) and r.cid is not null"#,
+        &uris as &[&str]
+    )
+    .fetch_all(db)
+    .await?;
+    let mut found: HashMap<String, _> = found.into_iter().map(|row| (row.uri.clone(), row)).collect();
+    let views = rows.into_iter().filter_map(|Row { uri, did, source, via, created_at, .. }| {
+        let row = found.remove(uri.as_str())?;
+        let options = &app.options;
+        Some(LikeView {
+            author: ProfileViewBasic::of(options, did, row.handle, row.display_name, row.avatar_cid),
+            uri,
+            source,
+            via,
+            cid: row.cid,
+            rev: row.rev,
+            created_at,
+            indexed_at: row.indexed_at,
         })
-        .collect())
+    });
+    Ok(views.collect())
 }

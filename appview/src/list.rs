@@ -196,75 +196,67 @@ pub(crate) async fn views(
     db: &mut PgConnection,
     uris: &[AtUri],
 ) -> Result<(Vec<ListView>, usize), Error> {
-    let (mut records, covered) = hydrate::records(db, uris).await?;
-    let found: Vec<String> = records.keys().cloned().collect();
+    let wanted: Vec<&str> = uris.iter().map(AtUri::as_str).collect();
     let rows = sqlx::query!(
-        r#"select list.uri as "uri!", list.did as "did!", list.sort_at as "sort_at!", album.slug as "slug?"
-             from list
-             left join album on album.list_uri = list.uri and list.list_type = 'album'
-            where list.uri = any($1)"#,
-        &found
+        r#"select page.uri as "uri!", page.did as "did!", page.cid as "cid!", page.rev as "rev!", page.value as "value!",
+                  page.indexed_at as "indexed_at!", page.sort_at as "sort_at!", page.position as "position!", page.total as "total!",
+                  page.handle, p.display_name as "display_name?", avatar.cid as "avatar_cid?", album.slug as "slug?",
+                  first.cid as "cover_cid?"
+             from (select r.uri, r.cid, r.rev, r.value, r.indexed_at, l.did, l.list_type, l.sort_at, a.handle, w.position,
+                          sum(octet_length(r.value)) over (order by w.position)::bigint as total
+                     from unnest($1::text[]) with ordinality as w (uri, position)
+                     join record r on r.uri = w.uri and r.value is not null
+                     join list l on l.uri = r.uri
+                     join actor a on a.did = l.did and a.active) as page
+             left join bsky_profile p on p.did = page.did
+             left join blob avatar on avatar.cid = p.avatar_cid and avatar.mime like 'image/%'
+             left join album on album.list_uri = page.uri and page.list_type = 'album'
+             -- The picture of the first of its tracks that has one and can be seen.
+             left join lateral (
+                  select blob.cid
+                    from list_item i
+                    join track t on t.uri = i.subject_uri
+                    join actor who on who.did = t.did and who.active
+                    join blob on blob.cid = t.image_cid and blob.mime like 'image/%'
+                   where i.list_uri = page.uri and i.position < $3
+                   order by i.position
+                   limit 1) as first on true
+            where page.total - octet_length(page.value) < $2
+            order by page.position"#,
+        &wanted as &[&str],
+        PAGE_MAX_BYTES as i64,
+        COVER_AMONG
     )
-    .fetch_all(&mut *db)
+    .fetch_all(db)
     .await?;
-    let mut of_uri = HashMap::with_capacity(rows.len());
+    // Only the last row may reach over the edge; if none did, nothing was cut.
+    let cut = rows.last().filter(|last| last.total >= PAGE_MAX_BYTES as i64);
+    let covered = cut.map_or(uris.len(), |last| last.position as usize);
+    let (mut views, mut size_bytes) = (Vec::with_capacity(rows.len()), 0);
     for row in rows {
-        let did: Did = stored(&row.did)?;
-        of_uri.insert(row.uri, (did, row.sort_at, row.slug));
-    }
-    let dids: Vec<Did> = of_uri.values().map(|(did, ..)| did.clone()).collect();
-    let people = hydrate::people(&app.options, db, &dids).await?;
-    let mut covers = covers(app, db, &found).await?;
-    let (mut views, mut size_bytes) = (Vec::with_capacity(found.len()), 0);
-    for (position, uri) in uris[..covered].iter().enumerate() {
-        let Some((did, sort_at, slug)) = of_uri.remove(uri.as_str()) else { continue };
-        let (Some(author), Some(record)) = (people.get(&did), records.remove(uri.as_str())) else { continue };
-        let mut fields: Map<String, Value> =
-            serde_json::from_str(record.json.get()).map_err(Error::internal)?;
+        let Some(json) = hydrate::record_json(&row.uri, &row.value) else { continue };
+        let mut fields: Map<String, Value> = serde_json::from_str(json.get()).map_err(Error::internal)?;
         let items = fields.remove("items");
         let value = serde_json::value::to_raw_value(&fields).map_err(Error::internal)?;
         // Its JSON may be longer than the bytes that the query limited.
         size_bytes += value.get().len();
         if size_bytes > PAGE_MAX_BYTES && !views.is_empty() {
-            return Ok((views, position));
+            return Ok((views, row.position as usize - 1));
         }
+        let options = &app.options;
+        let did: Did = stored(&row.did)?;
         views.push(ListView {
-            uri: uri.clone(),
-            cid: record.version.cid,
-            rev: record.version.rev,
-            author: author.clone(),
+            uri: stored(&row.uri)?,
+            cid: row.cid,
+            rev: row.rev,
+            author: ProfileViewBasic::of(options, did, row.handle, row.display_name, row.avatar_cid),
             record: value,
-            slug,
-            cover: covers.remove(uri.as_str()),
+            slug: row.slug,
+            cover: row.cover_cid.map(|cid| options.image_url(&cid)),
             item_count: items.as_ref().and_then(Value::as_array).map_or(0, Vec::len),
-            sort_at,
-            indexed_at: record.version.indexed_at,
+            sort_at: row.sort_at,
+            indexed_at: row.indexed_at,
         });
     }
     Ok((views, covered))
-}
-
-/// The pictures of lists, by list: each that of the first of its tracks that has one and can be seen.
-async fn covers(
-    app: &App,
-    db: &mut PgConnection,
-    lists: &[String],
-) -> Result<HashMap<String, String>, Error> {
-    let rows = sqlx::query!(
-        r#"select l.uri as "uri!", first.cid as "cid!"
-             from unnest($1::text[]) as l (uri),
-                  lateral (select blob.cid
-                             from list_item
-                             join track on track.uri = subject_uri
-                             join actor on actor.did = track.did and actor.active
-                             join blob on blob.cid = track.image_cid and blob.mime like 'image/%'
-                            where list_uri = l.uri and position < $2
-                            order by position
-                            limit 1) as first"#,
-        lists,
-        COVER_AMONG
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.uri, app.options.image_url(&row.cid))).collect())
 }

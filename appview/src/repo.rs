@@ -135,7 +135,7 @@ async fn views(db: &mut PgConnection, uris: Vec<AtUri>) -> Result<(Vec<RecordVie
     let (mut records, covered) = hydrate::records(db, &uris).await?;
     let views = uris.into_iter().filter_map(|uri| {
         let record = records.remove(uri.as_str())?;
-        Some(RecordView { cid: record.version.cid, value: record.json, uri })
+        Some(RecordView { cid: record.cid, value: record.json, uri })
     });
     Ok((views.collect(), covered))
 }

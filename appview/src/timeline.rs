@@ -35,6 +35,7 @@ pub(crate) async fn get_timeline(
     params: Params<GetTimeline>,
 ) -> Result<Json<Page<b'h'>>, Error> {
     let GetTimeline { limit, cursor } = params.0;
+    viewer.confide(&app).await?;
     let from = Position::after(cursor)?;
     let mut db = app.pool.acquire().await?;
     let skeleton = skeleton(&mut db, &viewer.did, &from, i64::from(limit) + 1).await?;

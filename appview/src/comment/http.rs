@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
+use super::CommentView;
 use crate::detail::Detail;
 use crate::like::http::subject;
 use crate::public_id::{self, Id};
@@ -69,9 +70,8 @@ pub(crate) struct Comments {
 pub(crate) async fn list(State(app): State<App>, id: Id) -> Result<Json<Comments>, Detail> {
     let (uri, _) = subject(&app, id).await?;
     let mut db = app.pool.acquire().await?;
-    let rows = super::skeleton(&mut db, &uri, None, LISTED_MAX).await?;
-    let uris: Vec<String> = rows.iter().map(|row| row.uri.to_string()).collect();
-    let comments = by_uri(&app, &mut db, &uris).await?;
+    let views = super::views(&app, &mut db, &uri, None, LISTED_MAX).await?;
+    let comments: Vec<Comment> = views.into_iter().map(Comment::from).collect();
     Ok(Json(Comments { count: comments.len(), comments, comments_enabled: true }))
 }
 
@@ -160,6 +160,23 @@ async fn own(app: &App, viewer: &SignedIn, id: Id, foreign: &str) -> Result<AtUr
     let stands = sqlx::query_scalar!("select true from comment where uri = $1", uri.as_str());
     stands.fetch_optional(&mut *db).await?.ok_or_else(missing)?;
     if uri.did() == viewer.did { Ok(uri) } else { Err(Detail::forbidden(foreign)) }
+}
+
+impl From<CommentView> for Comment {
+    fn from(view: CommentView) -> Self {
+        Comment {
+            id: view.id,
+            user_handle: view.author.handle,
+            user_display_name: view.author.display_name,
+            user_avatar_url: view.author.avatar,
+            user_did: view.author.did,
+            text: view.text,
+            timestamp_ms: view.timestamp_ms,
+            created_at: view.created_at,
+            updated_at: view.updated_at,
+            atproto_uri: view.uri,
+        }
+    }
 }
 
 /// A comment just written, as it stands.
