@@ -121,12 +121,14 @@ fn unknown(did: &Did, error: IdentityError) -> Error {
     }
 }
 
-/// `did:web:HOST`. Only where others can find its document: on https, or on this machine.
+/// `did:web:HOST`. Only where others can find its document: on https by a name, or on this machine, for which the network
+/// has one name. <https://atproto.com/specs/did#blessed-did-methods>
 fn did(public_url: &Url) -> Option<String> {
     let host = match public_url.host()? {
-        Host::Domain(name) if public_url.scheme() == "https" || name == "localhost" => name.to_owned(),
-        Host::Ipv4(address) if public_url.scheme() == "https" || address.is_loopback() => address.to_string(),
-        // Its colons would have to be written so that nobody reads them.
+        Host::Domain("localhost") => "localhost",
+        Host::Domain(name) if public_url.scheme() == "https" => name,
+        Host::Ipv4(address) if address.is_loopback() => "localhost",
+        Host::Ipv6(address) if address.is_loopback() => "localhost",
         Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => return None,
     };
     let port = public_url.port().map(|port| format!("%3A{port}")).unwrap_or_default();
@@ -157,10 +159,12 @@ mod tests {
             ("https://Plyr.example:443/", Some("did:web:plyr.example")),
             ("https://plyr.example:8443", Some("did:web:plyr.example%3A8443")),
             ("http://localhost:3000", Some("did:web:localhost%3A3000")),
-            ("http://127.0.0.1:3000", Some("did:web:127.0.0.1%3A3000")),
+            // Addresses are no names.
+            ("http://127.0.0.1:3000", Some("did:web:localhost%3A3000")),
+            ("http://[::1]:3000", Some("did:web:localhost%3A3000")),
             ("http://plyr.example", None),
             ("http://192.168.0.7:3000", None),
-            ("http://[::1]:3000", None),
+            ("https://192.0.2.7", None),
         ] {
             assert_eq!(did(&url.parse().expect("a URL")).as_deref(), wanted, "{url}");
         }

@@ -55,7 +55,7 @@ fn forwarded(plyr: &Plyr, person: &Account, method: Method, nsid: &str) -> Reque
 fn a_pds_forwards_what_its_people_ask() {
     run(async {
         let net = network();
-        let plyr = Plyr::up_by_name(net).await;
+        let plyr = Plyr::up(net).await;
         let document: Value = plyr.get("/.well-known/did.json").await.json().await.expect("JSON");
         let service =
             json!([{"id": "#plyr_appview", "type": "PlyrAppView", "serviceEndpoint": plyr.public_url}]);

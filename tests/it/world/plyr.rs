@@ -70,22 +70,6 @@ impl Plyr {
 
     /// The same with further settings.
     pub async fn up_with(network: &Network, extra: &[(&str, &str)]) -> Plyr {
-        let mut plyr = Plyr::stopped_on(network, extra).await;
-        plyr.start().await;
-        plyr
-    }
-
-    /// The same under a name by which other services find it, as its DID: they refuse addresses.
-    pub async fn up_by_name(network: &Network) -> Plyr {
-        let mut plyr = Plyr::stopped_on(network, &[]).await;
-        plyr.public_url = plyr.url.replace("127.0.0.1", "localhost");
-        plyr.set("PLYR_PUBLIC_URL", &plyr.public_url.clone());
-        plyr.start().await;
-        plyr
-    }
-
-    /// A plyr that does not run yet, on a network, with a database of its own.
-    async fn stopped_on(network: &Network, extra: &[(&str, &str)]) -> Plyr {
         let loopback = format!("127.0.0.1:{}", network.pds_port);
         let settings = [
             ("PLYR_PLC_URL", network.plc.clone()),
@@ -95,7 +79,9 @@ impl Plyr {
         ];
         let extra = extra.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let settings: Vec<_> = settings.into_iter().chain(extra).collect();
-        Plyr::stopped(Database::create().await, &settings)
+        let mut plyr = Plyr::stopped(Database::create().await, &settings);
+        plyr.start().await;
+        plyr
     }
 
     /// A plyr that does not run yet, over a database, with all that it must be told of a network.
@@ -226,8 +212,7 @@ impl Plyr {
 
     /// How other services call it.
     pub fn did(&self) -> String {
-        let host = self.public_url.strip_prefix("http://").expect("a URL");
-        format!("did:web:{}", host.replace(':', "%3A"))
+        self.public_url.replace("http://127.0.0.1:", "did:web:localhost%3A")
     }
 
     /// A client without cookies.
