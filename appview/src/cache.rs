@@ -33,9 +33,28 @@ const ANSWER_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a question.
 const URI_MAX: usize = 2048;
 
+/// Where paths begin that say the same to all who are nobody; whoever signs in, uploads or plays begins something of their own.
+const PUBLIC: [&str; 12] = [
+    "/xrpc/",
+    "/tracks",
+    "/albums",
+    "/artists/",
+    "/lists/",
+    "/users/",
+    "/search",
+    "/stats",
+    "/activity",
+    "/config",
+    "/oembed",
+    "/sitemap",
+];
 /// What is asked to learn how things are just now.
-const UNSHARED: [&str; 3] =
-    ["/xrpc/_health", "/xrpc/fm.plyr.sync.getStatus", "/xrpc/fm.plyr.actor.getNowPlaying"];
+const UNSHARED: [&str; 4] = [
+    "/xrpc/_health",
+    "/xrpc/fm.plyr.sync.getStatus",
+    "/xrpc/fm.plyr.sync.getRepoStatus",
+    "/xrpc/fm.plyr.actor.getNowPlaying",
+];
 
 /// Caches may keep it and must ask whether it is still so.
 const SHARED: HeaderValue = HeaderValue::from_static("public, no-cache");
@@ -102,6 +121,7 @@ fn question(answers: &Answers, request: &Request) -> Option<Question> {
         && uri.len() <= URI_MAX
         && !headers.contains_key(AUTHORIZATION)
         && cookie(headers, COOKIE_NAME).is_none()
+        && PUBLIC.iter().any(|public| uri.starts_with(public))
         && !UNSHARED.contains(&request.uri().path());
     is_anybodys.then(|| Question {
         epoch: answers.epoch.load(Ordering::Acquire),

@@ -148,10 +148,11 @@ fn api(app: &App) -> Router<App> {
         .route("/tracks/{id}/comments", get(comment::http::list).post(comment::http::create))
         .route("/tracks/comments/{id}", patch(comment::http::edit).delete(comment::http::delete))
         .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(app.clone(), cache::layer))
         .layer(middleware::from_fn_with_state(app.clone(), reception::api))
         .layer(middleware::from_fn(observe::action))
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(CompressionLayer::new())
         .layer(headers::app_cors(&app.options))
 }
 

@@ -6,6 +6,7 @@
 mod api;
 mod auth;
 mod browser;
+mod cache;
 mod chart;
 mod cli;
 mod crash;
@@ -33,6 +34,7 @@ mod sql;
 mod status;
 mod streams;
 mod teal;
+mod timeline;
 mod truth;
 mod upload;
 mod whole;
