@@ -89,8 +89,9 @@ pub(crate) async fn get_album(
 }
 
 /// An album, and the numbers beside it.
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
+    did: String,
     slug: String,
     list_uri: Option<String>,
     list_cid: Option<String>,
@@ -106,7 +107,7 @@ struct Row {
 
 /// The album that an address calls so: by its present slug, an older one, or what servers make of its name that know no letters
 /// but a to z.
-async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uuid>, Error> {
+pub(crate) async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uuid>, Error> {
     let slug = indexer::album::in_address(slug);
     let found = sqlx::query_scalar!(
         "select album from album_slug where did = $1 and (slug = $2 or ascii = $2) order by slug = $2 desc, n limit 1",
@@ -118,16 +119,14 @@ async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uui
     Ok(found)
 }
 
-/// Somebody's albums, or one of them: those that were named last, by when they were made. One query, and for each album one walk over its tracks.
-async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) -> Result<Vec<Row>, Error> {
+/// Those of these albums that there is something of, by when they were made. One query, and for each album one walk over its tracks.
+async fn rows(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select a.id as "id!", a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
+        r#"select a.id as "id!", a.did as "did!", a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
                   coalesce(l.name, told.title) as title, coalesce(l.created_at, told.created_at) as created_at,
                   called.bases as "bases!", told.tracks as "tracks!", told.plays as "plays!", told.cover
-             from (select id, did, slug, list_uri from album
-                    where did = $1 and ($2::uuid is null or id = $2)
-                    order by given_at desc, id limit $3) a
+             from album a
              left join list l on l.uri = a.list_uri and l.list_type = 'album'
              left join record r on r.uri = l.uri
             cross join lateral (
@@ -142,8 +141,8 @@ async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) ->
                       from (select subject_uri as uri, position from list_item where list_uri = l.uri
                             union all
                             select text.uri, null from unnest(called.bases) as b (base),
-                                   lateral (select uri from track where did = $1 and album_base = b.base collate "C"
-                                             order by sort_at, uri limit $4) as text) as m
+                                   lateral (select uri from track where did = a.did and album_base = b.base collate "C"
+                                             order by sort_at, uri limit $2) as text) as m
                       join track t on t.uri = m.uri
                       join actor on actor.did = t.did and actor.active
                      order by t.uri, m.position)
@@ -154,18 +153,16 @@ async fn rows(db: &mut PgConnection, did: &Did, id: Option<Uuid>, limit: i64) ->
                             join blob on blob.cid = i.image_cid and blob.mime like 'image/%'
                            order by i.position, i.sort_at, i.uri limit 1) as cover
                     from member m left join subject_count c on c.uri = m.uri) as told
-            where l.uri is not null or told.tracks > 0
+            where a.id = any($1) and (l.uri is not null or told.tracks > 0)
             order by created_at desc nulls last, a.id"#,
-        did.as_str(),
-        id,
-        limit,
+        ids,
         TEXTS_MAX
     );
     Ok(rows.fetch_all(db).await?)
 }
 
 /// How an album is shown; nothing where nobody would see anything of it.
-async fn one(
+pub(crate) async fn one(
     app: &App,
     db: &mut PgConnection,
     did: &Did,
@@ -173,7 +170,7 @@ async fn one(
 ) -> Result<Option<(AlbumView, Row)>, Error> {
     let mut people = hydrate::people(&app.options, db, std::slice::from_ref(did)).await?;
     let Some(author) = people.remove(did) else { return Ok(None) };
-    let Some(row) = rows(db, did, Some(id), 1).await?.pop() else { return Ok(None) };
+    let Some(row) = rows(db, &[id]).await?.pop() else { return Ok(None) };
     let view = AlbumView {
         id: row.id,
         title: row.title.clone().unwrap_or_else(|| row.slug.clone()),
@@ -190,7 +187,7 @@ async fn one(
 
 /// Tracks of an album that can be seen, from where the last page ended, with their keys: positions in the list, and moments
 /// for those that are not in it, which are all larger.
-async fn tracks(
+pub(crate) async fn tracks(
     db: &mut PgConnection,
     did: &Did,
     album: &Row,

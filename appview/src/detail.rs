@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{is_passing, log_cause};
@@ -103,6 +104,15 @@ impl Detail {
     }
 }
 
+/// The parameters of a query; 422 where they are none.
+pub(crate) fn query<Q: DeserializeOwned>(text: Option<String>) -> Result<Q, Detail> {
+    let text = text.unwrap_or_default();
+    if text.contains("%00") {
+        return Err(Detail::invalid("query", "query", "holds a character that nothing has"));
+    }
+    serde_html_form::from_str(&text).map_err(|error| Detail::invalid("query", "query", error.to_string()))
+}
+
 /// A number of the query, where it is given; 422 where it is none of `range`.
 pub(crate) fn number(
     field: &str,
@@ -115,6 +125,20 @@ pub(crate) fn number(
     number.ok_or_else(|| {
         Detail::invalid("query", field, format!("a number from {} to {}", range.start(), range.end()))
     })
+}
+
+/// The same, where what lies outside of the range is taken for its end.
+pub(crate) fn clamped(
+    field: &str,
+    text: Option<&str>,
+    default: i64,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<i64, Detail> {
+    match text.map(str::parse::<i64>) {
+        None => Ok(default),
+        Some(Ok(number)) => Ok(number.clamp(*range.start(), *range.end())),
+        Some(Err(_)) => Err(Detail::invalid("query", field, "Input should be a valid integer")),
+    }
 }
 
 impl From<crate::error::Error> for Detail {

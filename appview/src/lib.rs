@@ -4,17 +4,20 @@
 //! hydration (one query per kind of thing), rules (what may be seen), a view. [`router`](mod@router) is the
 //! table of contents; [`serve`] runs it.
 
+mod activity;
 mod actor;
 mod album;
 mod audio;
 mod auth;
 mod blob;
+mod card;
 mod chart;
 pub mod collector;
 mod comment;
 mod cover;
 mod cursor;
 pub mod detail;
+mod embed;
 mod error;
 mod feed;
 mod headers;
@@ -30,6 +33,7 @@ pub mod mirror;
 mod now_playing;
 mod oauth;
 mod observe;
+mod oembed;
 mod options;
 mod own;
 mod play;
@@ -41,6 +45,8 @@ mod range;
 pub mod router;
 mod server;
 pub mod session;
+mod sitemap;
+mod stats;
 pub mod store;
 mod sync;
 mod tag;
@@ -81,6 +87,8 @@ pub struct App {
     sessions: session::Sessions,
     live: live::Live,
     status: sync::Answers,
+    stats: stats::Answers,
+    days: activity::Days,
     upload_places: upload::Places,
     stop: CancellationToken,
 }
@@ -99,6 +107,8 @@ impl App {
             pool: pool::read_only(database.clone(), options.pool_connections_max),
             live: live::Live::new(options.live_streams_max),
             status: sync::Answers::default(),
+            stats: stats::Answers::default(),
+            days: activity::Days::default(),
             upload_places: upload::Places::default(),
             options: Arc::new(options),
             database,

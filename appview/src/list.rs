@@ -1,5 +1,7 @@
 //! Lists of tracks: albums, playlists, the order of somebody's likes. Read from our rows, never from their owner's PDS.
 
+pub(crate) mod http;
+
 use std::collections::{HashMap, HashSet};
 
 use axum::Json;
@@ -24,7 +26,7 @@ use crate::{App, hydrate};
 const COVER_AMONG: i32 = 20;
 
 /// `fm.plyr.list.defs#listView`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListView {
     /// The record's name.
@@ -191,7 +193,11 @@ pub(crate) async fn get_list(
 }
 
 /// The lists of active people among these, in their order, until they fill a page; and how many of `uris` that covers.
-async fn views(app: &App, db: &mut PgConnection, uris: &[AtUri]) -> Result<(Vec<ListView>, usize), Error> {
+pub(crate) async fn views(
+    app: &App,
+    db: &mut PgConnection,
+    uris: &[AtUri],
+) -> Result<(Vec<ListView>, usize), Error> {
     let (mut records, covered) = hydrate::records(db, uris).await?;
     let found: Vec<String> = records.keys().cloned().collect();
     let rows = sqlx::query!(

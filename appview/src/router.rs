@@ -11,8 +11,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, Options, actor, album, audio, auth, chart, comment, feed, headers, health, like, link, list, live,
-    media, now_playing, observe, own, play, sync, tag, teal, track, upload, web, xrpc,
+    App, Options, activity, actor, album, audio, auth, chart, comment, embed, feed, headers, health, like,
+    link, list, live, media, now_playing, observe, oembed, own, play, sitemap, stats, sync, tag, teal, track,
+    upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -24,6 +25,7 @@ pub fn router(app: App) -> Router {
         .merge(xrpc())
         .merge(api(&app.options))
         .merge(links())
+        .merge(machines())
         .merge(client())
         .merge(bytes())
         .merge(uploads(&app.options))
@@ -44,6 +46,7 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/blue.microcosm.links.getBacklinksCount", get(link::get_backlinks_count))
         .route("/xrpc/fm.plyr.actor.getNowPlaying", get(now_playing::get_now_playing))
         .route("/xrpc/fm.plyr.actor.getProfile", get(actor::get_profile))
+        .route("/xrpc/fm.plyr.feed.getActivity", get(activity::get_activity))
         .route("/xrpc/fm.plyr.feed.getActorLikes", get(feed::get_actor_likes))
         .route("/xrpc/fm.plyr.feed.getActorTracks", get(feed::get_actor_tracks))
         .route("/xrpc/fm.plyr.feed.getComments", get(comment::get_comments))
@@ -58,6 +61,7 @@ fn xrpc() -> Router<App> {
         .route("/xrpc/fm.plyr.list.getAlbum", get(album::get_album))
         .route("/xrpc/fm.plyr.list.getList", get(list::get_list))
         .route("/xrpc/fm.plyr.list.getLists", get(list::get_lists))
+        .route("/xrpc/fm.plyr.stats.getStats", get(stats::get_stats))
         .route("/xrpc/fm.plyr.sync.getRepoStatus", get(sync::get_repo_status))
         .route("/xrpc/fm.plyr.sync.getStatus", get(sync::get_status))
         .route("/xrpc/fm.teal.actor.getProfile", get(teal::profile::get_profile))
@@ -89,6 +93,23 @@ fn xrpc() -> Router<App> {
 fn api(options: &Options) -> Router<App> {
     Router::new()
         .route("/config", get(upload::config))
+        .route("/config/", get(upload::config))
+        .route("/stats", get(stats::http))
+        .route("/stats/", get(stats::http))
+        .route("/activity", get(activity::http::list))
+        .route("/activity/", get(activity::http::list))
+        .route("/activity/histogram", get(activity::http::histogram))
+        .route("/activity/histogram/", get(activity::http::histogram))
+        .route("/moderation/sensitive-images", get(media::sensitive))
+        .route("/moderation/sensitive-images/", get(media::sensitive))
+        .route("/lists/by-uri", get(list::http::resolve))
+        .route("/lists/playlists", get(list::http::own))
+        .route("/lists/playlists/", get(list::http::own))
+        .route("/lists/playlists/by-artist/{did}", get(list::http::by_artist))
+        .route("/lists/playlists/by-uri", get(list::http::by_uri))
+        .route("/lists/playlists/{id}", get(list::http::one))
+        .route("/lists/playlists/{id}/", get(list::http::one))
+        .route("/lists/playlists/{id}/meta", get(list::http::meta))
         .route("/tracks/me", get(own::mine))
         .route("/tracks/me/", get(own::mine))
         .route("/tracks/liked", get(track::http::liked))
@@ -101,6 +122,8 @@ fn api(options: &Options) -> Router<App> {
         .route("/tracks/{id}", get(track::http::one).delete(own::delete))
         .route("/tracks/{id}/", get(track::http::one).delete(own::delete))
         .route("/users/{handle}/likes", get(track::http::liked_by))
+        .route("/albums", get(album::http::all))
+        .route("/albums/", get(album::http::all))
         .route("/albums/{handle}", get(album::http::of_artist))
         .route("/albums/{handle}/", get(album::http::of_artist))
         .route("/albums/{handle}/{slug}", get(album::http::one))
@@ -149,6 +172,20 @@ fn links() -> Router<App> {
         .layer(headers::open_cors())
 }
 
+/// For programs that look at pages: link previews, search engines.
+fn machines() -> Router<App> {
+    Router::new()
+        .route("/oembed", get(oembed::oembed))
+        .route("/oembed/", get(oembed::oembed))
+        .route("/sitemap.xml", get(sitemap::index))
+        .route("/sitemap/{kind}/{page}", get(sitemap::page))
+        .route("/sitemap-data", get(sitemap::data))
+        .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(middleware::from_fn(observe::request))
+        .layer(CompressionLayer::new())
+        .layer(headers::open_cors())
+}
+
 /// For authorization servers.
 fn client() -> Router<App> {
     Router::new()
@@ -190,10 +227,22 @@ fn pages() -> Router<App> {
         .route("/", get(web::index))
         .route("/upload", get(web::index))
         .route("/portal", get(web::index))
-        .route("/track/{number}", get(web::numbered))
+        .route("/track/{number}", get(web::called))
         .route("/track/{artist}/{rkey}", get(web::track))
+        .route("/playlist/{id}", get(web::called))
+        .route("/playlist/{owner}/{rkey}", get(web::playlist))
+        .route("/u/{artist}", get(web::artist))
+        .route("/u/{artist}/album/{slug}", get(web::album))
+        .route("/tag/{*tag}", get(web::tag))
+        .route("/embed/track/{id}", get(embed::track))
+        .route("/embed/album/{artist}/{slug}", get(embed::album))
+        .route("/embed/playlist/{id}", get(embed::numbered_playlist))
+        .route("/embed/playlist/{owner}/{rkey}", get(embed::playlist))
+        .route("/embed/u/{artist}", get(embed::artist))
         .route("/assets/{*path}", get(web::asset))
         .route("/robots.txt", get(health::robots))
+        .route("/health", get(health::ok))
+        .route("/health/", get(health::ok))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(web::other)
@@ -274,7 +323,7 @@ mod tests {
             let expected = match nsid {
                 "fm.plyr.feed.getNothing" => 501,
                 // Nothing to get wrong; the database is away.
-                "fm.plyr.sync.getStatus" => 503,
+                "fm.plyr.stats.getStats" | "fm.plyr.sync.getStatus" => 503,
                 // A procedure.
                 "fm.plyr.feed.recordPlay" => 405,
                 _ => 400,
