@@ -15,17 +15,12 @@ create function list_id(uri text) returns uuid
   return encode(substring(sha256(uri::bytea) for 16), 'hex')::uuid;
 create index list_id_idx on list (list_id(uri));
 
--- Albums that have a page: those that are a list, and those that a track says it belongs to. Where several share a name, such a track
--- belongs to the one that is called so now, and else to the first.
-create view shown_album as
-select a.id, a.did, a.slug, coalesce(l.updated_at, l.created_at, a.given_at) as changed_at
+-- Albums of people who can be seen: those that are a list, and those of whose name a track says that it belongs to it. Where several
+-- without a list share a name, such a track belongs to one of them only, and to find that out takes a look at each.
+create view told_album as
+select a.id, a.did, a.slug, l.uri as list_uri, coalesce(l.updated_at, l.created_at, a.given_at) as changed_at
   from album a
   join actor on actor.did = a.did and actor.active
   left join list l on l.uri = a.list_uri and l.list_type = 'album'
  where l.uri is not null
-    or exists (select from album_slug b
-                where b.album = a.id
-                  and exists (select from track t where t.did = b.did and t.album_base = b.base)
-                  and b.album = (select c.album from album_slug c join album o on o.id = c.album
-                                  where c.did = b.did and c.base = b.base
-                                  order by o.slug = c.slug desc, c.n limit 1));
+    or exists (select from album_slug b join track t on t.did = b.did and t.album_base = b.base where b.album = a.id);

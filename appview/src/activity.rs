@@ -32,7 +32,7 @@ use crate::{App, hydrate};
 const EMPTY_MAX: usize = 4;
 /// Days that are counted, and of each day what there is of one kind, at most.
 pub(crate) const DAYS: i64 = 30;
-const OF_DAY_MAX: i64 = 5_000;
+const OF_DAY_MAX: i64 = 2_000;
 /// How old their numbers may be.
 const DAYS_TTL: Duration = Duration::from_secs(60);
 

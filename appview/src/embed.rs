@@ -192,7 +192,7 @@ fn main(options: &Options, card: &Card, current: Option<&Song>) -> String {
     };
     let art = card.picture.as_ref().map_or_else(
         || NOTE.to_owned(),
-        |url| format!("<img src=\"{}\" alt=\"\" width=\"135\" height=\"135\" />", escape(url)),
+        |url| format!("<img src=\"{}\" alt=\"\" width=\"84\" height=\"84\" />", escape(url)),
     );
     // Where it leads is said by the title beside it.
     let art = format!(
@@ -201,7 +201,12 @@ fn main(options: &Options, card: &Card, current: Option<&Song>) -> String {
     );
     let by = match (&card.owner, card.kind) {
         (Some(owner), Kind::Artist) => escape(&format!("@{}", card::called(owner))),
-        (Some(owner), _) => link(&card::page_of(owner), owner.name()),
+        (Some(owner), _) => {
+            let length =
+                current.filter(|_| card.kind == Kind::Track).and_then(|song| song.duration_s).map(length);
+            let length = length.map(|length| format!(" · {length}")).unwrap_or_default();
+            format!("{}{length}", link(&card::page_of(owner), owner.name()))
+        }
         (None, _) => String::new(),
     };
     let now = match (card.kind, current) {
@@ -210,7 +215,7 @@ fn main(options: &Options, card: &Card, current: Option<&Song>) -> String {
     };
     let sound = match current.and_then(|song| Some((song, song.view.audio.as_ref()?))) {
         Some((song, url)) => format!(
-            "<audio controls preload=\"none\" src=\"{}\" aria-label=\"{}\"></audio>",
+            "<audio controls controlslist=\"nodownload noplaybackrate\" preload=\"none\" src=\"{}\" aria-label=\"{}\"></audio>",
             escape(url),
             escape(&song.title)
         ),
@@ -218,7 +223,7 @@ fn main(options: &Options, card: &Card, current: Option<&Song>) -> String {
     };
     format!(
         "<main>{art}<div class=\"words\"><div class=\"top\"><h1>{}</h1><a class=\"mark\" href=\"{}\" target=\"_blank\" \
-         rel=\"noopener\">plyr</a></div><p class=\"by\">{by}</p>{now}{sound}</div></main>",
+         rel=\"noopener\">plyr</a></div><p class=\"by\">{by}</p>{now}</div>{sound}</main>",
         link(&card.path, &card.title),
         escape(&options.address(""))
     )

@@ -55,7 +55,7 @@ pub(crate) async fn index(State(app): State<App>) -> Result<Response, Error> {
     let rest =
         [("artists", stats.artist_count), ("albums", stats.album_count), ("playlists", stats.playlist_count)];
     for (kind, count) in rest {
-        // A page more than is full: the numbers are half a minute old.
+        // One more than are full: the numbers are a moment old.
         (1..=count / PAGE + 1).for_each(|n| add(kind, n));
     }
     text.push_str("</sitemapindex>\n");
@@ -160,10 +160,9 @@ async fn tracks(db: &mut PgConnection, before: i64) -> Result<Vec<Entry>, Error>
 async fn artists(db: &mut PgConnection, before: i64) -> Result<Vec<Entry>, Error> {
     let rows = sqlx::query!(
         r#"select coalesce(handle, actor.did) as "name!", newest.sort_at as "at!"
-             from actor,
-                  lateral (select sort_at from track where track.did = actor.did order by sort_at desc, uri desc limit 1) as newest
-            where active
-            order by actor.did
+             from (select did, max(sort_at) as sort_at from track group by did) as newest
+             join actor on actor.did = newest.did and actor.active
+            order by newest.did
            offset $1
             limit $2"#,
         before,
@@ -176,12 +175,17 @@ async fn artists(db: &mut PgConnection, before: i64) -> Result<Vec<Entry>, Error
 
 async fn albums(db: &mut PgConnection, before: i64) -> Result<Vec<Entry>, Error> {
     let rows = sqlx::query!(
-        r#"select coalesce(handle, actor.did) as "name!", shown_album.slug as "slug!", changed_at as "at!"
-             from shown_album
-             join actor on actor.did = shown_album.did
-            order by shown_album.id
-           offset $1
-            limit $2"#,
+        r#"select coalesce(handle, actor.did) as "name!", a.slug as "slug!", changed_at as "at!"
+             from (select * from told_album order by id offset $1 limit $2) as a
+             join actor on actor.did = a.did
+            where a.list_uri is not null
+               or exists (select from album_slug b
+                           where b.album = a.id
+                             and exists (select from track t where t.did = b.did and t.album_base = b.base)
+                             and b.album = (select c.album from album_slug c join album o on o.id = c.album
+                                             where c.did = b.did and c.base = b.base
+                                             order by o.slug = c.slug desc, c.n limit 1))
+            order by a.id"#,
         before,
         PAGE
     )
