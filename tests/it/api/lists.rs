@@ -106,6 +106,21 @@ fn playlists_and_what_there_is_have_the_shape_they_know() {
         let metadata = good(&plyr, &format!("/albums/{}/zum-tee", curator.handle)).await;
         assert_eq!(found["id"], metadata["metadata"]["id"]);
 
+        // Who shares its page shares the playlist, by whichever of its names.
+        let path = playlist.0.replace("at://", "/playlist/").replace("/fm.plyr.list/", "/");
+        for path in [path.as_str(), &format!("/playlist/{id}")] {
+            let external =
+                json!({"uri": format!("{}{path}", plyr.public_url), "title": "a list", "description": ""});
+            let embed = json!({"$type": "app.bsky.embed.external", "external": external});
+            let post = json!({"text": "listen", "createdAt": pds::now(), "embed": embed});
+            artist.create_record("app.bsky.feed.post", post).await;
+        }
+        eventually("both shares", || async {
+            let shared = plyr.db.texts("select subject_uri from shared_post").await;
+            same(shared, vec![playlist.0.clone(), playlist.0.clone()])
+        })
+        .await;
+
         // All albums, by title whatever its case.
         let albums = good(&plyr, "/albums/").await;
         assert_eq!(good(&plyr, "/albums").await, albums);

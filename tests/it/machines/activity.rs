@@ -139,7 +139,9 @@ fn every_event_is_told_once_whatever_comes_meanwhile() {
         assert_eq!(get(&format!("/lists/playlists/{id}")).await.0, 200);
         let (_, page) = get("/activity?limit=3").await;
         let cursor = page["next_cursor"].as_str().expect("a cursor");
-        assert_eq!(get(&format!("/activity/?limit=1&cursor={cursor}")).await.1["events"][0], events[3]);
+        let told = page["events"].as_array().map_or(0, Vec::len);
+        assert_eq!(told, 2, "the like of what was liked before has a place, but is not told");
+        assert_eq!(get(&format!("/activity/?limit=1&cursor={cursor}")).await.1["events"][0], events[told]);
         let before = get("/activity/?cursor=2020-03-03T03:03:03%2B00:00").await.1;
         assert_eq!(before["events"], json!([]), "nothing is older");
         assert_eq!(get("/activity/?cursor=x").await, (400, json!({"detail": "invalid cursor format"})));
