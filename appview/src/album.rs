@@ -91,7 +91,7 @@ pub(crate) async fn get_album(
 }
 
 /// An album, and the numbers beside it.
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
     did: String,
     slug: String,
@@ -109,7 +109,7 @@ struct Row {
 
 /// The album that an address calls so: by its present slug, an older one, or what servers make of its name that know no letters
 /// but a to z.
-async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uuid>, Error> {
+pub(crate) async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uuid>, Error> {
     let slug = indexer::album::in_address(slug);
     let found = sqlx::query_scalar!(
         "select album from album_slug where did = $1 and (slug = $2 or ascii = $2) order by slug = $2 desc, n limit 1",
@@ -121,27 +121,14 @@ async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uui
     Ok(found)
 }
 
-/// Of which albums rows are wanted.
-#[derive(Debug, Clone, Copy)]
-enum Which<'a> {
-    Of(&'a Did),
-    These(&'a [Uuid]),
-}
-
-/// Somebody's albums, or some: those that were named last, by when they were made. One query, and for each album one walk over its tracks.
-async fn rows(db: &mut PgConnection, which: Which<'_>, limit: i64) -> Result<Vec<Row>, Error> {
-    let (did, ids) = match which {
-        Which::Of(did) => (Some(did.as_str()), None),
-        Which::These(ids) => (None, Some(ids)),
-    };
+/// Those of these albums that there is something of, by when they were made. One query, and for each album one walk over its tracks.
+async fn rows(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select a.id as "id!", a.did as "did!", a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
                   coalesce(l.name, told.title) as title, coalesce(l.created_at, told.created_at) as created_at,
                   called.bases as "bases!", told.tracks as "tracks!", told.plays as "plays!", told.cover
-             from (select id, did, slug, list_uri from album
-                    where ($1::text is null or did = $1) and ($2::uuid[] is null or id = any($2))
-                    order by given_at desc, id limit $3) a
+             from album a
              left join list l on l.uri = a.list_uri and l.list_type = 'album'
              left join record r on r.uri = l.uri
             cross join lateral (
@@ -156,8 +143,8 @@ async fn rows(db: &mut PgConnection, which: Which<'_>, limit: i64) -> Result<Vec
                       from (select subject_uri as uri, position from list_item where list_uri = l.uri
                             union all
                             select text.uri, null from unnest(called.bases) as b (base),
-                                   lateral (select uri from track where track.did = a.did and album_base = b.base collate "C"
-                                             order by sort_at, uri limit $4) as text) as m
+                                   lateral (select uri from track where did = a.did and album_base = b.base collate "C"
+                                             order by sort_at, uri limit $2) as text) as m
                       join track t on t.uri = m.uri
                       join actor on actor.did = t.did and actor.active
                      order by t.uri, m.position)
@@ -168,18 +155,16 @@ async fn rows(db: &mut PgConnection, which: Which<'_>, limit: i64) -> Result<Vec
                             join blob on blob.cid = i.image_cid and blob.mime like 'image/%'
                            order by i.position, i.sort_at, i.uri limit 1) as cover
                     from member m left join subject_count c on c.uri = m.uri) as told
-            where l.uri is not null or told.tracks > 0
+            where a.id = any($1) and (l.uri is not null or told.tracks > 0)
             order by created_at desc nulls last, a.id"#,
-        did,
         ids,
-        limit,
         TEXTS_MAX
     );
     Ok(rows.fetch_all(db).await?)
 }
 
 /// How an album is shown; nothing where nobody would see anything of it.
-async fn one(
+pub(crate) async fn one(
     app: &App,
     db: &mut PgConnection,
     did: &Did,
@@ -187,7 +172,7 @@ async fn one(
 ) -> Result<Option<(AlbumView, Row)>, Error> {
     let mut people = hydrate::people(&app.options, db, std::slice::from_ref(did)).await?;
     let Some(author) = people.remove(did) else { return Ok(None) };
-    let Some(row) = rows(db, Which::These(&[id]), 1).await?.pop() else { return Ok(None) };
+    let Some(row) = rows(db, &[id]).await?.pop() else { return Ok(None) };
     Ok(Some((view(app, author, &row)?, row)))
 }
 
@@ -197,7 +182,7 @@ pub(crate) async fn several(
     db: &mut PgConnection,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AlbumView>, Error> {
-    let rows = rows(db, Which::These(ids), ids.len() as i64).await?;
+    let rows = rows(db, ids).await?;
     let dids = rows.iter().map(|row| stored(&row.did)).collect::<Result<Vec<Did>, Error>>()?;
     let people = hydrate::people(&app.options, db, &dids).await?;
     let mut views = HashMap::with_capacity(rows.len());
@@ -225,7 +210,7 @@ fn view(app: &App, author: ProfileViewBasic, row: &Row) -> Result<AlbumView, Err
 
 /// Tracks of an album that can be seen, from where the last page ended, with their keys: positions in the list, and moments
 /// for those that are not in it, which are all larger.
-async fn tracks(
+pub(crate) async fn tracks(
     db: &mut PgConnection,
     did: &Did,
     album: &Row,

@@ -127,6 +127,20 @@ pub(crate) fn number(
     })
 }
 
+/// The same, where what lies outside of the range is taken for its end.
+pub(crate) fn clamped(
+    field: &str,
+    text: Option<&str>,
+    default: i64,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<i64, Detail> {
+    match text.map(str::parse::<i64>) {
+        None => Ok(default),
+        Some(Ok(number)) => Ok(number.clamp(*range.start(), *range.end())),
+        Some(Err(_)) => Err(Detail::invalid("query", field, "Input should be a valid integer")),
+    }
+}
+
 impl From<crate::error::Error> for Detail {
     fn from(error: crate::error::Error) -> Self {
         let (status, message, retry_after_s, cause) = error.into_parts();

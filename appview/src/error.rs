@@ -1,5 +1,7 @@
 //! What a caller is told when a request fails: a status and `{error, message}`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -111,6 +113,11 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+}
+
+/// The failure of a question that several may have asked at once: each is told.
+pub(crate) fn shared(error: Arc<Error>) -> Error {
+    Arc::try_unwrap(error).unwrap_or_else(|error| error.again())
 }
 
 impl From<sqlx::Error> for Error {

@@ -59,7 +59,13 @@ fn fresh(value: serde_json::Value) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(value)).into_response()
 }
 
+/// `/health`, as clients of the HTTP API know it: the same as `/health/live`.
+pub(crate) async fn ok() -> Response {
+    fresh(json!({"status": "ok"}))
+}
+
 /// `/robots.txt`: pages may be found; sound and streams are not for crawlers.
-pub(crate) async fn robots() -> &'static str {
-    "User-agent: *\nAllow: /\nDisallow: /audio/\nDisallow: /live\n"
+pub(crate) async fn robots(State(app): State<App>) -> String {
+    let sitemap = app.options.address("sitemap.xml");
+    format!("User-agent: *\nAllow: /\nDisallow: /audio/\nDisallow: /live\n\nSitemap: {sitemap}\n")
 }

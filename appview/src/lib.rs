@@ -4,18 +4,21 @@
 //! hydration (one query per kind of thing), rules (what may be seen), a view. [`router`](mod@router) is the
 //! table of contents; [`serve`] runs it.
 
+mod activity;
 mod actor;
 mod album;
 mod audio;
 mod auth;
 mod blob;
 mod cache;
+mod card;
 mod chart;
 pub mod collector;
 mod comment;
 mod cover;
 mod cursor;
 pub mod detail;
+mod embed;
 mod error;
 mod feed;
 mod generator;
@@ -33,6 +36,7 @@ pub mod mirror;
 mod now_playing;
 mod oauth;
 mod observe;
+mod oembed;
 mod options;
 mod own;
 mod play;
@@ -48,6 +52,8 @@ mod search;
 mod server;
 pub mod service;
 pub mod session;
+mod sitemap;
+mod stats;
 pub mod store;
 mod sync;
 mod tag;
@@ -92,6 +98,8 @@ pub struct App {
     live: live::Live,
     answers: cache::Answers,
     status: sync::Answers,
+    stats: stats::Answers,
+    days: activity::Days,
     upload_places: upload::Places,
     stop: CancellationToken,
 }
@@ -112,6 +120,8 @@ impl App {
             live: live::Live::new(options.live_streams_max),
             answers: cache::Answers::new(),
             status: sync::Answers::default(),
+            stats: stats::Answers::default(),
+            days: activity::Days::default(),
             upload_places: upload::Places::default(),
             options: Arc::new(options),
             database,

@@ -1,5 +1,7 @@
 //! Lists of tracks: albums, playlists, the order of somebody's likes. Read from our rows, never from their owner's PDS.
 
+pub(crate) mod http;
+
 use std::collections::{HashMap, HashSet};
 
 use axum::Json;
@@ -24,7 +26,7 @@ use crate::{App, hydrate};
 const COVER_AMONG: i32 = 20;
 
 /// `fm.plyr.list.defs#listView`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListView {
     /// The record's name.

@@ -2,6 +2,7 @@
 
 use std::io::SeekFrom;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -11,6 +12,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
@@ -84,6 +86,13 @@ pub(crate) async fn image(
         return Ok(elsewhere);
     }
     deliver(&app, &method, &headers, &held).await
+}
+
+/// `GET /moderation/sensitive-images`: the pictures that are shown to nobody who did not ask for such. None is known to be one, as
+/// nobody judges pictures here yet; web apps ask on every page all the same, so caches may keep the answer.
+pub(crate) async fn sensitive() -> Response {
+    let none = Json(json!({"image_ids": [], "urls": []}));
+    ([(CACHE_CONTROL, HeaderValue::from_static("public, s-maxage=300, max-age=60"))], none).into_response()
 }
 
 /// A redirect when the operator named a host for media and this request did not come in under its name.

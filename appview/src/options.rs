@@ -1,6 +1,7 @@
 //! What an operator decides about serving.
 
 use axum::http::HeaderName;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::limit::Rates;
@@ -94,6 +95,20 @@ impl Options {
     }
 }
 
+/// What stands in a part of a path as it is; all else would mean something there, or in markup.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
+/// A path of these parts, each whatever text it may be.
+pub(crate) fn path(parts: &[&str]) -> String {
+    let parts: Vec<String> = parts.iter().map(|part| encode(part)).collect();
+    parts.join("/")
+}
+
+/// Text as it stands in a part of a path or in a query.
+pub(crate) fn encode(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
+}
+
 fn join(base: &Url, path: &str) -> String {
     format!("{}/{path}", base.as_str().trim_end_matches('/'))
 }
@@ -101,6 +116,12 @@ fn join(base: &Url, path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_path_stay_apart() {
+        assert_eq!(path(&["track", "did:web:a%3A1", "3jz"]), "track/did:web:a%253A1/3jz");
+        assert_eq!(path(&["tag", "ac/dc & <été>"]), "tag/ac%2Fdc%20%26%20%3C%C3%A9t%C3%A9%3E");
+    }
 
     #[test]
     fn addresses_begin_with_the_host_that_answers_them() {

@@ -11,9 +11,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::{
-    App, actor, album, audio, auth, cache, chart, comment, feed, generator, headers, health, like, link,
-    list, live, media, now_playing, observe, own, play, reception, repo, search, service, sync, tag, teal,
-    timeline, track, upload, web, xrpc,
+    App, activity, actor, album, audio, auth, cache, chart, comment, embed, feed, generator, headers, health,
+    like, link, list, live, media, now_playing, observe, oembed, own, play, reception, repo, search, service,
+    sitemap, stats, sync, tag, teal, timeline, track, upload, web, xrpc,
 };
 
 /// What a form of ours needs; uploads have a limit of their own.
@@ -25,6 +25,7 @@ pub fn router(app: App) -> Router {
         .merge(xrpc(&app))
         .merge(api(&app))
         .merge(links(&app))
+        .merge(machines(&app))
         .merge(client())
         .merge(bytes())
         .merge(uploads(&app))
@@ -53,6 +54,7 @@ fn xrpc(app: &App) -> Router<App> {
         .route("/xrpc/fm.plyr.actor.getProfileAnalytics", get(actor::analytics::get_profile_analytics))
         .route("/xrpc/fm.plyr.actor.getProfiles", get(actor::get_profiles))
         .route("/xrpc/fm.plyr.actor.searchActors", get(search::search_actors))
+        .route("/xrpc/fm.plyr.feed.getActivity", get(activity::get_activity))
         .route("/xrpc/fm.plyr.feed.getActorLikes", get(feed::get_actor_likes))
         .route("/xrpc/fm.plyr.feed.getActorTracks", get(feed::get_actor_tracks))
         .route("/xrpc/fm.plyr.feed.getComments", get(comment::get_comments))
@@ -70,6 +72,7 @@ fn xrpc(app: &App) -> Router<App> {
         .route("/xrpc/fm.plyr.list.getLists", get(list::get_lists))
         .route("/xrpc/fm.plyr.search.query", get(search::query))
         .route("/xrpc/fm.plyr.search.searchTracks", get(search::search_tracks))
+        .route("/xrpc/fm.plyr.stats.getStats", get(stats::get_stats))
         .route("/xrpc/fm.plyr.sync.getRepoStatus", get(sync::get_repo_status))
         .route("/xrpc/fm.plyr.sync.getStatus", get(sync::get_status))
         .route("/xrpc/fm.teal.actor.getProfile", get(teal::profile::get_profile))
@@ -106,6 +109,23 @@ fn xrpc(app: &App) -> Router<App> {
 fn api(app: &App) -> Router<App> {
     Router::new()
         .route("/config", get(upload::config))
+        .route("/config/", get(upload::config))
+        .route("/stats", get(stats::http))
+        .route("/stats/", get(stats::http))
+        .route("/activity", get(activity::http::list))
+        .route("/activity/", get(activity::http::list))
+        .route("/activity/histogram", get(activity::http::histogram))
+        .route("/activity/histogram/", get(activity::http::histogram))
+        .route("/moderation/sensitive-images", get(media::sensitive))
+        .route("/moderation/sensitive-images/", get(media::sensitive))
+        .route("/lists/by-uri", get(list::http::resolve))
+        .route("/lists/playlists", get(list::http::own))
+        .route("/lists/playlists/", get(list::http::own))
+        .route("/lists/playlists/by-artist/{did}", get(list::http::by_artist))
+        .route("/lists/playlists/by-uri", get(list::http::by_uri))
+        .route("/lists/playlists/{id}", get(list::http::one))
+        .route("/lists/playlists/{id}/", get(list::http::one))
+        .route("/lists/playlists/{id}/meta", get(list::http::meta))
         .route("/tracks/me", get(own::mine))
         .route("/tracks/me/", get(own::mine))
         .route("/tracks/liked", get(track::http::liked))
@@ -121,6 +141,8 @@ fn api(app: &App) -> Router<App> {
         .route("/search", get(search::http::search))
         .route("/search/", get(search::http::search))
         .route("/users/{handle}/likes", get(track::http::liked_by))
+        .route("/albums", get(album::http::all))
+        .route("/albums/", get(album::http::all))
         .route("/albums/{handle}", get(album::http::of_artist))
         .route("/albums/{handle}/", get(album::http::of_artist))
         .route("/albums/{handle}/{slug}", get(album::http::one))
@@ -172,6 +194,22 @@ fn links(app: &App) -> Router<App> {
         .layer(headers::open_cors())
 }
 
+/// For programs that look at pages: link previews, search engines.
+fn machines(app: &App) -> Router<App> {
+    Router::new()
+        .route("/oembed", get(oembed::oembed))
+        .route("/oembed/", get(oembed::oembed))
+        .route("/sitemap.xml", get(sitemap::index))
+        .route("/sitemap/{kind}/{page}", get(sitemap::page))
+        .route("/sitemap-data", get(sitemap::data))
+        .method_not_allowed_fallback(api_method_not_allowed)
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(app.clone(), cache::layer))
+        .layer(middleware::from_fn_with_state(app.clone(), reception::anonymous))
+        .layer(middleware::from_fn(observe::request))
+        .layer(headers::open_cors())
+}
+
 /// Who we are: for authorization servers, and for who forwards requests to us.
 fn client() -> Router<App> {
     Router::new()
@@ -215,10 +253,22 @@ fn pages() -> Router<App> {
         .route("/", get(web::index))
         .route("/upload", get(web::index))
         .route("/portal", get(web::index))
-        .route("/track/{number}", get(web::numbered))
+        .route("/track/{number}", get(web::called))
         .route("/track/{artist}/{rkey}", get(web::track))
+        .route("/playlist/{id}", get(web::called))
+        .route("/playlist/{owner}/{rkey}", get(web::playlist))
+        .route("/u/{artist}", get(web::artist))
+        .route("/u/{artist}/album/{slug}", get(web::album))
+        .route("/tag/{*tag}", get(web::tag))
+        .route("/embed/track/{id}", get(embed::track))
+        .route("/embed/album/{artist}/{slug}", get(embed::album))
+        .route("/embed/playlist/{id}", get(embed::numbered_playlist))
+        .route("/embed/playlist/{owner}/{rkey}", get(embed::playlist))
+        .route("/embed/u/{artist}", get(embed::artist))
         .route("/assets/{*path}", get(web::asset))
         .route("/robots.txt", get(health::robots))
+        .route("/health", get(health::ok))
+        .route("/health/", get(health::ok))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(web::other)
@@ -300,7 +350,7 @@ mod tests {
             let expected = match nsid {
                 "fm.plyr.feed.getNothing" => 501,
                 // Nothing to get wrong; the database is away.
-                "fm.plyr.sync.getStatus" => 503,
+                "fm.plyr.stats.getStats" | "fm.plyr.sync.getStatus" => 503,
                 // A procedure.
                 "fm.plyr.feed.recordPlay" => 405,
                 _ => 400,

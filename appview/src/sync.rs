@@ -11,8 +11,6 @@ use indexer::syntax::Did;
 use moka::future::Cache;
 use url::Url;
 
-use crate::error::Error;
-
 pub(crate) use repo::get_repo_status;
 pub(crate) use status::get_status;
 
@@ -35,11 +33,6 @@ impl Default for Answers {
             repos: Cache::builder().max_capacity(1000).time_to_live(REPO_TTL).build(),
         }
     }
-}
-
-/// The failure of a question that several may have asked: each is told.
-fn shared(error: Arc<Error>) -> Error {
-    Arc::try_unwrap(error).unwrap_or_else(|error| error.again())
 }
 
 /// A source's key as strangers may see it: scheme, host and port. Credentials in it are ours alone.

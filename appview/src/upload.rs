@@ -167,11 +167,20 @@ async fn require_scope(app: &App, viewer: &SignedIn) -> Result<(), Detail> {
     Ok(())
 }
 
-/// `GET /config`: what a page should know before it offers to upload.
+/// `GET /config`: what a page should know before it offers to upload. Whom to write to is empty where no operator says so here; no
+/// browser reports to us, and nothing is adorned.
 pub(crate) async fn config(State(app): State<App>) -> Json<Value> {
     Json(json!({
         "max_upload_size_mb": app.options.upload_max_mb,
         "max_image_size_mb": form::IMAGE_MAX_MB,
         "default_hidden_tags": ["ai"],
+        "browser_observability": false,
+        "bufo_exclude_patterns": [],
+        "bufo_include_patterns": [],
+        "contact_email": "",
+        "privacy_email": "",
+        "dmca_email": "",
+        "dmca_registration_number": "",
+        "terms_last_updated": "",
     }))
 }

@@ -6,11 +6,14 @@ use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use indexer::link::names;
-use indexer::syntax::{AtUri, Did, Handle, Nsid, Rkey};
+use indexer::syntax::{AtUri, Handle};
 use rust_embed::{Embed, EmbeddedFile};
 use sha2::{Digest, Sha256};
 
+use crate::actor::AtIdentifier;
+use crate::card::{self, Card};
 use crate::error::Error;
+use crate::options::path;
 use crate::{App, headers, range};
 
 #[derive(Embed)]
@@ -27,21 +30,26 @@ pub(crate) async fn index(State(app): State<App>, headers: HeaderMap) -> Respons
     page(&app, &headers, StatusCode::OK, None)
 }
 
-/// `/track/{number}`: the way to the page of the track that has this number here.
-pub(crate) async fn numbered(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+/// `/track/{number}`, `/playlist/{id}`: the way to the page of what is called so here.
+pub(crate) async fn called(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
     lead(&app, &uri, &headers).await
 }
 
-/// Where the address of a page leads that names its track by a number or a handle. Not for ever: a handle changes hands.
+/// Where the address of a page leads that names its record by a number or a handle. Not for ever: a handle changes hands.
 async fn lead(app: &App, uri: &Uri, headers: &HeaderMap) -> Response {
     let address = app.options.address(uri.path().trim_start_matches('/'));
     let found = match app.pool.acquire().await {
         Ok(mut db) => names::target(&mut db, app.registry(), &address).await,
         Err(error) => Err(error),
     };
+    let to = |page: &str, record: &AtUri| {
+        let path = path(&[page, record.authority(), record.rkey()]);
+        Redirect::temporary(&format!("/{path}")).into_response()
+    };
     match found {
-        Ok(Some(track)) if track.collection() == app.registry().track_collection() => {
-            Redirect::temporary(&format!("/track/{}/{}", track.authority(), track.rkey())).into_response()
+        Ok(Some(record)) if record.collection() == app.registry().track_collection() => to("track", &record),
+        Ok(Some(record)) if record.collection() == app.registry().list_collection() => {
+            to("playlist", &record)
         }
         Ok(_) => missing(app, headers),
         Err(error) => Error::from(error).into_response(),
@@ -56,20 +64,104 @@ pub(crate) async fn track(
     address: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if names.as_ref().is_ok_and(|Path((artist, _))| artist.parse::<Handle>().is_ok()) {
-        return lead(&app, &address, &headers).await;
-    }
-    let uri = names.ok().and_then(|Path((did, rkey))| track_uri(&app, &did, &rkey));
-    let Some(uri) = uri else { return missing(&app, &headers) };
-    match card(&app, &uri).await {
-        Ok(Some(tags)) => page(&app, &headers, StatusCode::OK, Some(&tags)),
+    let uri = match named(names, app.registry().track_collection()) {
+        Named::ByHandle => return lead(&app, &address, &headers).await,
+        Named::Record(uri) => uri,
+        Named::Nothing => return missing(&app, &headers),
+    };
+    let card = async { card::track(&app, &mut *app.pool.acquire().await?, &uri).await };
+    match card.await {
+        Ok(Some(card)) => of(&app, &headers, &card),
+        // The page says that it is gone.
         Ok(None) => page(&app, &headers, StatusCode::NOT_FOUND, None),
-        // The page itself needs no database, and will say what is wrong.
-        Err(error) => {
-            tracing::warn!(%error, "no link preview");
-            page(&app, &headers, StatusCode::OK, None)
-        }
+        Err(error) => untold(&app, &headers, error),
     }
+}
+
+/// `/playlist/{did}/{rkey}`. With a handle in place of the DID it leads there.
+pub(crate) async fn playlist(
+    State(app): State<App>,
+    names: Result<Path<(String, String)>, PathRejection>,
+    address: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let uri = match named(names, app.registry().list_collection()) {
+        Named::ByHandle => return lead(&app, &address, &headers).await,
+        Named::Record(uri) => uri,
+        Named::Nothing => return missing(&app, &headers),
+    };
+    let card = async { card::playlist(&app, &mut *app.pool.acquire().await?, &uri).await };
+    shown(&app, &headers, card.await)
+}
+
+/// `/u/{did or handle}`.
+pub(crate) async fn artist(
+    State(app): State<App>,
+    name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let name = name.ok().and_then(|Path(name)| AtIdentifier::try_from(name).ok());
+    let Some(name) = name else { return missing(&app, &headers) };
+    let card = async { card::artist(&app, &mut *app.pool.acquire().await?, name).await };
+    shown(&app, &headers, card.await)
+}
+
+/// `/u/{did or handle}/album/{slug}`.
+pub(crate) async fn album(
+    State(app): State<App>,
+    names: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let names = names.ok().and_then(|Path((name, slug))| Some((AtIdentifier::try_from(name).ok()?, slug)));
+    let Some((name, slug)) = names else { return missing(&app, &headers) };
+    let card = async { card::album(&app, &mut *app.pool.acquire().await?, name, &slug).await };
+    shown(&app, &headers, card.await)
+}
+
+/// `/tag/{tag}`.
+pub(crate) async fn tag(
+    State(app): State<App>,
+    tag: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(Path(tag)) = tag else { return missing(&app, &headers) };
+    let card = async { card::tag(&app, &mut *app.pool.acquire().await?, &tag).await };
+    shown(&app, &headers, card.await)
+}
+
+/// The record that two parts of a path name.
+enum Named {
+    Record(AtUri),
+    /// Of whoever has that handle.
+    ByHandle,
+    Nothing,
+}
+
+fn named(names: Result<Path<(String, String)>, PathRejection>, collection: &str) -> Named {
+    let Ok(Path((who, rkey))) = names else { return Named::Nothing };
+    if who.parse::<Handle>().is_ok() {
+        return Named::ByHandle;
+    }
+    format!("at://{who}/{collection}/{rkey}").parse().map_or(Named::Nothing, Named::Record)
+}
+
+/// A page of something that is there, or is not.
+fn shown(app: &App, headers: &HeaderMap, card: Result<Option<Card>, Error>) -> Response {
+    match card {
+        Ok(Some(card)) => of(app, headers, &card),
+        Ok(None) => missing(app, headers),
+        Err(error) => untold(app, headers, error),
+    }
+}
+
+fn of(app: &App, headers: &HeaderMap, card: &Card) -> Response {
+    page(app, headers, StatusCode::OK, Some(&card::head::tags(&app.options, card)))
+}
+
+/// The page itself needs no database, and will say what is wrong.
+fn untold(app: &App, headers: &HeaderMap, error: Error) -> Response {
+    tracing::warn!(?error, "no link preview");
+    page(app, headers, StatusCode::OK, None)
 }
 
 /// `/assets/*`: files whose names hold a hash of their content.
@@ -93,61 +185,7 @@ pub(crate) async fn other(State(app): State<App>, method: Method, uri: Uri, head
     }
 }
 
-fn track_uri(app: &App, did: &str, rkey: &str) -> Option<AtUri> {
-    let did: Did = did.parse().ok()?;
-    let rkey: Rkey = rkey.parse().ok()?;
-    let collection: Nsid = format!("{}.track", app.options.namespace).parse().ok()?;
-    Some(AtUri::new(&did, &collection, &rkey))
-}
-
-/// The Open Graph tags of a visible track.
-async fn card(app: &App, uri: &AtUri) -> Result<Option<String>, sqlx::Error> {
-    let track = sqlx::query!(
-        r#"select title as "title!", artist as "artist!", blob.cid as "cover_cid?"
-             from track
-             join actor on actor.did = track.did and actor.active
-             left join blob on blob.cid = image_cid and mime like 'image/%'
-            where uri = $1"#,
-        uri.as_str()
-    )
-    .fetch_optional(&app.pool)
-    .await?;
-    Ok(track.map(|track| {
-        let address = app.options.address(&format!("track/{}/{}", uri.did(), uri.rkey()));
-        let cover = track.cover_cid.map(|cid| app.options.image_url(&cid));
-        let mut tags = format!("<title>{} · {}</title>\n", escape(&track.title), escape(&track.artist));
-        let mut tag = |property: &str, content: &str| {
-            tags.push_str(&format!("<meta property=\"{property}\" content=\"{}\" />\n", escape(content)));
-        };
-        tag("og:site_name", "plyr");
-        tag("og:type", "music.song");
-        tag("og:title", &track.title);
-        tag("og:description", &format!("by {}", track.artist));
-        tag("og:url", &address);
-        if let Some(cover) = cover {
-            tag("og:image", &cover);
-        }
-        tags
-    }))
-}
-
-/// For text and for quoted attributes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-/// The app's page, with `tags` in its head in place of its title.
+/// The app's page, with `tags` in its head in place of its title and of what is said of every page.
 fn page(app: &App, headers: &HeaderMap, status: StatusCode, tags: Option<&str>) -> Response {
     let Some(file) = Bundle::get(INDEX) else {
         return html(app, headers, StatusCode::OK, UNBUILT.to_owned());
@@ -160,10 +198,15 @@ fn page(app: &App, headers: &HeaderMap, status: StatusCode, tags: Option<&str>) 
 fn with_tags(page: &str, tags: &str) -> Option<String> {
     let (before, rest) = page.split_once("<title>")?;
     let (_, after) = rest.split_once("</title>")?;
-    Some(format!("{before}{tags}{after}"))
+    let said = before.split_once("<meta name=\"description\"").and_then(|(before, rest)| {
+        let (_, after) = rest.split_once('>')?;
+        Some(format!("{before}{after}"))
+    });
+    Some(format!("{}{tags}{after}", said.as_deref().unwrap_or(before)))
 }
 
-fn missing(app: &App, headers: &HeaderMap) -> Response {
+/// The page that says so, for people; else an error.
+pub(crate) fn missing(app: &App, headers: &HeaderMap) -> Response {
     let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     if accepts.is_some_and(|accept| accept.contains("text/html")) {
         return html(app, headers, StatusCode::NOT_FOUND, MISSING.to_owned());
@@ -217,20 +260,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_cannot_become_markup() {
-        assert_eq!(
-            escape(r#"</title><script a="'">&"#),
-            "&lt;/title&gt;&lt;script a=&quot;&#39;&quot;&gt;&amp;"
-        );
-    }
-
-    #[test]
     fn tags_replace_the_title() {
         let page = "<head><title>plyr</title><link></head>";
         assert_eq!(
             with_tags(page, "<title>x</title>").as_deref(),
             Some("<head><title>x</title><link></head>")
         );
+        let page = "<head><meta name=\"description\" content=\"all\" /><title>plyr</title></head>";
+        assert_eq!(with_tags(page, "<b>").as_deref(), Some("<head><b></head>"));
         assert_eq!(with_tags("<head></head>", "x"), None);
     }
 }

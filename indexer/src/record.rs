@@ -151,6 +151,7 @@ pub struct Registry {
     collections: HashMap<String, Collection>,
     namespace: String,
     track_collection: String,
+    list_collection: String,
     page_hosts: PageHosts,
 }
 
@@ -185,7 +186,13 @@ impl Registry {
             })
             .collect();
         let page_hosts = PageHosts::own(&public_url);
-        Registry { collections, namespace: namespace.to_owned(), track_collection: ours("track"), page_hosts }
+        Registry {
+            collections,
+            namespace: namespace.to_owned(),
+            track_collection: ours("track"),
+            list_collection: ours("list"),
+            page_hosts,
+        }
     }
 
     /// With more hosts whose pages show things of ours.
@@ -219,6 +226,11 @@ impl Registry {
         &self.track_collection
     }
 
+    /// The collection of lists: albums, playlists.
+    pub fn list_collection(&self) -> &str {
+        &self.list_collection
+    }
+
     /// What of ours a text names: the at-uri of a record, or the page that shows it, by DID, handle or number.
     pub fn reference(&self, text: &str) -> Option<Reference> {
         if text.len() > URI_MAX_BYTES {
@@ -235,6 +247,9 @@ impl Registry {
             }
             Shown::Artist { artist } => {
                 Reference::at(&format!("at://{artist}/{}.actor.profile/self", self.namespace))
+            }
+            Shown::Playlist { owner, rkey } => {
+                Reference::at(&format!("at://{owner}/{}/{rkey}", self.list_collection))
             }
             Shown::Unsaid(name) => Some(Reference::Page(name)),
         }

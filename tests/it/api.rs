@@ -1,5 +1,7 @@
 //! What the web app and the SDK read over the HTTP API: every field that they know, in both forms of a path.
 
+mod lists;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};

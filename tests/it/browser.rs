@@ -9,14 +9,14 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::world::{Account, Plyr, checkout, eventually, network::Network, network::node, pds, run, same};
 
 /// A script of `testnet/` that drives a browser, and talks to the test in lines of JSON.
-struct Script {
+pub(super) struct Script {
     node: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Script {
-    fn start(name: &str, arguments: &[&str]) -> Script {
+    pub(super) fn start(name: &str, arguments: &[&str]) -> Script {
         let mut node = Command::new(node())
             .arg(checkout().join("testnet").join(name))
             .args(arguments)
@@ -30,7 +30,7 @@ impl Script {
         Script { node, stdin, lines }
     }
 
-    async fn hear(&mut self) -> Value {
+    pub(super) async fn hear(&mut self) -> Value {
         let line = self.lines.next_line().await.expect("text").expect("the browser script ended early");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
@@ -39,7 +39,7 @@ impl Script {
         self.stdin.write_all(format!("{line}\n").as_bytes()).await.expect("the script listens");
     }
 
-    async fn ends_well(mut self) -> bool {
+    pub(super) async fn ends_well(mut self) -> bool {
         drop(self.stdin);
         self.node.wait().await.expect("it ends").success()
     }

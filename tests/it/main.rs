@@ -18,6 +18,7 @@ mod independent;
 mod liar;
 mod links;
 mod live;
+mod machines;
 mod media;
 mod names;
 mod now_playing;

@@ -6,7 +6,7 @@ mod large;
 mod moods;
 mod publish;
 mod refuse;
-mod sound;
+pub mod sound;
 
 use std::collections::BTreeSet;
 

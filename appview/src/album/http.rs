@@ -1,4 +1,4 @@
-//! Albums by the HTTP API: `/albums/{handle}`, `/albums/{handle}/{slug}`.
+//! Albums by the HTTP API: `/albums/`, `/albums/{handle}`, `/albums/{handle}/{slug}`.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -9,14 +9,43 @@ use sqlx::PgConnection;
 use super::Row;
 use crate::actor::{self, AtIdentifier};
 use crate::detail::Detail;
+use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::response;
-use crate::{App, Options};
+use crate::{App, Options, card, hydrate};
 
 /// Albums of one artist that are listed.
 const ALBUMS_MAX: i64 = 200;
+/// Albums of all artists that are listed: those that were named last.
+const ALL_MAX: i64 = 500;
 /// Tracks of an album that are listed; `fm.plyr.list.getAlbum` has pages.
 const TRACKS_MAX: i64 = 500;
+
+/// `GET /albums/`: those that have a track to show, by title. There are no pages: of more than are listed, each artist's own list
+/// knows, and the sitemap names all.
+pub(crate) async fn all(State(app): State<App>) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let ids = sqlx::query_scalar!(
+        "select album.id from album join actor on actor.did = album.did and actor.active
+          order by given_at desc, album.id limit $1",
+        ALL_MAX
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let mut rows = super::rows(&mut db, &ids).await?;
+    rows.retain(|row| row.tracks > 0);
+    rows.sort_by_cached_key(|row| row.title.as_ref().unwrap_or(&row.slug).to_lowercase());
+    let dids = rows.iter().map(|row| stored(&row.did)).collect::<Result<Vec<Did>, Error>>()?;
+    let people = hydrate::people(&app.options, &mut db, &dids).await?;
+    let albums = rows.iter().zip(&dids).filter_map(|(row, did)| {
+        let artist = people.get(did)?;
+        let mut album = summary(&app.options, row);
+        album["artist"] = artist.name().into();
+        album["artist_handle"] = card::called(artist).into();
+        Some(album)
+    });
+    Ok(Json(json!({"albums": albums.collect::<Vec<Value>>()})))
+}
 
 /// `GET /albums/{handle}`: those that have a track to show. A DID is taken as well.
 pub(crate) async fn of_artist(
@@ -25,7 +54,14 @@ pub(crate) async fn of_artist(
 ) -> Result<Json<Value>, Detail> {
     let mut db = app.pool.acquire().await?;
     let did = artist(&mut db, handle, "artist not found").await?;
-    let rows = super::rows(&mut db, super::Which::Of(&did), ALBUMS_MAX).await?;
+    let ids = sqlx::query_scalar!(
+        "select id from album where did = $1 order by given_at desc, id limit $2",
+        did.as_str(),
+        ALBUMS_MAX
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let rows = super::rows(&mut db, &ids).await?;
     let shown = rows.iter().filter(|row| row.tracks > 0);
     let albums: Vec<Value> = shown.map(|row| summary(&app.options, row)).collect();
     Ok(Json(json!({"albums": albums})))

@@ -9,10 +9,9 @@ use indexer::syntax::Did;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use super::shared;
 use crate::App;
 use crate::actor::AtIdentifier;
-use crate::error::Error;
+use crate::error::{Error, shared};
 use crate::xrpc::Params;
 
 /// The answer of `fm.plyr.sync.getRepoStatus`.

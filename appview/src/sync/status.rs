@@ -11,9 +11,9 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::alarm::{Alarm, Facts, alarms};
-use super::{public_key, shared};
+use super::public_key;
 use crate::App;
-use crate::error::Error;
+use crate::error::{Error, shared};
 
 /// The answer of `fm.plyr.sync.getStatus`.
 #[derive(Debug, Serialize)]

@@ -16,7 +16,7 @@ use crate::actor::{self, AtIdentifier};
 use crate::chart::place::Place as ChartPlace;
 use crate::chart::{By, everybodys};
 use crate::cursor::Cursor;
-use crate::detail::{Detail, number, query};
+use crate::detail::{Detail, clamped, number, query};
 use crate::feed::{self, Likes, Place, Position, Wanted};
 use crate::public_id::{self, Id};
 use crate::session::Viewer;
@@ -55,15 +55,11 @@ pub(crate) async fn list(
     RawQuery(asked): RawQuery,
 ) -> Result<Json<Value>, Detail> {
     let asked: Listed = query(asked)?;
-    let limit = match asked.limit.as_deref().map(str::parse::<i64>) {
-        None => PAGE,
-        Some(Ok(limit)) => limit.clamp(1, PAGE_MAX),
-        Some(Err(_)) => return Err(Detail::invalid("query", "limit", "Input should be a valid integer")),
-    };
+    let limit = clamped("limit", asked.limit.as_deref(), PAGE, 1..=PAGE_MAX)?;
     if asked.tags.len() > WANTED_MAX {
         return Err(Detail::invalid("query", "tags", format!("at most {WANTED_MAX}")));
     }
-    let from = position(asked.cursor.as_deref())?;
+    let from = position::<b't'>(asked.cursor.as_deref())?;
     let hides = asked.filter_hidden_tags.unwrap_or(asked.artist_did.is_none());
     let hidden = HIDDEN_TAGS.iter().filter(|_| hides).map(|tag| (*tag).to_owned()).collect();
     let named = !asked.tags.is_empty();
@@ -83,9 +79,9 @@ pub(crate) async fn list(
 }
 
 /// A cursor of ours, or a moment as older clients keep it.
-fn position(cursor: Option<&str>) -> Result<Position, Detail> {
+pub(crate) fn position<const TAG: u8>(cursor: Option<&str>) -> Result<Position, Detail> {
     let Some(cursor) = cursor else { return Ok(Position::default()) };
-    if let Ok(cursor) = cursor.parse::<Cursor<b't'>>() {
+    if let Ok(cursor) = cursor.parse::<Cursor<TAG>>() {
         return Ok(Position::after(Some(cursor))?);
     }
     // A plus that was not encoded comes as a space.

@@ -40,7 +40,7 @@ pub(crate) async fn of(
 }
 
 /// A moment as the API writes it.
-fn time(time: &DateTime<Utc>) -> String {
+pub(crate) fn time(time: &DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 

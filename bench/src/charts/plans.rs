@@ -111,6 +111,7 @@ async fn paths(pool: &PgPool) -> anyhow::Result<Vec<String>> {
     let older = format!("target={subject}&collection=fm.plyr.like&path=.subject.uri");
     let newer = format!("subject={subject}&source=fm.plyr.like:subject.uri");
     let mut paths: Vec<String> = [
+        "fm.plyr.feed.getActivity?limit=100".to_owned(),
         "fm.plyr.feed.getLatest?limit=100".to_owned(),
         format!("fm.plyr.feed.getTracks?uris={uri}"),
         format!("fm.plyr.feed.getTrack?uri={uri}"),
@@ -168,6 +169,13 @@ async fn paths(pool: &PgPool) -> anyhow::Result<Vec<String>> {
         "/tracks/tags/tag%201".to_owned(),
         format!("/albums/{artist}"),
         format!("/albums/{artist}/album-1"),
+        "/albums/".to_owned(),
+        "/activity/?limit=100".to_owned(),
+        format!("/u/{artist}"),
+        format!("/u/{artist}/album/album-1"),
+        "/tag/tag%201".to_owned(),
+        format!("/embed/track/{number}"),
+        "/sitemap/tracks/1.xml".to_owned(),
         format!("/artists/{artist}"),
         format!("/artists/{artist}/analytics"),
         format!("/users/{listener}/likes"),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::types::Uuid;
 use sqlx::{PgConnection, PgPool};
 
 use super::reference::{Name, Reference};
@@ -200,7 +201,7 @@ impl Names {
 }
 
 /// What these names mean now: whoever has the handle, verified both ways, and what the page shows. What was told of a page comes
-/// before the numbers that we gave: the host may have been another server's.
+/// before the numbers and names that we gave: the host may have been another server's.
 async fn now(db: &mut PgConnection, names: &BTreeSet<&Name>) -> sqlx::Result<HashMap<Name, String>> {
     let (handles, pages): (Vec<&Name>, Vec<&Name>) = names.iter().copied().partition(|name| name.is_handle());
     let mut found = HashMap::new();
@@ -218,14 +219,17 @@ async fn now(db: &mut PgConnection, names: &BTreeSet<&Name>) -> sqlx::Result<Has
     if !pages.is_empty() {
         let addresses: Vec<&str> = pages.iter().map(|name| name.as_str()).collect();
         let numbers: Vec<Option<i64>> = pages.iter().map(|name| name.own_number()).collect();
+        let lists: Vec<Option<Uuid>> = pages.iter().map(|name| name.own_list()).collect();
         let rows = sqlx::query!(
-            r#"select asked.page as "page!", coalesce(told.uri, given.uri) as "uri!"
-               from unnest($1::text[], $2::bigint[]) as asked (page, number)
+            r#"select asked.page as "page!", coalesce(told.uri, given.uri, called.uri) as "uri!"
+               from unnest($1::text[], $2::bigint[], $3::uuid[]) as asked (page, number, list)
                left join page_name told on told.page = asked.page collate "C"
                left join public_id given on given.id = asked.number and given.kind = 'track'
-               where coalesce(told.uri, given.uri) is not null"#,
+               left join list called on list_id(called.uri) = asked.list
+               where coalesce(told.uri, given.uri, called.uri) is not null"#,
             &addresses as &[&str],
-            &numbers as &[Option<i64>]
+            &numbers as &[Option<i64>],
+            &lists as &[Option<Uuid>]
         )
         .fetch_all(&mut *db)
         .await?;

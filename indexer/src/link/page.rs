@@ -35,6 +35,13 @@ pub enum Shown {
         /// Who.
         artist: String,
     },
+    /// `/playlist/{did or handle}/{rkey}`
+    Playlist {
+        /// Whose.
+        owner: String,
+        /// Its record key.
+        rkey: String,
+    },
     /// `/track/{number}`, `/playlist/{id}`, `/u/{did or handle}/album/{slug}`: which record has to be looked up.
     Unsaid(Name),
 }
@@ -102,6 +109,9 @@ impl PageHosts {
                 let number: i64 = number.parse().ok().filter(|number| is_digits && *number > 0)?;
                 at_host(format!("track/{number}"))
             }
+            ["playlist", owner, rkey] => {
+                Some(Shown::Playlist { owner: owner.to_owned(), rkey: rkey.to_owned() })
+            }
             ["playlist", _] => at_host(parts.join("/")),
             // An album is called by its name, and that means the same wherever its page is.
             ["u", artist, "album", name] => {
@@ -155,6 +165,10 @@ mod tests {
             ("https://plyr.example/u/nobody/album/x", None),
             ("https://plyr.example/playlist/5f1c", unsaid("/playlist/5f1c")),
             ("https://other.example/playlist/5f1c", unsaid("other.example/playlist/5f1c")),
+            (
+                "https://plyr.example/playlist/did:plc:x/3jz?n=2",
+                Some(Shown::Playlist { owner: "did:plc:x".into(), rkey: "3jz".into() }),
+            ),
             ("https://plyr.example/track/-1", None),
             ("https://plyr.example/playlist/%00", None),
             ("https://plyr.example:444/track/did:plc:x/3jz", None),

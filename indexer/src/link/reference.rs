@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use sqlx::types::Uuid;
+
 use crate::syntax::{AtUri, Handle, Nsid, Rkey};
 
 /// What a text names.
@@ -55,6 +57,11 @@ impl Name {
     /// The number that we gave, where it is a track's page of our own.
     pub fn own_number(&self) -> Option<i64> {
         self.0.strip_prefix("/track/")?.parse().ok()
+    }
+
+    /// The list that we call so, where it is a playlist's page of our own.
+    pub fn own_list(&self) -> Option<Uuid> {
+        self.0.strip_prefix("/playlist/")?.parse().ok()
     }
 
     /// Whose album by DID or handle, and which by its slug, where it is an album's page.

@@ -1,0 +1,234 @@
+//! Playlists by the HTTP API: `/lists/playlists`, `/lists/by-uri`. All of them are public: a private one is in nobody's repo.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use chrono::{DateTime, Utc};
+use indexer::syntax::{AtUri, Did};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::COVER_AMONG;
+use crate::actor::{self, AtIdentifier};
+use crate::detail::{Detail, query};
+use crate::error::{Error, stored};
+use crate::session::Viewer;
+use crate::track::response;
+use crate::{App, card, hydrate};
+
+/// Playlists of one person that are listed, the newest; `fm.plyr.list.getLists` has pages.
+const LISTED_MAX: i64 = 200;
+/// Tracks of a playlist that are listed; `fm.plyr.list.getList` has pages.
+const TRACKS_MAX: i64 = 500;
+
+/// A playlist of somebody's who can be seen.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub uri: String,
+    /// What addresses and the API call it: made of its URI.
+    pub id: Uuid,
+    pub did: String,
+    name: Option<String>,
+    pub created_at: DateTime<Utc>,
+    /// Items of the record, shown or not.
+    pub items: i64,
+    /// The covers of its first tracks, each once, at most four.
+    pub pictures: Vec<String>,
+}
+
+impl Row {
+    /// What it is called.
+    pub(crate) fn title(&self) -> &str {
+        self.name.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or("a playlist without a name")
+    }
+}
+
+/// Those of these lists that are playlists of people who can be seen, in their order.
+pub(crate) async fn rows(db: &mut PgConnection, uris: &[String]) -> Result<Vec<Row>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select l.uri as "uri!", list_id(l.uri) as "id!", l.did as "did!", l.name, l.created_at as "created_at!",
+                  (select count(*) from list_item where list_uri = l.uri) as "items!",
+                  array(select first.cid
+                          from (select distinct on (blob.cid) blob.cid, position
+                                  from list_item
+                                  join track on track.uri = subject_uri
+                                  join actor on actor.did = track.did and actor.active
+                                  join blob on blob.cid = track.image_cid and blob.mime like 'image/%'
+                                 where list_uri = l.uri and position < $2
+                                 order by blob.cid, position) as first
+                         order by first.position
+                         limit 4) as "pictures!"
+             from unnest($1::text[]) with ordinality as wanted (uri, place)
+             join list l on l.uri = wanted.uri collate "C" and l.list_type = 'playlist'
+             join actor on actor.did = l.did and actor.active
+            order by wanted.place"#,
+        uris,
+        COVER_AMONG
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// The tracks of a list in order, each once; some may not be there to be seen.
+pub(crate) async fn tracks(db: &mut PgConnection, list: &str, limit: i64) -> Result<Vec<AtUri>, Error> {
+    let uris = sqlx::query_scalar!(
+        "select subject_uri from list_item where list_uri = $1 group by subject_uri order by min(position) limit $2",
+        list,
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    uris.iter().map(|uri| stored(uri)).collect()
+}
+
+/// `GET /lists/playlists`: the viewer's own, newest first, a bare array.
+pub(crate) async fn own(State(app): State<App>, viewer: Viewer) -> Result<Json<Value>, Detail> {
+    of_person(&app, &viewer.did).await
+}
+
+/// `GET /lists/playlists/by-artist/{did}`: newest first, a bare array; an empty one for who is unknown.
+pub(crate) async fn by_artist(
+    State(app): State<App>,
+    Path(did): Path<String>,
+) -> Result<Json<Value>, Detail> {
+    let Ok(name) = AtIdentifier::try_from(did) else { return Ok(Json(json!([]))) };
+    let found = actor::find(&mut *app.pool.acquire().await?, name).await?;
+    match found {
+        Some(did) => of_person(&app, &did).await,
+        None => Ok(Json(json!([]))),
+    }
+}
+
+async fn of_person(app: &App, did: &Did) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let uris = sqlx::query_scalar!(
+        "select uri from list where did = $1 and list_type = 'playlist' order by sort_at desc, uri desc limit $2",
+        did.as_str(),
+        LISTED_MAX
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let rows = rows(&mut db, &uris).await?;
+    Ok(Json(Value::Array(shown(app, &mut db, &rows).await?)))
+}
+
+/// `GET /lists/playlists/{id}`: with its tracks. What another server called it is taken as well, where an operator told of it.
+pub(crate) async fn one(
+    State(app): State<App>,
+    viewer: Option<Viewer>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let uri = card::target(&app, &mut db, &["playlist", &id]).await?;
+    whole(&app, &mut db, viewer.as_ref(), uri).await
+}
+
+/// `GET /lists/playlists/{id}/meta`.
+pub(crate) async fn meta(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let uri = card::target(&app, &mut db, &["playlist", &id]).await?.ok_or_else(missing)?;
+    let rows = rows(&mut db, &[uri.as_str().to_owned()]).await?;
+    shown(&app, &mut db, &rows).await?.pop().map(Json).ok_or_else(missing)
+}
+
+#[derive(Debug, Deserialize)]
+struct ByUri {
+    uri: Option<String>,
+}
+
+/// The list that a query names.
+async fn asked(app: &App, db: &mut PgConnection, text: Option<String>) -> Result<Option<AtUri>, Detail> {
+    let uri = query::<ByUri>(text)?.uri.ok_or_else(|| Detail::invalid("query", "uri", "Field required"))?;
+    let found = indexer::link::names::target(db, app.registry(), &uri).await?;
+    Ok(found.filter(|uri| uri.collection() == app.registry().list_collection()))
+}
+
+/// `GET /lists/playlists/by-uri`.
+pub(crate) async fn by_uri(
+    State(app): State<App>,
+    viewer: Option<Viewer>,
+    RawQuery(text): RawQuery,
+) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let uri = asked(&app, &mut db, text).await?;
+    whole(&app, &mut db, viewer.as_ref(), uri).await
+}
+
+/// `GET /lists/by-uri`: whether it is an album or a playlist, and what its page is called.
+pub(crate) async fn resolve(State(app): State<App>, RawQuery(text): RawQuery) -> Result<Json<Value>, Detail> {
+    let mut db = app.pool.acquire().await?;
+    let missing = || Detail::not_found("list not found");
+    let uri = asked(&app, &mut db, text).await?.ok_or_else(missing)?;
+    let row = sqlx::query!(
+        r#"select l.list_type as "list_type!", list_id(l.uri) as "id!", album.id as "album?", album.slug as "slug?",
+                  coalesce(actor.handle, actor.did) as "handle!"
+             from list l
+             join actor on actor.did = l.did and actor.active
+             left join album on album.list_uri = l.uri and l.list_type = 'album'
+            where l.uri = $1 and l.list_type in ('album', 'playlist')"#,
+        uri.as_str()
+    )
+    .fetch_optional(&mut *db)
+    .await?
+    .ok_or_else(missing)?;
+    match (row.list_type.as_str(), row.album) {
+        ("playlist", _) => Ok(Json(json!({"type": "playlist", "id": row.id, "handle": null, "slug": null}))),
+        (_, Some(album)) => {
+            Ok(Json(json!({"type": "album", "id": album, "handle": row.handle, "slug": row.slug})))
+        }
+        _ => Err(missing()),
+    }
+}
+
+async fn whole(
+    app: &App,
+    db: &mut PgConnection,
+    viewer: Option<&Viewer>,
+    uri: Option<AtUri>,
+) -> Result<Json<Value>, Detail> {
+    let uri = uri.ok_or_else(missing)?;
+    let rows = rows(db, &[uri.as_str().to_owned()]).await?;
+    let mut playlist = shown(app, db, &rows).await?.pop().ok_or_else(missing)?;
+    let uris = tracks(db, uri.as_str(), TRACKS_MAX).await?;
+    let (tracks, _) = response::of(&app.options, db, viewer, &uris).await?;
+    playlist["tracks"] = Value::Array(tracks);
+    Ok(Json(playlist))
+}
+
+fn missing() -> Detail {
+    Detail::not_found("playlist not found")
+}
+
+async fn shown(app: &App, db: &mut PgConnection, rows: &[Row]) -> Result<Vec<Value>, Detail> {
+    let dids = rows.iter().map(|row| stored(&row.did)).collect::<Result<Vec<Did>, Error>>()?;
+    let people = hydrate::people(&app.options, db, &dids).await?;
+    let pictures: Vec<String> = rows.iter().flat_map(|row| row.pictures.clone()).collect();
+    let small = hydrate::thumbnails(&app.options, db, &pictures).await?;
+    let shown = rows.iter().zip(&dids).filter_map(|(row, did)| {
+        let owner = people.get(did)?;
+        Some(response(app, row, card::called(owner), &small))
+    });
+    Ok(shown.collect())
+}
+
+fn response(app: &App, row: &Row, handle: &str, small: &HashMap<String, String>) -> Value {
+    let picture = |cid: &String| app.options.image_url(cid);
+    let previews: Vec<String> =
+        row.pictures.iter().map(|cid| small.get(cid).cloned().unwrap_or_else(|| picture(cid))).collect();
+    json!({
+        "id": row.id,
+        "name": row.title(),
+        "owner_did": row.did,
+        "owner_handle": handle,
+        "track_count": row.items,
+        "image_url": row.pictures.first().map(picture),
+        "show_on_profile": true,
+        "atproto_record_uri": row.uri,
+        "is_private": false,
+        "created_at": response::time(&row.created_at),
+        "preview_thumbnails": previews,
+    })
+}
