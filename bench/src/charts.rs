@@ -5,18 +5,17 @@ mod seed;
 mod targets;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indexer::chart::{self, Origins};
 use sqlx::Executor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Mutex, mpsc};
 
 use crate::caller::Caller;
 use crate::host::Host;
 use crate::process::Process;
+use crate::reads::open_loop;
 use crate::report::{Line, Report, Spread, ms, wanted};
 use crate::server::Server;
 use seed::{LISTENERS, Size};
@@ -26,7 +25,6 @@ const LIKES: usize = 1_000_000;
 const FANS: usize = 100_000;
 const RATE: usize = 200;
 const SECONDS: usize = 30;
-const CALLERS: usize = 32;
 /// Plays that are counted, and pages of a target that are turned.
 const COUNTED: usize = 4_000;
 const PAGES: usize = 500;
@@ -119,7 +117,9 @@ fn question(nth: usize) -> String {
     // Half of them begin further down.
     let cursor =
         if nth.is_multiple_of(2) { format!("&cursor={:x}.7fffffff", 5 + nth % 40) } else { String::new() };
-    format!("/xrpc/fm.plyr.feed.getTop?of={of}&by={by}&period={period}{cursor}")
+    // None is asked for again while its answer may be kept.
+    let limit = 50 + nth / 36 % 50;
+    format!("/xrpc/fm.plyr.feed.getTop?of={of}&by={by}&period={period}&limit={limit}{cursor}")
 }
 
 async fn pages(report: &mut Report, address: SocketAddr) -> anyhow::Result<()> {
@@ -145,42 +145,6 @@ async fn pages(report: &mut Report, address: SocketAddr) -> anyhow::Result<()> {
         is_met: spread.p99 <= Duration::from_millis(20),
     });
     Ok(())
-}
-
-/// Asks each question when its time has come, whatever has become of those before: late answers count from that time.
-async fn open_loop(
-    address: SocketAddr,
-    count: usize,
-    question: fn(usize) -> String,
-) -> anyhow::Result<Vec<Duration>> {
-    let (send, receive) = mpsc::unbounded_channel::<(Instant, String)>();
-    let receive = Arc::new(Mutex::new(receive));
-    let mut callers = tokio::task::JoinSet::new();
-    for _ in 0..CALLERS {
-        let mut caller = Caller::connect(address).await?;
-        let receive = receive.clone();
-        callers.spawn(async move {
-            let mut times = Vec::new();
-            loop {
-                let next = receive.lock().await.recv().await;
-                let Some((due, path)) = next else { return anyhow::Ok(times) };
-                caller.get(&path).await?;
-                times.push(due.elapsed());
-            }
-        });
-    }
-    let began = Instant::now();
-    for nth in 0..count {
-        let due = began + Duration::from_secs(nth as u64) / RATE as u32;
-        tokio::time::sleep_until(due.into()).await;
-        send.send((due, question(nth)))?;
-    }
-    drop(send);
-    let mut times = Vec::new();
-    while let Some(done) = callers.join_next().await {
-        times.extend(done??);
-    }
-    Ok(times)
 }
 
 /// Page after page of who likes or links to one thing.

@@ -12,6 +12,7 @@ mod host;
 mod latency;
 mod memory;
 mod process;
+mod reads;
 mod report;
 mod server;
 
@@ -19,6 +20,11 @@ use report::Report;
 
 fn main() -> anyhow::Result<()> {
     let only: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, path] = only.as_slice()
+        && command == "bare"
+    {
+        return reads::serve(path);
+    }
     let mut report = Report::new(only);
     decode::run(&mut report)?;
     filter::run(&mut report)?;
@@ -26,6 +32,7 @@ fn main() -> anyhow::Result<()> {
     run(&mut report, "backfill", backfill::measure)?;
     run(&mut report, "latency", latency::measure)?;
     run(&mut report, "charts", charts::measure)?;
+    run(&mut report, "reads", reads::measure)?;
     run(&mut report, "memory", memory::measure)?;
     report.print();
     Ok(())

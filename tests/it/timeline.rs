@@ -125,7 +125,11 @@ fn records_are_read_as_they_were_signed() {
             if reverse == "false" {
                 wanted.reverse();
             }
-            assert_eq!(found, wanted, "reverse {reverse}");
+            assert_eq!(
+                found,
+                wanted.into_iter().map(|uri| json!(uri)).collect::<Vec<Value>>(),
+                "reverse {reverse}"
+            );
         }
         let (status, error) =
             plyr.xrpc("com.atproto.repo.listRecords", &[repo, ("collection", "app.bsky.feed.like")]).await;

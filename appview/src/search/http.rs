@@ -1,5 +1,7 @@
 //! Search by the HTTP API: `/search`.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use indexer::search::KINDS;
@@ -7,6 +9,8 @@ use indexer::search::text::{Folded, is_word_by_itself};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::find::{Question, find};
 use super::{Found, kind_of, shown};
@@ -49,15 +53,35 @@ pub(crate) async fn search(State(app): State<App>, RawQuery(asked): RawQuery) ->
     let mut db = app.pool.acquire().await?;
     let question = Question { typed: &typed, kinds: &kinds, limit: limit as usize };
     let hits = find(&mut db, &question).await?;
-    let results: Vec<Value> =
-        shown(&app, &mut db, None, &hits).await?.into_iter().map(|found| item(&found)).collect();
+    let found = shown(&app, &mut db, None, &hits).await?;
+    let ids = playlist_ids(&mut db, &found).await?;
+    let results: Vec<Value> = found.iter().map(|found| item(found, &ids)).collect();
     let count = |kind: &str| results.iter().filter(|item| item["type"] == kind).count();
     let counts = json!({"tracks": count("track"), "artists": count("artist"), "albums": count("album"),
                         "playlists": count("playlist"), "tags": count("tag")});
     Ok(Json(json!({"results": results, "counts": counts})))
 }
 
-fn item(found: &Found) -> Value {
+/// What the API calls these playlists, by their URIs.
+async fn playlist_ids(db: &mut PgConnection, found: &[Found]) -> Result<HashMap<String, Uuid>, Detail> {
+    let uris: Vec<&str> = found
+        .iter()
+        .filter_map(|found| match found {
+            Found::Playlist { playlist, .. } => Some(playlist.uri.as_str()),
+            _ => None,
+        })
+        .collect();
+    if uris.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        r#"select uri as "uri!", list_id(uri) as "id!" from unnest($1::text[]) as l (uri)"#,
+        &uris as &[&str]
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.uri, row.id)).collect())
+}
+
+fn item(found: &Found, ids: &HashMap<String, Uuid>) -> Value {
     let of = |relevance: &u16| f64::from(*relevance) / 1000.0;
     match found {
         Found::Track { relevance, track } => json!({
@@ -73,7 +97,7 @@ fn item(found: &Found) -> Value {
             "image_url": album.cover, "relevance": of(relevance)}),
         Found::Playlist { relevance, playlist } => {
             let ProfileViewBasic { handle, .. } = &playlist.author;
-            json!({"type": "playlist", "id": playlist.uri, "name": name(playlist.record.get()), "owner_handle": handle,
+            json!({"type": "playlist", "id": ids.get(playlist.uri.as_str()), "name": name(playlist.record.get()), "owner_handle": handle,
                    "owner_display_name": playlist.author.name(), "image_url": playlist.cover,
                    "track_count": playlist.item_count, "relevance": of(relevance)})
         }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 
@@ -57,6 +58,8 @@ pub async fn measure(
     for path in paths {
         // What a connection asks first, of types, is no part of it.
         caller.get(&path).await?;
+        // Until the answer is not kept any more.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
         let from = log.metadata()?.len();
         caller.get(&path).await?;
         let readers: Vec<i32> =
