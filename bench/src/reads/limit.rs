@@ -18,8 +18,11 @@ pub async fn pages(server: &Server, database: &str, clients: usize) -> anyhow::R
         .replace("$2", "''::text")
         .replace("$3", "array[]::text[]")
         .replace("$4", "51");
-    let tracks =
-        tracks.replace("$1", ":'uris'").replace("$2", "2031616").replace("$3", "null").replace("$4", "96");
+    let tracks = tracks
+        .replace("$1", ":uris::text[]")
+        .replace("$2", "2031616")
+        .replace("$3", "null")
+        .replace("$4", "96");
     let script = format!(
         "\\set n random(1, 50000)\nselect array_agg(uri) as uris from ({}) as page \\gset\n{};\n",
         one_line(&skeleton),
@@ -41,7 +44,6 @@ pub async fn pages(server: &Server, database: &str, clients: usize) -> anyhow::R
 
 fn one_line(sql: &str) -> String {
     let lines = sql.lines().map(|line| line.split("--").next().unwrap_or(line).trim());
-    // A colon is a variable to pgbench, unless it is doubled.
     lines.collect::<Vec<_>>().join(" ")
 }
 

@@ -88,8 +88,10 @@ fn rank(weight: i64) -> i16 {
 
 /// All that it may be looked for by, and what tells it from others of the same words.
 fn words(kind: Kind, entry: &Entry) -> BTreeSet<String> {
-    let names = [Some(&entry.name), entry.other.as_ref()].into_iter().flatten();
-    let words = names.chain(&entry.beside).flat_map(|name| name.words()).take(WORDS_MAX);
+    let others = entry.other.iter().chain(&entry.beside).flat_map(|name| name.words());
+    // Signs are looked for in names only: a point is in every handle.
+    let others = others.filter(|word| word.chars().any(char::is_alphanumeric));
+    let words = entry.name.words().into_iter().chain(others).take(WORDS_MAX);
     let other = entry.other.as_ref().map(|other| format!("={}", other.letters));
     words.chain(other).chain([kind.mark()]).collect()
 }
