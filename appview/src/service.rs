@@ -81,14 +81,15 @@ impl Service {
     /// have changed since we read it.
     async fn prove(&self, identity: &Identity, token: &Token, text: &str) -> Result<(), Error> {
         let did = &token.issuer;
-        let Some(known) = identity.cached(did).await else {
+        let Some(cached) = identity.cached(did).await else {
             if self.shared.lookups.take("all").is_err() {
                 return Err(Error::overloaded("too many callers are looked up now"));
             }
             let document = identity.document(did).await.map_err(|error| unknown(did, error))?;
             return verify(token, text, &document);
         };
-        let Err(bad) = verify(token, text, &known) else { return Ok(()) };
+        let document = cached.map_err(|error| unknown(did, error))?;
+        let Err(bad) = verify(token, text, &document) else { return Ok(()) };
         // A key that does not fit may be an old one of theirs; or anybody's nonsense, again and again.
         if self.shared.refreshes.take(did.as_str()).is_err() || self.shared.lookups.take("all").is_err() {
             return Err(bad);

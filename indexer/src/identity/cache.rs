@@ -84,11 +84,11 @@ impl Documents {
         }
     }
 
-    /// What `get` would answer without a request, if it is a document.
-    pub(super) async fn cached(&self, did: &Did) -> Option<Arc<DidDocument>> {
+    /// The cached answer, if there is one.
+    pub(super) async fn cached(&self, did: &Did) -> Option<Answer> {
         let entry = self.current.get(did).await?;
         let is_old = entry.is_before(self.not_before.get(did).await);
-        entry.answer.ok().filter(|_| !is_old)
+        (!is_old).then_some(entry.answer)
     }
 
     /// The answer fetched now, unless that was done within the refresh interval.

@@ -139,8 +139,8 @@ impl Identity {
         self.shared.documents.get(did, || self.fetch(did)).await
     }
 
-    /// The document if it is known without asking anybody, for who has to count what they ask.
-    pub async fn cached(&self, did: &Did) -> Option<Arc<DidDocument>> {
+    /// What [`Identity::document`] would answer without asking anybody, for who has to count what they ask.
+    pub async fn cached(&self, did: &Did) -> Option<Result<Arc<DidDocument>, IdentityError>> {
         self.shared.documents.cached(did).await
     }
 

@@ -57,10 +57,13 @@ async fn a_document_is_fetched_once_and_expires_however_often_it_is_read() {
     let plc = Plc::new().await;
     let identity = plc.identity(|options| options.ttl = Duration::from_millis(400));
     let alice = did(ALICE);
+    assert!(identity.cached(&alice).await.is_none());
     let all = futures_util::future::join_all((0..50).map(|_| identity.document(&alice))).await;
     assert!(
         all.iter().all(|answer| answer.as_ref().is_ok_and(|document| handle_of(document) == "first.test"))
     );
+    let cached = identity.cached(&alice).await.expect("an answer").expect("a document");
+    assert_eq!(handle_of(&cached), "first.test");
     assert_eq!(plc.http.paths(), [format!("/{ALICE}")]);
     plc.says(Answer::json(document(ALICE, "second.test")));
     let began = Instant::now();
@@ -150,6 +153,7 @@ async fn invalidation_outruns_a_request_on_its_way() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     identity.invalidate(&alice).await;
+    assert!(identity.cached(&alice).await.is_none());
     let late = identity.document(&alice).await.expect("a document");
     assert_eq!(handle_of(&late), "new.test");
     assert!(early.await.expect("joined").is_ok());
