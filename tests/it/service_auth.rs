@@ -165,7 +165,7 @@ fn who_is_switched_off_is_nobody() {
             let body: Value = answer.json().await.expect("JSON");
             (body["tracks"][0]["viewer"]["like"].is_string(), has_rev)
         };
-        assert_eq!(seen().await, (true, true));
+        eventually("their repo to be read", || async { same(seen().await, (true, true)) }).await;
         fan.deactivate().await;
         plyr.await_counts(&track.0, Some([0, 0, 0])).await;
         assert_eq!(seen().await, (false, false), "they may read, as anybody may");

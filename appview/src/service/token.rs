@@ -16,7 +16,7 @@ use crate::error::Error;
 const LEN_MAX: usize = 8 * 1024;
 /// How long after its end a token is still taken: it was sent before.
 const LATE_S: f64 = 5.0;
-/// How much a token may end after the longest time: an hour, as PDSes give them, by a clock that is not ours.
+/// No token lives longer: PDSes give an hour at most.
 const LIFE_MAX_S: f64 = 3600.0;
 /// How far the issuer's clock may be before ours. A token's end is what bounds its use, so that this is generous.
 const AHEAD_S: f64 = 60.0;

@@ -68,7 +68,7 @@ impl Holder {
     pub fn claims(&self, audience: &str, method: &str) -> Json {
         let now_s = chrono::Utc::now().timestamp();
         let jti = BASE64.encode(secret());
-        json!({"iss": self.did, "aud": audience, "lxm": method, "iat": now_s, "exp": now_s + 60, "jti": jti})
+        json!({"iss": self.did, "aud": audience, "lxm": method, "iat": now_s, "exp": now_s + 600, "jti": jti})
     }
 
     /// Signs claims as they are.

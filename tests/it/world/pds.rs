@@ -53,10 +53,11 @@ impl Account {
         self.http.request(method, format!("{}/xrpc/{nsid}", self.host)).bearer_auth(&self.token)
     }
 
-    /// A token that their PDS signs for them.
+    /// A token that their PDS signs for them: for half an hour, if it is for one method.
     pub async fn service_token(&self, audience: &str, method: Option<&str>) -> String {
+        let until = (chrono::Utc::now().timestamp() + 1800).to_string();
         let mut query = vec![("aud", audience)];
-        query.extend(method.map(|method| ("lxm", method)));
+        query.extend(method.into_iter().flat_map(|method| [("lxm", method), ("exp", &until)]));
         let request = self.request(reqwest::Method::GET, "com.atproto.server.getServiceAuth").query(&query);
         let response = request.send().await.expect("the PDS answers");
         let (status, body) = (response.status(), response.text().await.expect("a body"));
