@@ -35,7 +35,7 @@ struct Entry {
 /// `/sitemap.xml`: the pages that have something on them.
 pub(crate) async fn index(State(app): State<App>) -> Result<Response, Error> {
     let stats = stats::stats(&app).await?;
-    // The first number of each page is looked up from that of the last track: a page may hold comments' numbers only.
+    // Up to the last number given. Comments have numbers, too: a page may hold none of a track.
     let tracks = sqlx::query_scalar!(
         r#"select n as "n!"
              from generate_series(1, (select coalesce(max(id) - 1, 0) / $1 + 1 from public_id)) as n

@@ -105,7 +105,10 @@ impl Hall {
 
     /// (what, plays, listeners, likes, score) of each place.
     async fn top(&self, query: &[(&str, &str)]) -> Vec<(String, [i64; 4])> {
-        let answer = self.plyr.query("fm.plyr.feed.getTop", query).await;
+        // Counted a moment ago, and not by this server: whoever shows a credential is answered anew.
+        let request = self.plyr.http().get(format!("{}/xrpc/fm.plyr.feed.getTop", self.plyr.url));
+        let answer = request.query(query).bearer_auth("nobody").send().await.expect("plyr answers");
+        let answer: Value = answer.json().await.expect("JSON");
         let entries = answer["entries"].as_array().expect("entries").iter();
         let name = |entry: &Value| {
             let names = [&entry["track"]["record"]["title"], &entry["artist"]["did"], &entry["tag"]];

@@ -55,6 +55,7 @@ pub async fn reopen(pool: &PgPool, origins: &Origins) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock($1)", TURN).execute(&mut *tx).await?;
     let things = origins.reopened(&mut tx).await?;
     sums::reorder(&mut tx, &things).await?;
+    sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(&mut *tx).await?;
     tx.commit().await
 }
 
@@ -90,6 +91,7 @@ async fn settle_some(pool: &PgPool, origins: &Origins, limit: i64) -> sqlx::Resu
         return Ok(false);
     }
     if clock::advance(&mut tx).await? {
+        sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(&mut *tx).await?;
         tx.commit().await?;
         return Ok(true);
     }
