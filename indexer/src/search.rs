@@ -18,7 +18,7 @@ pub mod entry;
 pub mod text;
 mod worker;
 
-pub use worker::{SLIPS, STARTS, Search, rerank, settle};
+pub use worker::{SLIPS, STARTS, Search, audit, rerank, settle};
 
 /// What can be found. The numbers are those of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

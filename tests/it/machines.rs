@@ -49,7 +49,9 @@ impl Scene {
             let whole = |track: &&Value| track["audio"].is_string() && track["cover"].is_string();
             let whole = found["tracks"].as_array().expect("a list").iter().filter(whole).count();
             let listed = plyr.xrpc("fm.plyr.list.getList", &[("uri", &playlist)]).await.0;
-            same((whole, listed), (3, 200))
+            // Pages are called by it.
+            let handle = found["tracks"][0]["author"]["handle"].as_str().unwrap_or_default().to_owned();
+            same((whole, listed, handle), (3, 200, artist.handle.clone()))
         })
         .await;
         Scene { plyr, artist, tracks, playlist }

@@ -55,11 +55,11 @@ fn a_timeline_is_of_whom_one_follows_and_likes() {
         let (since, _) = fan.create_record("app.bsky.graph.follow", follow(&late)).await;
         await_titles(&["by liked", "by late", "by early"]).await;
         let network = person.get("/discover/network").await.json();
-        let handles: Vec<&Value> =
-            network.as_array().expect("a list").iter().map(|artist| &artist["handle"]).collect();
+        let dids: Vec<&Value> =
+            network.as_array().expect("a list").iter().map(|artist| &artist["did"]).collect();
         assert_eq!(
-            handles,
-            [&json!(early.handle), &json!(late.handle)],
+            dids,
+            [&json!(early.did), &json!(late.did)],
             "whom they have followed longest comes first"
         );
         assert_eq!(network[0]["track_count"], 1);

@@ -76,19 +76,24 @@ pub(super) async fn take(db: &mut PgConnection, limit: i64) -> sqlx::Result<(BTr
     Ok((rows.into_iter().filter_map(|row| Due::of_row(row.kind, row.key)).collect(), taken))
 }
 
-/// Has everything looked at anew, as after a rebuild: what there is, and what can be found. What is called as it was stays as it is.
+/// Everything that there is, and that can be found.
+pub(super) async fn everything(db: &mut PgConnection) -> sqlx::Result<Vec<Due>> {
+    let rows = sqlx::query!(
+        r#"select 1::smallint as "kind!", uri as "key!" from track
+           union select 2::smallint, did from track
+           union select 2::smallint, did from profile
+           union select 3::smallint, id::text from album
+           union select 4::smallint, uri from list where list_type = 'playlist'
+           union select 5::smallint, tag from tag_count where tracks > 0
+           union select kind, key from search_entry"#
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().filter_map(|row| Due::of_row(row.kind, row.key)).collect())
+}
+
+/// Has everything looked at anew, as after a rebuild. What is called as it was stays as it is.
 pub async fn all(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query!(
-        "insert into search_due (kind, key)
-         select 1, uri from track
-         union select 2, did from track
-         union select 2, did from profile
-         union select 3, id::text from album
-         union select 4, uri from list where list_type = 'playlist'
-         union select 5, tag from tag_count where tracks > 0
-         union select kind, key from search_entry"
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
+    let mut tx = pool.begin().await?;
+    let all = everything(&mut tx).await?;
+    write(&mut tx, &all.into_iter().collect()).await?;
+    tx.commit().await
 }

@@ -81,6 +81,28 @@ pub async fn settle(pool: &PgPool) -> sqlx::Result<bool> {
     Search.settle(pool, BATCH).await
 }
 
+/// What is found by another name than it has, cannot be found though it is there, or can though it is not: a line each. For who
+/// wonders, and for tests: what is due is among them.
+pub async fn audit(pool: &PgPool) -> sqlx::Result<Vec<String>> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("set transaction isolation level repeatable read").execute(&mut *tx).await?;
+    let (mut all, mut wrong) = (due::everything(&mut tx).await?, Vec::new());
+    while !all.is_empty() {
+        let rest = all.split_off(all.len().min(BATCH as usize));
+        let found = entry::read(&mut tx, &all.into_iter().collect()).await?;
+        all = rest;
+        let asked = found.asked.clone();
+        let (gone, missing) = compare(&mut tx, found).await?;
+        wrong
+            .extend(missing.keys().map(|(kind, key)| format!("{kind:?} {key} is not found as it is called")));
+        if !gone.is_empty() && missing.is_empty() {
+            wrong.push(format!("{} of {:?} … are found and not there", gone.len(), asked.first()));
+        }
+    }
+    tx.rollback().await?;
+    Ok(wrong)
+}
+
 /// Powers of two: what is liked a little more moves nothing.
 fn rank(weight: i64) -> i16 {
     i16::try_from(u64::try_from(weight).unwrap_or(0).saturating_add(1).ilog2()).unwrap_or(0)
@@ -92,7 +114,7 @@ fn words(kind: Kind, entry: &Entry) -> BTreeSet<String> {
     // Signs are looked for in names only: a point is in every handle.
     let others = others.filter(|word| word.chars().any(char::is_alphanumeric));
     let words = entry.name.words().into_iter().chain(others).take(WORDS_MAX);
-    let other = entry.other.as_ref().map(|other| format!("={}", other.letters));
+    let other = entry.other.as_ref().map(|other| format!("={}", other.letters.replace(' ', "_")));
     words.chain(other).chain([kind.mark()]).collect()
 }
 
@@ -111,8 +133,8 @@ fn starts(entry: &Entry) -> BTreeMap<String, i16> {
     starts
 }
 
-/// Has the tables say what was found. Returns how many things changed.
-async fn write(db: &mut PgConnection, found: Found) -> sqlx::Result<usize> {
+/// Which rows do not say what was found, and what no row says.
+async fn compare(db: &mut PgConnection, found: Found) -> sqlx::Result<(Vec<i64>, BTreeMap<Thing, Entry>)> {
     let Found { asked, mut entries } = found;
     let (kinds, keys): (Vec<i16>, Vec<&str>) =
         asked.iter().map(|(kind, key)| (*kind as i16, key.as_str())).unzip();
@@ -123,7 +145,7 @@ async fn write(db: &mut PgConnection, found: Found) -> sqlx::Result<usize> {
         &kinds,
         &keys as &[&str]
     )
-    .fetch_all(&mut *db)
+    .fetch_all(db)
     .await?;
     let mut gone = Vec::new();
     for row in rows {
@@ -140,6 +162,12 @@ async fn write(db: &mut PgConnection, found: Found) -> sqlx::Result<usize> {
             gone.push(row.id);
         }
     }
+    Ok((gone, entries))
+}
+
+/// Has the tables say what was found. Returns how many things changed.
+async fn write(db: &mut PgConnection, found: Found) -> sqlx::Result<usize> {
+    let (gone, entries) = compare(db, found).await?;
     if !gone.is_empty() {
         sqlx::query!("delete from search_entry where id = any($1)", &gone).execute(&mut *db).await?;
     }
@@ -155,10 +183,8 @@ async fn add(db: &mut PgConnection, entries: &BTreeMap<Thing, Entry>) -> sqlx::R
     let all: Vec<(&Thing, &Entry)> = entries.iter().collect();
     let words: Vec<BTreeSet<String>> = all.iter().map(|((kind, _), entry)| words(*kind, entry)).collect();
     // No word has a space.
-    let texts: Vec<String> = words
-        .iter()
-        .map(|words| words.iter().map(|word| word.replace(' ', "_")).collect::<Vec<_>>().join(" "))
-        .collect();
+    let texts: Vec<String> =
+        words.iter().map(|words| words.iter().map(String::as_str).collect::<Vec<_>>().join(" ")).collect();
     let ids = sqlx::query_scalar!(
         r#"with added as (
              insert into search_entry (kind, key, did, name, words, rank)

@@ -151,6 +151,7 @@ impl Stage {
             return Err(broken.join("\n"));
         }
         self.output(&["audit", "counts"]).await?;
+        self.agree_on_names().await?;
         let rebuilt = self.output(&["rebuild"]).await?;
         if !rebuilt.contains(" 0 counts mended") {
             return Err(format!("a number was wrong: {rebuilt}"));
@@ -215,6 +216,23 @@ impl Stage {
             if hurried_at.elapsed() > HURRY_EVERY {
                 self.hurry().await;
                 hurried_at = Instant::now();
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Search finds everything by what it is called: the tables say what that is, and they are right.
+    async fn agree_on_names(&self) -> Result<(), String> {
+        let started = Instant::now();
+        let patience = Duration::from_secs(super::number("PLYR_SIM_PATIENCE").unwrap_or(45));
+        loop {
+            let wrong =
+                indexer::search::audit(&self.plyr.db.pool).await.map_err(|error| error.to_string())?;
+            if wrong.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() > patience {
+                return Err(format!("search: {} wrong:\n  {}", wrong.len(), wrong.join("\n  ")));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

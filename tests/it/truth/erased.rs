@@ -143,10 +143,9 @@ fn nothing_is_left_and_nothing_comes_back() {
         ];
         let gone = async || {
             plyr.await_quiet().await;
-            eventually("the charts", || async {
-                same(plyr.db.number("select count(*) from chart_due").await, 0)
-            })
-            .await;
+            for due in ["select count(*) from chart_due", "select count(*) from search_due"] {
+                eventually("nothing to be due", || async { same(plyr.db.number(due).await, 0) }).await;
+            }
             assert_eq!(tables_naming(&plyr, &leaver.did).await, friends_own);
             let left: Vec<String> = sqlx::query_scalar(
                 "select uri from record where strpos(encode(value, 'escape'), $1) > 0 or did = $1",

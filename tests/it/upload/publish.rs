@@ -225,10 +225,9 @@ fn a_track_is_listed_and_deleted_by_its_owner() {
         }
         assert_eq!(plyr.get("/tracks/me").await.status(), 401);
         let config: Value = plyr.get("/config").await.json().await.expect("JSON");
-        assert_eq!(
-            config,
-            json!({"max_upload_size_mb": 1536, "max_image_size_mb": 20, "default_hidden_tags": ["ai"]})
-        );
+        let limits =
+            [&config["max_upload_size_mb"], &config["max_image_size_mb"], &config["default_hidden_tags"]];
+        assert_eq!(limits, [&json!(1536), &json!(20), &json!(["ai"])]);
         delete(&plyr, &artist, &stranger, ids[0]).await;
     });
 }
