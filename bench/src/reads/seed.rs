@@ -199,23 +199,23 @@ pub async fn tracks(pool: &PgPool, numbers: std::ops::Range<usize>, artists: usi
 /// Some are liked far more than others, by people who are artists, too.
 const LIKES: &str = "
     with likes as materialized (
-      select 'at://' || a.did || '/fm.plyr.like/3' || translate(lpad(to_hex(n), 12, '0'), '0123456789', 'ghijklmnop') as uri, a.did, t.uri as subject,
-             BEGINNING + n * interval '30 seconds' as at
+      select 'at://' || a.did || '/fm.plyr.like/3' || translate(lpad(to_hex(s.n), 12, '0'), '0123456789', 'ghijklmnop') as uri, a.did, t.uri as subject,
+             BEGINNING + s.n * interval '30 seconds' as at
         from (select n, 1 + floor(power(random(), 3) * TRACKS)::bigint as t, 1 + floor(random() * ARTISTS)::bigint as a
-                from generate_series(1, LIKES) as s (n)) as n
-        join (select uri, row_number() over (order by uri) as n from track) as t on t.n = n.t
-        join (select did, row_number() over (order by did) as n from actor) as a on a.n = n.a),
+                from generate_series(1, LIKES) as s (n)) as s
+        join (select uri, row_number() over (order by uri) as n from track) as t on t.n = s.t
+        join (select did, row_number() over (order by did) as n from actor) as a on a.n = s.a),
     records as (
       insert into record (uri, did, collection, rkey, epoch, rev, proven, cid, value, first_seen_at, indexed_at)
       select uri, did, 'fm.plyr.like', split_part(uri, '/', 5), 0, '3lr3xwyj5y22c', true, 'bafyreic', 'x', at, at from likes)
     insert into reaction (uri, subject_uri, did, verb, source, created_at, sort_at) select uri, subject, did, 'like', 'plyr', at, at from likes";
 const COMMENTS: &str = "
     with words as materialized (
-      select 'at://' || a.did || '/fm.plyr.comment/3' || translate(lpad(to_hex(n), 12, '0'), '0123456789', 'ghijklmnop') as uri, a.did, t.uri as subject, n
+      select 'at://' || a.did || '/fm.plyr.comment/3' || translate(lpad(to_hex(s.n), 12, '0'), '0123456789', 'ghijklmnop') as uri, a.did, t.uri as subject, s.n
         from (select n, 1 + floor(power(random(), 3) * TRACKS)::bigint as t, 1 + floor(random() * ARTISTS)::bigint as a
-                from generate_series(1, COMMENTS) as s (n)) as n
-        join (select uri, row_number() over (order by uri) as n from track) as t on t.n = n.t
-        join (select did, row_number() over (order by did) as n from actor) as a on a.n = n.a),
+                from generate_series(1, COMMENTS) as s (n)) as s
+        join (select uri, row_number() over (order by uri) as n from track) as t on t.n = s.t
+        join (select did, row_number() over (order by did) as n from actor) as a on a.n = s.a),
     records as (
       insert into record (uri, did, collection, rkey, epoch, rev, proven, cid, value, first_seen_at, indexed_at)
       select uri, did, 'fm.plyr.comment', split_part(uri, '/', 5), 0, '3lr3xwyj5y22c', true, 'bafyreic', 'x', now(), now() from words),
