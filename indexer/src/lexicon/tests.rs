@@ -1,6 +1,7 @@
 mod files;
 mod formats;
 mod language;
+mod permissions;
 mod queries;
 mod records;
 
