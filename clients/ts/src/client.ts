@@ -65,7 +65,9 @@ export function serviceOf(address: string | URL): Service {
     }
     return address as Service
   }
-  return `did:web:${encodeURIComponent(new URL(address).host)}#plyr_appview`
+  // On one's own machine by the name that stands for it, as the network's programs find it.
+  const host = new URL(address).host.replace(/^(127\.0\.0\.1|\[::1\])(?=:|$)/, 'localhost')
+  return `did:web:${encodeURIComponent(host)}#plyr_appview`
 }
 
 /**

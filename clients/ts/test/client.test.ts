@@ -94,7 +94,7 @@ test('what goes wrong has a name', needsWorld, async () => {
 
 test('a plyr is called by its host', () => {
   assert.equal(serviceOf('https://plyr.example/'), 'did:web:plyr.example#plyr_appview')
-  assert.equal(serviceOf(new URL('http://localhost:3000')), 'did:web:localhost%3A3000#plyr_appview')
+  assert.equal(serviceOf(new URL('http://127.0.0.1:3000')), 'did:web:localhost%3A3000#plyr_appview')
   assert.equal(serviceOf('did:web:plyr.example#plyr_appview'), 'did:web:plyr.example#plyr_appview')
   assert.throws(() => serviceOf('did:web:plyr.example'), /not a DID with the name of a service/)
 })

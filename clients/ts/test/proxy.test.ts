@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { AtpAgent } from '@atproto/api'
-import { PlyrClient, fm, isError, l } from 'plyr-client'
-import { eventually, known, needsWorld } from './world.ts'
+import { PlyrClient, fm, isError, l, serviceOf } from 'plyr-client'
+import { eventually, known, needsWorld, service } from './world.ts'
 
 async function signedIn(): Promise<AtpAgent> {
   const { pds, fan } = known()
@@ -15,7 +15,8 @@ async function signedIn(): Promise<AtpAgent> {
 
 test('an agent of the person is enough', needsWorld, async () => {
   const { appview, artist, fan, tracks, like } = known()
-  const plyr = new PlyrClient({ agent: await signedIn(), appview })
+  assert.equal(serviceOf(service), appview)
+  const plyr = new PlyrClient({ agent: await signedIn(), appview: service })
   assert.equal(plyr.did, fan.did)
   const [track] = (await plyr.call(fm.plyr.feed.getTracks, { uris: [tracks[0].uri] })).tracks
   assert.equal(track?.viewer?.like, like)
