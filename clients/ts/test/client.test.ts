@@ -80,9 +80,14 @@ test('what goes wrong has a name', needsWorld, async () => {
     isError(error, fm.plyr.feed.recordPlay, 'NotHeard'),
   )
   // What no lexicon declares has a name all the same.
-  const limits = await plyr.xrpcSafe(fm.plyr.feed.getLatest, { params: { limit: 1000 }, validateRequest: false })
-  assert.ok(limits instanceof XrpcResponseError)
-  assert.deepEqual([limits.status, limits.error], [400, 'InvalidRequest'])
+  const lost = await plyr.xrpcSafe(fm.plyr.feed.getLatest, { params: { cursor: 'x' } })
+  assert.ok(lost instanceof XrpcResponseError)
+  assert.deepEqual([lost.status, lost.error], [400, 'InvalidRequest'])
+  // What no lexicon allows is not even asked.
+  let asked = 0
+  const watched = new PlyrClient({ service, fetch: async () => Response.json({ tracks: [], asked: (asked += 1) }) })
+  await assert.rejects(watched.call(fm.plyr.feed.getLatest, { limit: 1000 }), ({ cause }: Error) => /limit/.test(String(cause)))
+  assert.equal(asked, 0)
   const nonsense = await new PlyrClient({ service, token: 'a.b.c' }).xrpcSafe(fm.plyr.feed.getLatest)
   assert.ok(nonsense instanceof XrpcAuthenticationError)
   assert.equal(nonsense.error, 'BadJwt')

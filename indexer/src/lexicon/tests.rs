@@ -83,6 +83,11 @@ fn samples() -> Vec<(&'static str, &'static str, Value)> {
         ),
         ("app.bsky.feed.repost", RKEY, json!({"subject": subject, "createdAt": at})),
         (
+            "app.bsky.graph.follow",
+            RKEY,
+            json!({"subject": "did:plc:ewvi7nxzyoun6zhxrhs64oiz", "createdAt": at}),
+        ),
+        (
             "app.bsky.feed.post",
             RKEY,
             json!({"text": "", "createdAt": at, "embed": {"$type": "something new"}, "facets": [{"features": []}], "langs": ["en"]}),

@@ -88,7 +88,7 @@ fn the_files_are_told_as_they_are() {
     assert_eq!((track.kind(), track.authority().as_str()), ("record", "plyr.fm"));
     assert_eq!(serde_json::from_slice::<Value>(&track.text).expect("JSON"), track.json);
     let defs = source("fm.plyr.feed.defs").expect("a lexicon");
-    assert_eq!((defs.kind(), defs.description()), ("defs", None));
+    assert_eq!((defs.kind(), defs.description()), ("defs", defs.json["description"].as_str()));
     for nsid in ["", "fm.plyr", "fm.plyr.nothing", "fm/plyr/track", "../lexicons.fm.plyr.track"] {
         assert!(source(nsid).is_none(), "{nsid}");
     }
