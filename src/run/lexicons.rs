@@ -25,8 +25,7 @@ pub async fn lexicons(config: Config, ask: Lexicons) -> anyhow::Result<()> {
             let found = source(nsid.as_str()).with_context(|| {
                 format!("there is no lexicon {nsid}; `plyr lexicons list --all` names all")
             })?;
-            std::io::stdout().write_all(&found.text)?;
-            Ok(())
+            print(&found.text)
         }
         Lexicons::Publish(ask) => publish(&config, ask).await,
     }
@@ -37,12 +36,20 @@ fn ours() -> impl Iterator<Item = Source> {
 }
 
 fn list(all: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut lines = String::new();
     for source in sources().filter(|source| all || source.nsid.starts_with(OURS)) {
         let description = source.description().unwrap_or("What other lexicons share.");
-        writeln!(out, "{:38} {:14} {description}", source.nsid, source.kind())?;
+        lines += &format!("{:38} {:14} {description}\n", source.nsid, source.kind());
     }
-    Ok(())
+    print(lines.as_bytes())
+}
+
+/// To the standard output. That a reader has had enough, as `head` has, is no failure.
+fn print(text: &[u8]) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// What is to be done about one lexicon.

@@ -106,7 +106,10 @@ fn they_are_told_as_they_are() {
 fn a_repo_holds_what_the_files_say() {
     run(async {
         let net = &Network::start(&[]);
-        let publisher = &Publisher { net, account: Account::create(net, "authority").await };
+        let mut account = Account::create(net, "authority").await;
+        let app = account.post("com.atproto.server.createAppPassword", &json!({"name": "lexicons"})).await;
+        account.password = app["password"].as_str().expect("a password").to_owned();
+        let publisher = &Publisher { net, account };
         let all = ours();
 
         // What would be done is told to anybody, and not done.

@@ -20,7 +20,7 @@ export interface DirectOptions extends Omit<ClientOptions, 'service'> {
   service: string | URL
   /** A token of this plyr's own (its settings page makes them for programs), or one that a PDS signed for it. */
   token?: string
-  /** Who the token is of, for what writes into their repo. */
+  /** Who the token is of: whose records `get` and `list` read. */
   did?: DidString
   /** Another `fetch`. */
   fetch?: typeof globalThis.fetch
