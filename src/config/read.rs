@@ -11,7 +11,7 @@ use appview::limit::Rates;
 use appview::session::SecretKey;
 use indexer::firehose::Kind;
 use indexer::net::{Authority, Crowd};
-use indexer::syntax::{Did, Nsid};
+use indexer::syntax::{Did, Handle, Nsid};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -120,6 +120,16 @@ pub(super) fn import_pages(file: PathBuf, from: Option<String>, errors: &mut Err
 pub(super) fn did(text: Option<&String>, errors: &mut Errors) -> Option<Did> {
     let text = text?;
     noted(errors, "--did", text, text.parse().map_err(|_| "not a DID".into()))
+}
+
+pub(super) fn handle(text: Option<&String>, errors: &mut Errors) -> Option<Handle> {
+    let text = text?;
+    let without_at = text.strip_prefix('@').unwrap_or(text);
+    noted(errors, "--handle", text, Handle::normalized(without_at).map_err(|_| "not a handle".into()))
+}
+
+pub(super) fn pds(text: Option<String>, errors: &mut Errors) -> Option<Url> {
+    optional(errors, "--pds", &text, origin)
 }
 
 /// What was given; empty text is as good as none.

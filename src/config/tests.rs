@@ -14,7 +14,7 @@ fn read(arguments: &[&str]) -> Result<Invocation, ConfigError> {
 
 fn invoke(command_line: clap::Command, arguments: &[&str]) -> Result<Invocation, ConfigError> {
     let cli = cli::parse(command_line, ["plyr"].iter().chain(arguments)).expect("clap agrees");
-    Invocation::from_cli(cli, None)
+    Invocation::from_cli(cli, Environment::default())
 }
 
 fn error(arguments: &[&str]) -> String {

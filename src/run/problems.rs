@@ -148,7 +148,7 @@ fn as_json(entry: &Entry) -> serde_json::Value {
 }
 
 /// What strangers wrote must not command the operator's terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let is_harmless = |char: char| {
         !char.is_control()
             && !matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 
 use rust_embed::RustEmbed;
 
-use super::schema::{Def, Document, Object, Params, Primary, Query, Record, Schema};
+use super::permission;
+use super::schema::{Def, Document, Object, Params, PermissionSet, Primary, Query, Record, Schema};
 
 /// The folder `lexicons/` at the root of the repository.
 #[derive(RustEmbed)]
 #[folder = "../lexicons"]
-struct Files;
+pub(super) struct Files;
 
 /// The embedded lexicons. That they parse is no matter of input: a test reads them, and the process that could not
 /// would know nothing.
@@ -37,10 +38,14 @@ impl Catalog {
                 serde_json::from_slice(json.as_ref()).map_err(|error| format!("{path}: {error}"))?;
             catalog.add(&path, document, &mut refs).map_err(|problem| format!("{path}: {problem}"))?;
         }
-        match refs.iter().find(|(_, target)| catalog.schema(target).is_none()) {
-            Some((path, target)) => Err(format!("{path}: nothing is named {target}")),
-            None => Ok(catalog),
+        if let Some((path, target)) = refs.iter().find(|(_, target)| catalog.schema(target).is_none()) {
+            return Err(format!("{path}: nothing is named {target}"));
         }
+        for (nsid, set) in catalog.permission_sets() {
+            permission::check(&catalog, nsid, set)
+                .map_err(|problem| format!("{}: #main: {problem}", path_of(nsid)))?;
+        }
+        Ok(catalog)
     }
 
     fn add(
@@ -53,7 +58,7 @@ impl Catalog {
         if lexicon != 1 {
             return Err(format!("version {lexicon} of the language"));
         }
-        if path != format!("{}.json", id.replace('.', "/")) {
+        if path != path_of(&id) {
             return Err(format!("the file of {id} belongs elsewhere"));
         }
         for (name, mut def) in defs {
@@ -93,18 +98,27 @@ impl Catalog {
         match self.defs.get(target)? {
             Def::Schema(schema) => Some(schema),
             Def::Primary(Primary::Record(record)) => Some(&record.record),
-            Def::Primary(Primary::Query(_) | Primary::Procedure(_)) => None,
+            Def::Primary(Primary::Query(_) | Primary::Procedure(_) | Primary::PermissionSet(_)) => None,
         }
     }
 
     /// NSIDs of the lexicons whose main definition is a query or a procedure.
     pub(super) fn methods(&self) -> impl Iterator<Item = &str> {
-        self.mains().filter_map(|(nsid, primary)| (!matches!(primary, Primary::Record(_))).then_some(nsid))
+        let is_method = |primary: &Primary| matches!(primary, Primary::Query(_) | Primary::Procedure(_));
+        self.mains().filter_map(move |(nsid, primary)| is_method(primary).then_some(nsid))
     }
 
     /// NSIDs of the lexicons whose main definition is a record.
     pub(super) fn records(&self) -> impl Iterator<Item = &str> {
         self.mains().filter_map(|(nsid, primary)| matches!(primary, Primary::Record(_)).then_some(nsid))
+    }
+
+    /// The permission sets by their NSIDs.
+    pub(super) fn permission_sets(&self) -> impl Iterator<Item = (&str, &PermissionSet)> {
+        self.mains().filter_map(|(nsid, primary)| match primary {
+            Primary::PermissionSet(set) => Some((nsid, set)),
+            _ => None,
+        })
     }
 
     fn mains(&self) -> impl Iterator<Item = (&str, &Primary)> {
@@ -113,6 +127,11 @@ impl Catalog {
             Def::Schema(_) => None,
         })
     }
+}
+
+/// Where the file of a lexicon is, below the folder.
+pub(super) fn path_of(nsid: &str) -> String {
+    format!("{}.json", nsid.replace('.', "/"))
 }
 
 /// The one full form of a reference written in the lexicon `base`: `nsid#name`.
@@ -135,6 +154,7 @@ impl Def {
                 let bodies = bodies.map(|body| &mut body.schema);
                 params.chain(bodies).collect()
             }
+            Def::Primary(Primary::PermissionSet(_)) => Vec::new(),
         }
     }
 }
@@ -149,6 +169,8 @@ fn check_def(def: &Def) -> Result<(), String> {
             Err("a record must be an object".to_owned())
         }
         Def::Primary(Primary::Record(record)) => check_schema(&record.record),
+        // What it names is looked for when all files are read.
+        Def::Primary(Primary::PermissionSet(_)) => Ok(()),
         Def::Primary(Primary::Query(query)) if query.input.is_some() => {
             Err("a query has no input".to_owned())
         }

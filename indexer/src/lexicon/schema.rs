@@ -19,7 +19,7 @@ pub(super) struct Document {
     pub defs: BTreeMap<String, Def>,
 }
 
-/// A named definition. Records and methods are only ever named `main`.
+/// A named definition. Records, methods and permission sets are only ever named `main`.
 #[derive(Debug)]
 pub(super) enum Def {
     Primary(Primary),
@@ -30,7 +30,9 @@ impl<'de> Deserialize<'de> for Def {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = serde_json::Value::deserialize(deserializer)?;
         let def = match json.get("type").and_then(|kind| kind.as_str()) {
-            Some("record" | "query" | "procedure") => serde_json::from_value(json).map(Def::Primary),
+            Some("record" | "query" | "procedure" | "permission-set") => {
+                serde_json::from_value(json).map(Def::Primary)
+            }
             _ => serde_json::from_value(json).map(Def::Schema),
         };
         def.map_err(D::Error::custom)
@@ -43,6 +45,68 @@ pub(super) enum Primary {
     Record(Record),
     Query(Query),
     Procedure(Query),
+    PermissionSet(PermissionSet),
+}
+
+/// What a client may ask a person for in one word: <https://atproto.com/specs/permission#permission-sets>.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PermissionSet {
+    #[serde(default, rename = "description")]
+    _description: IgnoredAny,
+    /// What the person reads when they are asked; the spec would let it be absent.
+    pub title: String,
+    pub detail: String,
+    #[serde(default, rename = "title:lang")]
+    _titles: IgnoredAny,
+    #[serde(default, rename = "detail:lang")]
+    _details: IgnoredAny,
+    pub permissions: Vec<Permission>,
+}
+
+/// The two kinds that may stand in a set.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "resource", rename_all = "lowercase")]
+pub(super) enum Permission {
+    Repo(RepoPermission),
+    Rpc(RpcPermission),
+}
+
+/// Writing records of these collections, in all ways unless `action` names some.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RepoPermission {
+    #[serde(rename = "type")]
+    _kind: PermissionKind,
+    #[serde(default, rename = "action")]
+    _actions: Vec<WriteAction>,
+    pub collection: Vec<String>,
+}
+
+/// Calling these methods: of the service that the client names beside the set (`inheritAud`), or of any (`aud` is `*`).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RpcPermission {
+    #[serde(rename = "type")]
+    _kind: PermissionKind,
+    #[serde(default)]
+    pub inherit_aud: bool,
+    pub aud: Option<String>,
+    pub lxm: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PermissionKind {
+    Permission,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WriteAction {
+    Create,
+    Update,
+    Delete,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,7 @@
 mod files;
 mod formats;
 mod language;
+mod permissions;
 mod queries;
 mod records;
 
@@ -81,6 +82,11 @@ fn samples() -> Vec<(&'static str, &'static str, Value)> {
             json!({"subject": subject, "createdAt": at, "via": {"a field": "not read"}}),
         ),
         ("app.bsky.feed.repost", RKEY, json!({"subject": subject, "createdAt": at})),
+        (
+            "app.bsky.graph.follow",
+            RKEY,
+            json!({"subject": "did:plc:ewvi7nxzyoun6zhxrhs64oiz", "createdAt": at}),
+        ),
         (
             "app.bsky.feed.post",
             RKEY,

@@ -70,8 +70,15 @@ impl Network {
 
     /// `stop-pds`, `start-pds` or `restart-pds`; returns when it is done.
     pub fn command(&self, name: &str) {
+        self.command_with(name, json!({}));
+    }
+
+    /// The same, with settings that hold from now on.
+    pub fn command_with(&self, name: &str, settings: Value) {
         let (stdin, stdout) = &mut *self.pipes.lock().expect("no panic inside");
-        writeln!(stdin, "{}", json!({"command": name})).expect("the network listens");
+        let mut command = settings;
+        command["command"] = json!(name);
+        writeln!(stdin, "{command}").expect("the network listens");
         let done = read_line(stdout);
         assert_eq!(done["done"], name, "{done}");
     }

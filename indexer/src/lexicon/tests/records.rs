@@ -35,6 +35,7 @@ fn each_required_field_is_missed() {
         ("app.bsky.feed.like", &["subject", "createdAt"]),
         ("app.bsky.feed.repost", &["subject", "createdAt"]),
         ("app.bsky.feed.post", &["text", "createdAt"]),
+        ("app.bsky.graph.follow", &["subject", "createdAt"]),
     ];
     for (nsid, required) in required {
         let (rkey, record) = sample(nsid);
