@@ -30,11 +30,14 @@ pub async fn pages(server: &Server, database: &str, clients: usize) -> anyhow::R
     );
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), script)?;
-    let options = server.options(database);
+    // It does not know all that sqlx says there.
+    let mut url = sqlx::ConnectOptions::to_url_lossy(&server.options(database));
+    let host = url.query_pairs().find(|(name, _)| name == "host").map(|(_, host)| host.into_owned());
+    url.set_query(host.map(|host| format!("host={host}")).as_deref());
     let output = tokio::process::Command::new(program()?)
         .args(["-n", "-M", "prepared", "-T", "5", "-j", "2", "-c", &clients.to_string(), "-f"])
         .arg(file.path())
-        .arg(sqlx::ConnectOptions::to_url_lossy(&options).as_str())
+        .arg(url.as_str())
         .output()
         .await?;
     let text = String::from_utf8_lossy(&output.stdout);
