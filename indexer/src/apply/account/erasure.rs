@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::super::effects::Effects;
 use crate::link::POST;
 use crate::record::{self, KINDS, Kind};
+use crate::search::due::{self, Due};
 use crate::syntax::Did;
 
 /// Erases a deleted account's records and projections. Its numbers have been taken away already.
@@ -15,11 +16,19 @@ pub(super) async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effect
     for kind in KINDS {
         let uris = projected(db, kind, did).await?;
         record::project(db, kind, &uris, Vec::new(), &mut silent).await?;
-        for uri in uris.iter().filter(|_| kind == Kind::Track) {
-            effects.touch(uri, true);
-            effects.retold(uri);
+        for uri in &uris {
+            match kind {
+                Kind::Track => {
+                    effects.touch(uri, true);
+                    effects.retold(uri);
+                    effects.seek(Due::Track(uri.clone()));
+                }
+                Kind::List => effects.seek(Due::List(uri.clone())),
+                _ => {}
+            }
         }
     }
+    effects.seek(Due::Artist(did.to_string()));
     sqlx::query!("delete from record where did = $1", did.as_str()).execute(&mut *db).await?;
     sqlx::query!(
         r#"update repo set synced_rev = greatest(rev, seen_rev, synced_rev), state = 'unknown', trail = '{}',
@@ -64,7 +73,9 @@ pub(super) async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()>
     sqlx::query!("delete from link_count where target >= $1 and target < $2 and records = 0", from, to)
         .execute(&mut *db)
         .await?;
-    sqlx::query!("delete from album where did = $1", did).execute(&mut *db).await?;
+    let albums = sqlx::query_scalar!(r#"delete from album where did = $1 returning id::text as "id!""#, did);
+    let albums = albums.fetch_all(&mut *db).await?.into_iter().map(Due::Album).collect();
+    due::write(&mut *db, &albums).await?;
     sqlx::query!("delete from awaited_link where uri >= $1 and uri < $2", from, to).execute(&mut *db).await?;
     sqlx::query!("delete from problem where did = $1", did).execute(&mut *db).await?;
     // What other people's records meant by a name of theirs stays, as the links of these do.
