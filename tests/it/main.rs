@@ -12,6 +12,7 @@ mod cli;
 mod crash;
 mod door;
 mod feeds;
+mod fuzz_api;
 mod gate;
 mod hand;
 mod independent;
