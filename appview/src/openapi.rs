@@ -16,6 +16,7 @@ pub(crate) mod machines;
 pub(crate) mod media;
 pub(crate) mod now_playing;
 pub(crate) mod operation;
+mod page;
 pub(crate) mod routes;
 pub(crate) mod schema;
 pub(crate) mod search;
@@ -26,6 +27,7 @@ pub(crate) mod upload;
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -35,8 +37,8 @@ use sha2::{Digest, Sha256};
 
 use self::operation::{Family, Operation, operation};
 use self::schema::{Schema, list, object, text, word};
-use crate::Options;
-use crate::web::{is_held, weak_etag};
+use crate::web::{html, is_held, weak_etag};
+use crate::{App, Options};
 
 /// What the operations belong to, in the order of the page.
 const TAGS: [(&str, &str); 11] = [
@@ -195,6 +197,7 @@ pub(crate) fn document() -> Operation {
 pub(crate) struct Published {
     json: Bytes,
     etag: String,
+    page: String,
 }
 
 impl Published {
@@ -202,7 +205,7 @@ impl Published {
     pub(crate) fn new(document: &Value) -> Self {
         let json = Bytes::from(document.to_string());
         let etag = weak_etag(&Sha256::digest(&json));
-        Published { json, etag }
+        Published { json, etag, page: page::page(document) }
     }
 }
 
@@ -213,4 +216,13 @@ pub(crate) async fn serve(Extension(published): Extension<Arc<Published>>, heade
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     (common, [(CONTENT_TYPE, "application/json")], published.json.clone()).into_response()
+}
+
+/// `/docs`.
+pub(crate) async fn docs(
+    State(app): State<App>,
+    Extension(published): Extension<Arc<Published>>,
+    headers: HeaderMap,
+) -> Response {
+    html(&app, &headers, StatusCode::OK, published.page.clone())
 }

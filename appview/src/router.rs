@@ -292,7 +292,7 @@ fn watchers(document: &mut Document) -> Router<App> {
         .layer(CompressionLayer::new())
 }
 
-/// The description of all these; it is finished with its own.
+/// The description of all these, finished with its own, and the page that is made of it.
 fn description(app: &App, mut document: Document) -> Router<App> {
     let routes = Routes::new(Family::Plain, &mut document)
         .route("/openapi.json", get(told::serve, told::document))
@@ -300,6 +300,7 @@ fn description(app: &App, mut document: Document) -> Router<App> {
         .layer(headers::open_cors());
     let published = Published::new(&document.finish(&app.options));
     routes
+        .route("/docs", page(told::docs))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(Extension(Arc::new(published)))
         .layer(middleware::from_fn(observe::request))

@@ -91,7 +91,8 @@ fn lawful(told: &Told) -> Result<(), Detail> {
     }
     let is_web = |url: &String| {
         let parsed = url::Url::parse(url).ok();
-        url.len() <= URL_MAX_BYTES && parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https"))
+        let is_text = url.len() <= URL_MAX_BYTES && !url.contains('\0');
+        is_text && parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https"))
     };
     if told.image_url.as_ref().is_some_and(|url| !is_web(url)) {
         return Err(Detail::invalid("body", "image_url", "URL scheme should be 'http' or 'https'"));

@@ -37,7 +37,8 @@ fn operations(document: &Value) -> Vec<(&str, &str, &Value, &Value)> {
     items
         .flat_map(|(path, item, methods)| {
             let methods = methods.iter().filter(|(name, _)| *name != "x-also");
-            methods.map(move |(method, operation)| (path.as_str(), method.as_str(), operation, &item["x-also"]))
+            methods
+                .map(move |(method, operation)| (path.as_str(), method.as_str(), operation, &item["x-also"]))
         })
         .collect()
 }
@@ -45,10 +46,8 @@ fn operations(document: &Value) -> Vec<(&str, &str, &Value, &Value)> {
 fn navigation() -> String {
     let nouns: String =
         TAGS.iter().map(|(tag, _)| format!("<li><a href=\"#{}\">{tag}</a></li>", anchor(tag))).collect();
-    let groups: String = methods::groups()
-        .keys()
-        .map(|group| format!("<li><a href=\"#{group}\">{group}</a></li>"))
-        .collect();
+    let groups: String =
+        methods::groups().keys().map(|group| format!("<li><a href=\"#{group}\">{group}</a></li>")).collect();
     format!(
         "<nav>\n<p class=\"mark\"><a href=\"/\">plyr</a> · api</p>\n<p>http</p>\n<ul>{nouns}</ul>\n<p>xrpc</p>\n<ul>{groups}</ul>\n\
          <p><a href=\"#shapes\">shapes</a></p>\n<p><a href=\"/openapi.json\">openapi.json</a></p>\n</nav>\n"
@@ -68,7 +67,9 @@ fn head(document: &Value, url: &str) -> String {
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(name, scheme)| format!("<dt>{name}</dt><dd>{}</dd>", rich(scheme["description"].as_str().unwrap_or_default())))
+        .map(|(name, scheme)| {
+            format!("<dt>{name}</dt><dd>{}</dd>", rich(scheme["description"].as_str().unwrap_or_default()))
+        })
         .collect();
     format!(
         "<header>\n<h1>{} <small>{} · {}</small></h1>\n<p class=\"base\"><code>{}</code></p>\n{paragraphs}\
@@ -97,15 +98,24 @@ fn show(url: &str, path: &str, method: &str, operation: &Value, also: &Value) ->
     if let Some(also) = also[0].as_str() {
         body.push_str(&format!("<p class=\"soft\">also at {}</p>\n", code(also)));
     }
-    body.push_str(match operation["security"].as_array().map(|ways| ways.iter().any(|way| way == &Value::Object(Map::new()))) {
-        Some(false) => "<p class=\"soft\">only for who is signed in</p>\n",
-        Some(true) => "<p class=\"soft\">whoever is signed in is answered with what is theirs</p>\n",
-        None => "",
-    });
+    body.push_str(
+        match operation["security"]
+            .as_array()
+            .map(|ways| ways.iter().any(|way| way == &Value::Object(Map::new())))
+        {
+            Some(false) => "<p class=\"soft\">only for who is signed in</p>\n",
+            Some(true) => "<p class=\"soft\">whoever is signed in is answered with what is theirs</p>\n",
+            None => "",
+        },
+    );
     body.push_str(&parameters(operation));
     let content = operation["requestBody"]["content"].as_object();
     for (kind, content) in content.into_iter().flatten() {
-        body.push_str(&format!("<h4>body · {}</h4>\n{}", escape(kind), table(&fields(&content["schema"], ""))));
+        body.push_str(&format!(
+            "<h4>body · {}</h4>\n{}",
+            escape(kind),
+            table(&fields(&content["schema"], ""))
+        ));
     }
     body.push_str(&format!("<h4>answers</h4>\n{}", answers(operation)));
     body.push_str(&format!("<pre><code>{}</code></pre>\n", escape(&curl(url, path, method, operation))));
@@ -161,7 +171,11 @@ fn curl(url: &str, path: &str, method: &str, operation: &Value) -> String {
         let schema = &parameter["schema"];
         let example = &schema["examples"][0];
         let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
-        let example = if example == "null" { schema["enum"][0].as_str().unwrap_or(&name.to_uppercase()).to_owned() } else { example };
+        let example = if example == "null" {
+            schema["enum"][0].as_str().unwrap_or(&name.to_uppercase()).to_owned()
+        } else {
+            example
+        };
         match parameter["in"].as_str() {
             Some("path") => path = path.replace(&format!("{{{name}}}"), &example),
             Some("query") if parameter["required"] == true => query.push(format!("{name}={example}")),
@@ -173,13 +187,17 @@ fn curl(url: &str, path: &str, method: &str, operation: &Value) -> String {
     if method != "get" {
         line.push_str(&format!(" -X {}", method.to_uppercase()));
     }
-    let is_required = operation["security"].as_array().is_some_and(|ways| ways.iter().all(|way| way != &Value::Object(Map::new())));
+    let is_required = operation["security"]
+        .as_array()
+        .is_some_and(|ways| ways.iter().all(|way| way != &Value::Object(Map::new())));
     if is_required {
         line.push_str(" -H \"authorization: Bearer $TOKEN\"");
     }
     let content = &operation["requestBody"]["content"];
     if let Value::Object(schema) = &content["application/json"]["schema"] {
-        let body = Value::Object(schema.get("properties").and_then(Value::as_object).map(example).unwrap_or_default());
+        let body = Value::Object(
+            schema.get("properties").and_then(Value::as_object).map(example).unwrap_or_default(),
+        );
         line.push_str(&format!(" \\\n  -H 'content-type: application/json' \\\n  -d '{body}'"));
     }
     if content["multipart/form-data"].is_object() {
@@ -213,7 +231,9 @@ fn shapes(document: &Value) -> String {
             format!("<details id=\"shape-{name}\"><summary><code>{name}</code> <span>{about}</span></summary>\n<div>\n{content}</div></details>\n")
         })
         .collect();
-    format!("<section id=\"shapes\">\n<h2>shapes</h2>\n<p>What answers of the HTTP API are made of.</p>\n{shapes}</section>\n")
+    format!(
+        "<section id=\"shapes\">\n<h2>shapes</h2>\n<p>What answers of the HTTP API are made of.</p>\n{shapes}</section>\n"
+    )
 }
 
 #[cfg(test)]

@@ -45,14 +45,12 @@ impl fmt::Display for Request {
             Body::None => Ok(()),
             Body::Raw(kind, bytes) => write!(f, " {kind}: {}", short(&String::from_utf8_lossy(bytes))),
             Body::Form(fields) => {
-                let fields = fields
-                    .iter()
-                    .map(|(name, _, bytes)| format!("{name}={}", short(&String::from_utf8_lossy(bytes))));
-                write!(
-                    f,
-                    " form {}",
-                    fields.collect::<Vec<_>>().join("&").chars().take(700).collect::<String>()
-                )
+                for (name, is_file, bytes) in fields {
+                    let text = String::from_utf8_lossy(bytes);
+                    let text = if *is_file { format!("({} bytes)", bytes.len()) } else { short(&text) };
+                    write!(f, " {name}={text}")?;
+                }
+                Ok(())
             }
         }
     }
@@ -170,7 +168,7 @@ fn who(rng: &mut StdRng) -> Who {
 /// Empty parts and dots make another path, and these words are paths of their own.
 fn may_be_part(value: &str) -> bool {
     let dots = value.to_lowercase().replace("%2e", ".");
-    !value.is_empty() && dots != "." && dots != ".." && !value.contains(['?', '#', '/', '\\'])
+    !["", ".", "..", "me"].contains(&dots.as_str()) && !value.contains(['?', '#', '/', '\\'])
 }
 
 fn encode(text: &str) -> String {
@@ -330,7 +328,7 @@ fn forged(value: &str, rng: &mut StdRng) -> String {
 }
 
 fn odd(rng: &mut StdRng) -> String {
-    const ODD: [&str; 44] = [
+    const ODD: [&str; 45] = [
         "",
         " ",
         "\0",
@@ -367,6 +365,7 @@ fn odd(rng: &mut StdRng) -> String {
         "at://nobody.test/fm.plyr.track/self",
         "https://plyr.example/track/1",
         "http://[::1",
+        "http://x.example/a\0b",
         "nobody.test",
         "handle.invalid",
         "2020-01-01T00:00:00Z",

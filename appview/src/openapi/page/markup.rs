@@ -126,7 +126,8 @@ mod tests {
     fn limits_are_told() {
         let schema = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50});
         assert_eq!(limits(&schema), "From 1 to 100. Default <code>50</code>.");
-        let lists = json!({"type": "array", "items": {"type": "object", "properties": {"x": {"type": "string"}}}});
+        let lists =
+            json!({"type": "array", "items": {"type": "object", "properties": {"x": {"type": "string"}}}});
         let whole = json!({"properties": {"a": lists}, "required": ["a"]});
         let names: Vec<String> = fields(&whole, "").into_iter().map(|field| field.name).collect();
         assert_eq!(names, ["a", "a[].x"]);
