@@ -26,8 +26,11 @@ use crate::oauth::secret::Secret;
 use crate::session::{
     COOKIE_NAME, Callback, Developer, Flow, SessionId, SignInError, SignedIn, cookie, is_own_origin,
 };
-pub(crate) use developer::{developer_tokens, revoke_developer_token, start_developer_token};
+pub(crate) use developer::{
+    DAYS_DEFAULT, DAYS_MAX, NAME_MAX_CHARS, developer_tokens, revoke_developer_token, start_developer_token,
+};
 use landing::Landing;
+pub(crate) use landing::RETURN_TO_MAX_BYTES;
 
 /// Several hosts are asked, one after the other; a request is answered within ten seconds in any case.
 const PATIENCE: Duration = Duration::from_secs(9);

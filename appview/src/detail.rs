@@ -1,7 +1,9 @@
 //! What a caller of the HTTP API is told when a request fails: a status and `{"detail": …}`.
 
 use axum::Json;
+use axum::extract::FromRequestParts;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -111,6 +113,23 @@ pub(crate) fn query<Q: DeserializeOwned>(text: Option<String>) -> Result<Q, Deta
         return Err(Detail::invalid("query", "query", "holds a character that nothing has"));
     }
     serde_html_form::from_str(&text).map_err(|error| Detail::invalid("query", "query", error.to_string()))
+}
+
+/// Parts of a path, as text; 422 where one is not UTF-8, or holds what nothing is called by.
+#[derive(Debug)]
+pub(crate) struct Named<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Detail;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Detail> {
+        let refused = || Detail::invalid("path", "path", "holds what nothing is called by");
+        if parts.uri.path().contains("%00") {
+            return Err(refused());
+        }
+        let names = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        names.map(|axum::extract::Path(names)| Named(names)).map_err(|_| refused())
+    }
 }
 
 /// A number of the query, where it is given; 422 where it is none of `range`.

@@ -37,6 +37,7 @@ mod now_playing;
 mod oauth;
 mod observe;
 mod oembed;
+mod openapi;
 mod options;
 mod own;
 mod play;

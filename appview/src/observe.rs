@@ -4,8 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -18,6 +18,9 @@ use crate::error::Error;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The same for what waits for somebody's PDS: longer than one that we wait for at most, with what went before it.
 const ACTION_DEADLINE: Duration = Duration::from_secs(75);
+
+/// A body of so much comes with its head.
+const READ_AT_ONCE_BYTES: u64 = 4096;
 
 /// Why a handler gave no answer.
 enum Silence {
@@ -78,6 +81,7 @@ async fn observe(
     let route = matched.map_or("unmatched", MatchedPath::as_str).to_owned();
     let path: String = request.uri().path().chars().take(256).collect();
     let span = tracing::info_span!("request", id, method = %request.method(), path);
+    let leaves_body = is_long(request.headers());
     async move {
         let started = Instant::now();
         let mut response = {
@@ -93,6 +97,10 @@ async fn observe(
         metrics::histogram!("plyr_http_request_duration_seconds", "route" => route, "status" => class)
             .record(latency.as_secs_f64());
         tracing::debug!(status, latency_ms = latency.as_millis() as u64, "answered");
+        // What was not read of a body is not waited for: the caller shall know that the connection ends with it.
+        if leaves_body && response.status().is_client_error() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", value);
         }
@@ -100,6 +108,14 @@ async fn observe(
     }
     .instrument(span)
     .await
+}
+
+/// Whether a refusal may leave some of a body unread. Forms are drained by who reads them.
+fn is_long(headers: &HeaderMap) -> bool {
+    let is_form = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let is_long = length.is_some_and(|bytes| bytes > READ_AT_ONCE_BYTES);
+    !is_form && (is_long || headers.contains_key(TRANSFER_ENCODING))
 }
 
 async fn answer(request: Request, next: Next, deadline: Option<Duration>) -> Result<Response, Silence> {

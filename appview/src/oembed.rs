@@ -16,15 +16,15 @@ use crate::detail::{Detail, number, query};
 use crate::{App, Options};
 
 /// How wide a frame is, unless asked otherwise, and at most; in pixels.
-const WIDTH: i64 = 400;
+pub(crate) const WIDTH: i64 = 400;
 const WIDTH_MAX: i64 = 800;
 /// How high one is with one track: that is also all it needs.
 const TRACK_HEIGHT: i64 = 165;
 /// How high one is with several, unless asked otherwise, and at most.
-const LIST_HEIGHT: i64 = 380;
+pub(crate) const LIST_HEIGHT: i64 = 380;
 const LIST_HEIGHT_MAX: i64 = 600;
 /// Whoever asks for more gets what there is.
-const ASKED_MAX: i64 = 1_000_000;
+pub(crate) const ASKED_MAX: i64 = 1_000_000;
 /// What clients of the API take a cover for; they show it in a square.
 const COVER_PX: u32 = 300;
 

@@ -13,8 +13,8 @@ use crate::track::response;
 use crate::{App, public_id};
 
 /// Tracks of one page, unless asked for fewer or more, and at most.
-const PAGE: i64 = 50;
-const PAGE_MAX: i64 = 100;
+pub(crate) const PAGE: i64 = 50;
+pub(crate) const PAGE_MAX: i64 = 100;
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Mine {

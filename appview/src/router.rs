@@ -1,15 +1,22 @@
 //! The table of contents: every path this server answers.
+//!
+//! The paths of the HTTP API stand here with what is said of each (`openapi.rs`); XRPC methods are told by their lexicons.
+
+use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode};
-use axum::routing::{any, delete, get, patch, post};
-use axum::{Router, middleware};
+use axum::routing::{any, get as page, get as query, post as procedure};
+use axum::{Extension, Router, middleware};
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::detail::Detail;
 use crate::error::Error;
+use crate::openapi::operation::Family;
+use crate::openapi::routes::{Routes, delete, get, patch, post};
+use crate::openapi::{self as told, Document, Published};
 use crate::{
     App, activity, actor, album, audio, auth, cache, chart, comment, embed, feed, generator, headers, health,
     like, link, list, live, media, now_playing, observe, oembed, own, play, reception, repo, search, service,
@@ -21,14 +28,17 @@ const BODY_MAX_BYTES: usize = 64 * 1024;
 
 /// All routes with their layers.
 pub fn router(app: App) -> Router {
+    let mut document = Document::default();
     Router::new()
         .merge(xrpc(&app))
-        .merge(api(&app))
-        .merge(links(&app))
-        .merge(machines(&app))
-        .merge(client())
-        .merge(bytes())
-        .merge(uploads(&app))
+        .merge(api(&app, &mut document))
+        .merge(links(&app, &mut document))
+        .merge(machines(&app, &mut document))
+        .merge(client(&mut document))
+        .merge(bytes(&mut document))
+        .merge(uploads(&app, &mut document))
+        .merge(watchers(&mut document))
+        .merge(description(&app, document))
         .merge(pages())
         .layer(headers::no_sniffing())
         .layer(headers::no_referrer())
@@ -40,55 +50,55 @@ pub fn router(app: App) -> Router {
 /// For any client: each path is an NSID with its lexicon under `lexicons/`.
 fn xrpc(app: &App) -> Router<App> {
     Router::new()
-        .route("/xrpc/_health", get(health::version))
-        .route("/xrpc/app.bsky.feed.describeFeedGenerator", get(generator::describe))
-        .route("/xrpc/app.bsky.feed.getFeedSkeleton", get(generator::get_feed_skeleton))
-        .route("/xrpc/blue.microcosm.links.getBacklinkDids", get(link::get_backlink_dids))
-        .route("/xrpc/blue.microcosm.links.getBacklinks", get(link::get_backlinks))
-        .route("/xrpc/blue.microcosm.links.getBacklinksCount", get(link::get_backlinks_count))
-        .route("/xrpc/com.atproto.identity.resolveHandle", get(repo::resolve_handle))
-        .route("/xrpc/com.atproto.repo.getRecord", get(repo::get_record))
-        .route("/xrpc/com.atproto.repo.listRecords", get(repo::list_records))
-        .route("/xrpc/fm.plyr.actor.getNowPlaying", get(now_playing::get_now_playing))
-        .route("/xrpc/fm.plyr.actor.getProfile", get(actor::get_profile))
-        .route("/xrpc/fm.plyr.actor.getProfileAnalytics", get(actor::analytics::get_profile_analytics))
-        .route("/xrpc/fm.plyr.actor.getProfiles", get(actor::get_profiles))
-        .route("/xrpc/fm.plyr.actor.searchActors", get(search::search_actors))
-        .route("/xrpc/fm.plyr.feed.getActivity", get(activity::get_activity))
-        .route("/xrpc/fm.plyr.feed.getActorLikes", get(feed::get_actor_likes))
-        .route("/xrpc/fm.plyr.feed.getActorTracks", get(feed::get_actor_tracks))
-        .route("/xrpc/fm.plyr.feed.getComments", get(comment::get_comments))
-        .route("/xrpc/fm.plyr.feed.getLatest", get(feed::get_latest))
-        .route("/xrpc/fm.plyr.feed.getLikes", get(like::get_likes))
-        .route("/xrpc/fm.plyr.feed.getTagTracks", get(feed::get_tag_tracks))
-        .route("/xrpc/fm.plyr.feed.getTags", get(tag::get_tags))
-        .route("/xrpc/fm.plyr.feed.getTimeline", get(timeline::get_timeline))
-        .route("/xrpc/fm.plyr.feed.getTop", get(chart::get_top))
-        .route("/xrpc/fm.plyr.feed.getTrack", get(track::get_track))
-        .route("/xrpc/fm.plyr.feed.getTracks", get(track::get_tracks))
-        .route("/xrpc/fm.plyr.feed.recordPlay", post(play::record_play))
-        .route("/xrpc/fm.plyr.list.getAlbum", get(album::get_album))
-        .route("/xrpc/fm.plyr.list.getList", get(list::get_list))
-        .route("/xrpc/fm.plyr.list.getLists", get(list::get_lists))
-        .route("/xrpc/fm.plyr.search.query", get(search::query))
-        .route("/xrpc/fm.plyr.search.searchTracks", get(search::search_tracks))
-        .route("/xrpc/fm.plyr.stats.getStats", get(stats::get_stats))
-        .route("/xrpc/fm.plyr.sync.getRepoStatus", get(sync::get_repo_status))
-        .route("/xrpc/fm.plyr.sync.getStatus", get(sync::get_status))
-        .route("/xrpc/fm.teal.actor.getProfile", get(teal::profile::get_profile))
-        .route("/xrpc/fm.teal.actor.getProfiles", get(teal::profile::get_profiles))
-        .route("/xrpc/fm.teal.actor.getStatus", get(teal::status::get_status))
-        .route("/xrpc/fm.teal.actor.searchActors", get(teal::profile::search_actors))
-        .route("/xrpc/fm.teal.feed.getActorFeed", get(teal::feed::get_actor_feed))
-        .route("/xrpc/fm.teal.feed.getPlay", get(teal::feed::get_play))
-        .route("/xrpc/fm.teal.stats.getLatest", get(teal::feed::get_latest))
-        .route("/xrpc/fm.teal.stats.getRepoTopReleases", get(teal::stats::get_repo_top_releases))
-        .route("/xrpc/fm.teal.stats.getTopArtists", get(teal::stats::get_top_artists))
-        .route("/xrpc/fm.teal.stats.getTopReleases", get(teal::stats::get_top_releases))
-        .route("/xrpc/fm.teal.stats.getUserTopArtists", get(teal::stats::get_user_top_artists))
-        .route("/xrpc/fm.teal.stats.getUserTopRecordings", get(teal::stats::get_user_top_recordings))
-        .route("/xrpc/fm.teal.stats.getUserTopReleases", get(teal::stats::get_user_top_releases))
-        .route("/xrpc/parts.page.mention.search", get(search::mention::search))
+        .route("/xrpc/_health", query(health::version))
+        .route("/xrpc/app.bsky.feed.describeFeedGenerator", query(generator::describe))
+        .route("/xrpc/app.bsky.feed.getFeedSkeleton", query(generator::get_feed_skeleton))
+        .route("/xrpc/blue.microcosm.links.getBacklinkDids", query(link::get_backlink_dids))
+        .route("/xrpc/blue.microcosm.links.getBacklinks", query(link::get_backlinks))
+        .route("/xrpc/blue.microcosm.links.getBacklinksCount", query(link::get_backlinks_count))
+        .route("/xrpc/com.atproto.identity.resolveHandle", query(repo::resolve_handle))
+        .route("/xrpc/com.atproto.repo.getRecord", query(repo::get_record))
+        .route("/xrpc/com.atproto.repo.listRecords", query(repo::list_records))
+        .route("/xrpc/fm.plyr.actor.getNowPlaying", query(now_playing::get_now_playing))
+        .route("/xrpc/fm.plyr.actor.getProfile", query(actor::get_profile))
+        .route("/xrpc/fm.plyr.actor.getProfileAnalytics", query(actor::analytics::get_profile_analytics))
+        .route("/xrpc/fm.plyr.actor.getProfiles", query(actor::get_profiles))
+        .route("/xrpc/fm.plyr.actor.searchActors", query(search::search_actors))
+        .route("/xrpc/fm.plyr.feed.getActivity", query(activity::get_activity))
+        .route("/xrpc/fm.plyr.feed.getActorLikes", query(feed::get_actor_likes))
+        .route("/xrpc/fm.plyr.feed.getActorTracks", query(feed::get_actor_tracks))
+        .route("/xrpc/fm.plyr.feed.getComments", query(comment::get_comments))
+        .route("/xrpc/fm.plyr.feed.getLatest", query(feed::get_latest))
+        .route("/xrpc/fm.plyr.feed.getLikes", query(like::get_likes))
+        .route("/xrpc/fm.plyr.feed.getTagTracks", query(feed::get_tag_tracks))
+        .route("/xrpc/fm.plyr.feed.getTags", query(tag::get_tags))
+        .route("/xrpc/fm.plyr.feed.getTimeline", query(timeline::get_timeline))
+        .route("/xrpc/fm.plyr.feed.getTop", query(chart::get_top))
+        .route("/xrpc/fm.plyr.feed.getTrack", query(track::get_track))
+        .route("/xrpc/fm.plyr.feed.getTracks", query(track::get_tracks))
+        .route("/xrpc/fm.plyr.feed.recordPlay", procedure(play::record_play))
+        .route("/xrpc/fm.plyr.list.getAlbum", query(album::get_album))
+        .route("/xrpc/fm.plyr.list.getList", query(list::get_list))
+        .route("/xrpc/fm.plyr.list.getLists", query(list::get_lists))
+        .route("/xrpc/fm.plyr.search.query", query(search::query))
+        .route("/xrpc/fm.plyr.search.searchTracks", query(search::search_tracks))
+        .route("/xrpc/fm.plyr.stats.getStats", query(stats::get_stats))
+        .route("/xrpc/fm.plyr.sync.getRepoStatus", query(sync::get_repo_status))
+        .route("/xrpc/fm.plyr.sync.getStatus", query(sync::get_status))
+        .route("/xrpc/fm.teal.actor.getProfile", query(teal::profile::get_profile))
+        .route("/xrpc/fm.teal.actor.getProfiles", query(teal::profile::get_profiles))
+        .route("/xrpc/fm.teal.actor.getStatus", query(teal::status::get_status))
+        .route("/xrpc/fm.teal.actor.searchActors", query(teal::profile::search_actors))
+        .route("/xrpc/fm.teal.feed.getActorFeed", query(teal::feed::get_actor_feed))
+        .route("/xrpc/fm.teal.feed.getPlay", query(teal::feed::get_play))
+        .route("/xrpc/fm.teal.stats.getLatest", query(teal::feed::get_latest))
+        .route("/xrpc/fm.teal.stats.getRepoTopReleases", query(teal::stats::get_repo_top_releases))
+        .route("/xrpc/fm.teal.stats.getTopArtists", query(teal::stats::get_top_artists))
+        .route("/xrpc/fm.teal.stats.getTopReleases", query(teal::stats::get_top_releases))
+        .route("/xrpc/fm.teal.stats.getUserTopArtists", query(teal::stats::get_user_top_artists))
+        .route("/xrpc/fm.teal.stats.getUserTopRecordings", query(teal::stats::get_user_top_recordings))
+        .route("/xrpc/fm.teal.stats.getUserTopReleases", query(teal::stats::get_user_top_releases))
+        .route("/xrpc/parts.page.mention.search", query(search::mention::search))
         .route("/xrpc", any(xrpc::unknown_method))
         .route("/xrpc/", any(xrpc::unknown_method))
         .route("/xrpc/{*method}", any(xrpc::unknown_method))
@@ -106,69 +116,82 @@ fn xrpc(app: &App) -> Router<App> {
 }
 
 /// The HTTP API: for the player, for web apps of listed origins with credentials, and for programs with a bearer token.
-fn api(app: &App) -> Router<App> {
-    Router::new()
-        .route("/config", get(upload::config))
-        .route("/config/", get(upload::config))
-        .route("/stats", get(stats::http))
-        .route("/stats/", get(stats::http))
-        .route("/activity", get(activity::http::list))
-        .route("/activity/", get(activity::http::list))
-        .route("/activity/histogram", get(activity::http::histogram))
-        .route("/activity/histogram/", get(activity::http::histogram))
-        .route("/moderation/sensitive-images", get(media::sensitive))
-        .route("/moderation/sensitive-images/", get(media::sensitive))
-        .route("/lists/by-uri", get(list::http::resolve))
-        .route("/lists/playlists", get(list::http::own))
-        .route("/lists/playlists/", get(list::http::own))
-        .route("/lists/playlists/by-artist/{did}", get(list::http::by_artist))
-        .route("/lists/playlists/by-uri", get(list::http::by_uri))
-        .route("/lists/playlists/{id}", get(list::http::one))
-        .route("/lists/playlists/{id}/", get(list::http::one))
-        .route("/lists/playlists/{id}/meta", get(list::http::meta))
-        .route("/tracks/me", get(own::mine))
-        .route("/tracks/me/", get(own::mine))
-        .route("/tracks/liked", get(track::http::liked))
-        .route("/tracks/liked/", get(track::http::liked))
-        .route("/tracks/by-uri", get(track::http::by_uri))
-        .route("/tracks/top", get(track::http::top))
-        .route("/tracks/tags", get(track::http::tags))
-        .route("/tracks/tags/", get(track::http::tags))
-        .route("/tracks/tags/{*tag}", get(track::http::tagged))
-        .route("/tracks/{id}", get(track::http::one).delete(own::delete))
-        .route("/tracks/{id}/", get(track::http::one).delete(own::delete))
-        .route("/discover/network", get(timeline::network))
-        .route("/search", get(search::http::search))
-        .route("/search/", get(search::http::search))
-        .route("/users/{handle}/likes", get(track::http::liked_by))
-        .route("/albums", get(album::http::all))
-        .route("/albums/", get(album::http::all))
-        .route("/albums/{handle}", get(album::http::of_artist))
-        .route("/albums/{handle}/", get(album::http::of_artist))
-        .route("/albums/{handle}/{slug}", get(album::http::one))
-        .route("/artists/me", get(actor::http::me))
-        .route("/artists/me/analytics", get(actor::http::my_analytics))
-        .route("/artists/by-handle/{handle}", get(actor::http::by_handle))
-        .route("/artists/{did}", get(actor::http::by_did))
-        .route("/artists/{did}/analytics", get(actor::http::analytics_of))
-        .route("/auth/start", get(auth::start))
-        .route("/auth/callback", get(auth::callback))
-        .route("/auth/exchange", post(auth::exchange))
-        .route("/auth/logout", post(auth::logout))
-        .route("/auth/me", get(auth::me))
-        .route("/auth/developer-token/start", post(auth::start_developer_token))
-        .route("/auth/developer-tokens", get(auth::developer_tokens))
-        .route("/auth/developer-tokens/{token_prefix}", delete(auth::revoke_developer_token))
-        .route("/now-playing", post(now_playing::http::tell).delete(now_playing::http::clear))
-        .route("/now-playing/", post(now_playing::http::tell).delete(now_playing::http::clear))
-        .route("/now-playing/{did}", get(now_playing::http::by_did))
-        .route("/now-playing/by-did/{did}", get(now_playing::http::by_did))
-        .route("/now-playing/by-handle/{handle}", get(now_playing::http::by_handle))
-        .route("/tracks/{id}/like", post(like::http::like).delete(like::http::unlike))
-        .route("/tracks/{id}/likes", get(like::http::likers))
-        .route("/tracks/{id}/play", post(play::play))
-        .route("/tracks/{id}/comments", get(comment::http::list).post(comment::http::create))
-        .route("/tracks/comments/{id}", patch(comment::http::edit).delete(comment::http::delete))
+fn api(app: &App, document: &mut Document) -> Router<App> {
+    Routes::new(Family::Api, document)
+        .both("/config", get(upload::config, told::upload::config))
+        .both("/stats", get(stats::http, told::server::stats))
+        .both("/activity", get(activity::http::list, told::activity::list_all))
+        .both("/activity/histogram", get(activity::http::histogram, told::activity::histogram))
+        .both("/moderation/sensitive-images", get(media::sensitive, told::media::sensitive))
+        .route("/lists/by-uri", get(list::http::resolve, told::list::resolve))
+        .both("/lists/playlists", get(list::http::own, told::list::own))
+        .route("/lists/playlists/by-artist/{did}", get(list::http::by_artist, told::list::by_artist))
+        .route("/lists/playlists/by-uri", get(list::http::by_uri, told::list::by_uri))
+        .both("/lists/playlists/{id}", get(list::http::one, told::list::one))
+        .route("/lists/playlists/{id}/meta", get(list::http::meta, told::list::meta))
+        .both("/tracks/me", get(own::mine, told::track::mine))
+        .both("/tracks/liked", get(track::http::liked, told::track::liked))
+        .route("/tracks/by-uri", get(track::http::by_uri, told::track::by_uri))
+        .route("/tracks/top", get(track::http::top, told::track::top))
+        .both("/tracks/tags", get(track::http::tags, told::track::tags))
+        .route("/tracks/tags/{*tag}", get(track::http::tagged, told::track::tagged))
+        .both(
+            "/tracks/{id}",
+            get(track::http::one, told::track::one).and(delete(own::delete, told::track::delete)),
+        )
+        .route("/discover/network", get(timeline::network, told::artist::network))
+        .both("/search", get(search::http::search, told::search::search))
+        .route("/users/{handle}/likes", get(track::http::liked_by, told::track::liked_by))
+        .both("/albums", get(album::http::all, told::album::all))
+        .both("/albums/{handle}", get(album::http::of_artist, told::album::of_artist))
+        .route("/albums/{handle}/{slug}", get(album::http::one, told::album::one))
+        .route("/artists/me", get(actor::http::me, told::artist::me))
+        .route("/artists/me/analytics", get(actor::http::my_analytics, told::artist::my_analytics))
+        .route("/artists/by-handle/{handle}", get(actor::http::by_handle, told::artist::by_handle))
+        .route("/artists/{did}", get(actor::http::by_did, told::artist::by_did))
+        .route("/artists/{did}/analytics", get(actor::http::analytics_of, told::artist::analytics_of))
+        .route("/auth/start", get(auth::start, told::auth::start))
+        .route("/auth/callback", get(auth::callback, told::auth::callback))
+        .route("/auth/exchange", post(auth::exchange, told::auth::exchange))
+        .route("/auth/logout", post(auth::logout, told::auth::logout))
+        .route("/auth/me", get(auth::me, told::auth::me))
+        .route(
+            "/auth/developer-token/start",
+            post(auth::start_developer_token, told::auth::start_developer_token),
+        )
+        .route("/auth/developer-tokens", get(auth::developer_tokens, told::auth::developer_tokens))
+        .route(
+            "/auth/developer-tokens/{token_prefix}",
+            delete(auth::revoke_developer_token, told::auth::revoke_developer_token),
+        )
+        .both(
+            "/now-playing",
+            post(now_playing::http::tell, told::now_playing::tell)
+                .and(delete(now_playing::http::clear, told::now_playing::clear)),
+        )
+        .route("/now-playing/{did}", get(now_playing::http::by_did, told::now_playing::of))
+        .route("/now-playing/by-did/{did}", get(now_playing::http::by_did, told::now_playing::by_did))
+        .route(
+            "/now-playing/by-handle/{handle}",
+            get(now_playing::http::by_handle, told::now_playing::by_handle),
+        )
+        .route(
+            "/tracks/{id}/like",
+            post(like::http::like, told::like::like).and(delete(like::http::unlike, told::like::unlike)),
+        )
+        .route("/tracks/{id}/likes", get(like::http::likers, told::like::likers))
+        .route("/tracks/{id}/play", post(play::play, told::track::play))
+        .route(
+            "/tracks/{id}/comments",
+            get(comment::http::list, told::comment::list_all)
+                .and(post(comment::http::create, told::comment::create)),
+        )
+        .route(
+            "/tracks/comments/{id}",
+            patch(comment::http::edit, told::comment::edit)
+                .and(delete(comment::http::delete, told::comment::delete)),
+        )
+        .done()
         .method_not_allowed_fallback(api_method_not_allowed)
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(app.clone(), cache::layer))
@@ -179,14 +202,19 @@ fn api(app: &App) -> Router<App> {
 }
 
 /// For clients of the older backlink service.
-fn links(app: &App) -> Router<App> {
-    Router::new()
-        .route("/links", get(link::older::links))
-        .route("/links/distinct-dids", get(link::older::distinct_dids))
-        .route("/links/count", get(link::older::count))
-        .route("/links/count/distinct-dids", get(link::older::count_distinct_dids))
-        .route("/links/all", get(link::older::all))
-        .route("/links/all/count", get(link::older::all_count))
+fn links(app: &App, document: &mut Document) -> Router<App> {
+    use link::older;
+    Routes::new(Family::Anonymous, document)
+        .route("/links", get(older::links, told::links::records))
+        .route("/links/distinct-dids", get(older::distinct_dids, told::links::distinct_dids))
+        .route("/links/count", get(older::count, told::links::count))
+        .route(
+            "/links/count/distinct-dids",
+            get(older::count_distinct_dids, told::links::count_distinct_dids),
+        )
+        .route("/links/all", get(older::all, told::links::all))
+        .route("/links/all/count", get(older::all_count, told::links::all_count))
+        .done()
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), reception::anonymous))
         .layer(middleware::from_fn(observe::request))
@@ -195,13 +223,13 @@ fn links(app: &App) -> Router<App> {
 }
 
 /// For programs that look at pages: link previews, search engines.
-fn machines(app: &App) -> Router<App> {
-    Router::new()
-        .route("/oembed", get(oembed::oembed))
-        .route("/oembed/", get(oembed::oembed))
-        .route("/sitemap.xml", get(sitemap::index))
-        .route("/sitemap/{kind}/{page}", get(sitemap::page))
-        .route("/sitemap-data", get(sitemap::data))
+fn machines(app: &App, document: &mut Document) -> Router<App> {
+    Routes::new(Family::Anonymous, document)
+        .both("/oembed", get(oembed::oembed, told::machines::embed))
+        .route("/sitemap.xml", get(sitemap::index, told::machines::sitemap))
+        .route("/sitemap/{kind}/{page}", get(sitemap::page, told::machines::sitemap_page))
+        .route("/sitemap-data", get(sitemap::data, told::machines::sitemap_data))
+        .done()
         .method_not_allowed_fallback(api_method_not_allowed)
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(app.clone(), cache::layer))
@@ -211,35 +239,39 @@ fn machines(app: &App) -> Router<App> {
 }
 
 /// Who we are: for authorization servers, and for who forwards requests to us.
-fn client() -> Router<App> {
-    Router::new()
-        .route("/oauth-client-metadata.json", get(auth::client_metadata))
-        .route("/.well-known/jwks.json", get(auth::jwks))
-        .route("/.well-known/did.json", get(service::document))
+fn client(document: &mut Document) -> Router<App> {
+    Routes::new(Family::Plain, document)
+        .route("/oauth-client-metadata.json", get(auth::client_metadata, told::server::client_metadata))
+        .route("/.well-known/jwks.json", get(auth::jwks, told::server::jwks))
+        .route("/.well-known/did.json", get(service::document, told::server::did))
+        .done()
         .method_not_allowed_fallback(api_method_not_allowed)
         .layer(middleware::from_fn(observe::request))
         .layer(headers::open_cors())
 }
 
 /// What is not compressed: sound and images are already, events must leave at once.
-fn bytes() -> Router<App> {
-    Router::new()
-        .route("/audio/{file_id}", get(audio::audio))
-        .route("/media/{cid}", get(media::image))
-        .route("/live", get(live::stream))
+fn bytes(document: &mut Document) -> Router<App> {
+    Routes::new(Family::Plain, document)
+        .route("/audio/{file_id}", get(audio::audio, told::media::audio))
+        .route("/media/{cid}", get(media::image, told::media::image))
+        .route("/live", get(live::stream, told::media::live))
+        .done()
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))
         .layer(headers::open_cors())
 }
 
 /// Uploads. A form is as long as its music, and what reads it limits itself; events must leave at once.
-fn uploads(app: &App) -> Router<App> {
-    let create = || post(upload::create).layer(DefaultBodyLimit::disable());
-    let list = || get(track::http::list).layer(CompressionLayer::new());
-    Router::new()
-        .route("/tracks", create().merge(list()))
-        .route("/tracks/", create().merge(list()))
-        .route("/tracks/uploads/{upload_id}/progress", get(upload::progress))
+fn uploads(app: &App, document: &mut Document) -> Router<App> {
+    let create = post(upload::create, told::upload::create)
+        .layered(|router| router.layer(DefaultBodyLimit::disable()));
+    let list =
+        get(track::http::list, told::track::list_all).layered(|router| router.layer(CompressionLayer::new()));
+    Routes::new(Family::Api, document)
+        .both("/tracks", create.and(list))
+        .route("/tracks/uploads/{upload_id}/progress", get(upload::progress, told::upload::progress))
+        .done()
         .method_not_allowed_fallback(api_method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), reception::api))
         .layer(middleware::from_fn(observe::action))
@@ -247,30 +279,53 @@ fn uploads(app: &App) -> Router<App> {
         .layer(headers::app_cors(&app.options))
 }
 
-/// For people and their browsers, and for whoever watches over the process.
+/// For whoever watches over the process, and for crawlers.
+fn watchers(document: &mut Document) -> Router<App> {
+    Routes::new(Family::Plain, document)
+        .route("/robots.txt", get(health::robots, told::server::robots))
+        .both("/health", get(health::ok, told::server::health))
+        .route("/health/live", get(health::live, told::server::live))
+        .route("/health/ready", get(health::ready, told::server::ready))
+        .done()
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(observe::request))
+        .layer(CompressionLayer::new())
+}
+
+/// The description of all these, finished with its own, and the page that is made of it.
+fn description(app: &App, mut document: Document) -> Router<App> {
+    let routes = Routes::new(Family::Plain, &mut document)
+        .route("/openapi.json", get(told::serve, told::document))
+        .done()
+        .layer(headers::open_cors());
+    let published = Published::new(&document.finish(&app.options));
+    routes
+        .route("/docs", page(told::docs))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(Arc::new(published)))
+        .layer(middleware::from_fn(observe::request))
+        .layer(CompressionLayer::new())
+}
+
+/// For people and their browsers.
 fn pages() -> Router<App> {
     Router::new()
-        .route("/", get(web::index))
-        .route("/upload", get(web::index))
-        .route("/portal", get(web::index))
-        .route("/track/{number}", get(web::called))
-        .route("/track/{artist}/{rkey}", get(web::track))
-        .route("/playlist/{id}", get(web::called))
-        .route("/playlist/{owner}/{rkey}", get(web::playlist))
-        .route("/u/{artist}", get(web::artist))
-        .route("/u/{artist}/album/{slug}", get(web::album))
-        .route("/tag/{*tag}", get(web::tag))
-        .route("/embed/track/{id}", get(embed::track))
-        .route("/embed/album/{artist}/{slug}", get(embed::album))
-        .route("/embed/playlist/{id}", get(embed::numbered_playlist))
-        .route("/embed/playlist/{owner}/{rkey}", get(embed::playlist))
-        .route("/embed/u/{artist}", get(embed::artist))
-        .route("/assets/{*path}", get(web::asset))
-        .route("/robots.txt", get(health::robots))
-        .route("/health", get(health::ok))
-        .route("/health/", get(health::ok))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
+        .route("/", page(web::index))
+        .route("/upload", page(web::index))
+        .route("/portal", page(web::index))
+        .route("/track/{number}", page(web::called))
+        .route("/track/{artist}/{rkey}", page(web::track))
+        .route("/playlist/{id}", page(web::called))
+        .route("/playlist/{owner}/{rkey}", page(web::playlist))
+        .route("/u/{artist}", page(web::artist))
+        .route("/u/{artist}/album/{slug}", page(web::album))
+        .route("/tag/{*tag}", page(web::tag))
+        .route("/embed/track/{id}", page(embed::track))
+        .route("/embed/album/{artist}/{slug}", page(embed::album))
+        .route("/embed/playlist/{id}", page(embed::numbered_playlist))
+        .route("/embed/playlist/{owner}/{rkey}", page(embed::playlist))
+        .route("/embed/u/{artist}", page(embed::artist))
+        .route("/assets/{*path}", page(web::asset))
         .fallback(web::other)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))
@@ -287,6 +342,8 @@ async fn api_method_not_allowed() -> Detail {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, Response, StatusCode};
     use indexer::Indexer;
@@ -349,6 +406,10 @@ mod tests {
             let (response, body) = ask("GET", &path, "*/*").await;
             let expected = match nsid {
                 "fm.plyr.feed.getNothing" => 501,
+                // Nothing to get wrong.
+                "app.bsky.feed.describeFeedGenerator" => 200,
+                // Only of who is signed in.
+                "fm.plyr.feed.getTimeline" => 401,
                 // Nothing to get wrong; the database is away.
                 "fm.plyr.stats.getStats" | "fm.plyr.sync.getStatus" => 503,
                 // A procedure.
@@ -356,6 +417,99 @@ mod tests {
                 _ => 400,
             };
             assert_eq!(response.status().as_u16(), expected, "{nsid}: {body}");
+        }
+    }
+
+    /// A path of the description that leads to something which ends: nothing is called so.
+    fn lawful(path: &str) -> String {
+        let path = path.replace("{id}", "1").replace("{kind}", "tracks").replace("{page}", "1.xml");
+        let plain: String = path
+            .split('{')
+            .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest))
+            .collect::<Vec<_>>()
+            .join("x");
+        if plain == "/live" { "/live?kinds=nothing".to_owned() } else { plain }
+    }
+
+    #[tokio::test]
+    async fn what_is_described_is_what_is_served() {
+        let (response, text) = ask("GET", "/openapi.json", "*/*").await;
+        assert_eq!(
+            (response.status(), header(&response, "access-control-allow-origin")),
+            (StatusCode::OK, "*")
+        );
+        let held = header(&response, "etag");
+        let (again, _) = ask_with("GET", "/openapi.json", &[("if-none-match", held)]).await;
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        assert!(paths.len() > 60, "{}", paths.len());
+        let mut asked = Vec::new();
+        for (path, item) in paths {
+            let also = item["x-also"][0].as_str();
+            for path in [Some(path.as_str()), also].into_iter().flatten() {
+                for method in ["get", "post", "put", "patch", "delete"] {
+                    asked.push(async move {
+                        let (response, body) = ask(&method.to_uppercase(), &lawful(path), "*/*").await;
+                        let (status, told) = (response.status().as_u16(), &item[method]["responses"]);
+                        assert_eq!(status == 405, told.is_null(), "{method} {path} answered {status}");
+                        let is_told = status == 405 || told[status.to_string()].is_object();
+                        assert!(is_told, "{method} {path} answered {status} {body}");
+                    });
+                }
+            }
+        }
+        // At once: each waits a while for a database that is away.
+        futures_util::future::join_all(asked).await;
+    }
+
+    #[tokio::test]
+    async fn the_description_holds_together() {
+        fn each<'a>(value: &'a serde_json::Value, key: &str, found: &mut Vec<&'a serde_json::Value>) {
+            let below: Vec<&serde_json::Value> = match value {
+                serde_json::Value::Object(map) => map.values().collect(),
+                serde_json::Value::Array(list) => list.iter().collect(),
+                _ => return,
+            };
+            found.extend(value.get(key));
+            below.into_iter().for_each(|value| each(value, key, found));
+        }
+        let (_, text) = ask("GET", "/openapi.json", "*/*").await;
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let mut references = Vec::new();
+        each(&document, "$ref", &mut references);
+        let mut named = BTreeSet::new();
+        for reference in references {
+            let target = reference.as_str().and_then(|target| target.strip_prefix('#')).expect("within");
+            assert!(document.pointer(target).is_some(), "{target}");
+            named.insert(target.rsplit('/').next().unwrap_or_default());
+        }
+        let shapes = document["components"]["schemas"].as_object().expect("shapes").keys();
+        let unused: Vec<&String> = shapes.filter(|name| !named.contains(name.as_str())).collect();
+        // What events hold, no answer does.
+        assert_eq!(unused, ["UploadProgress"]);
+        let tags: Vec<&str> = document["tags"]
+            .as_array()
+            .expect("tags")
+            .iter()
+            .filter_map(|tag| tag["name"].as_str())
+            .collect();
+        let mut ids = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in
+                item.as_object().expect("an item").iter().filter(|(key, _)| *key != "x-also")
+            {
+                assert!(
+                    ids.insert(operation["operationId"].as_str().expect("an id")),
+                    "{method} {path}: twice"
+                );
+                assert!(tags.contains(&operation["tags"][0].as_str().unwrap_or_default()), "{method} {path}");
+                let parameters = operation["parameters"].as_array().into_iter().flatten();
+                let told: BTreeSet<&str> =
+                    parameters.filter(|it| it["in"] == "path").filter_map(|it| it["name"].as_str()).collect();
+                let parts = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+                assert_eq!(told, parts.collect(), "{method} {path}");
+            }
         }
     }
 

@@ -214,7 +214,8 @@ pub(crate) fn missing(app: &App, headers: &HeaderMap) -> Response {
     Error::not_found("nothing here").into_response()
 }
 
-fn html(app: &App, headers: &HeaderMap, status: StatusCode, page: String) -> Response {
+/// A page, by the policy of pages.
+pub(crate) fn html(app: &App, headers: &HeaderMap, status: StatusCode, page: String) -> Response {
     let etag = weak_etag(&Sha256::digest(page.as_bytes()));
     let policy = HeaderValue::try_from(headers::page_policy(&app.options)).map_err(Error::internal);
     let policy = match policy {
@@ -248,7 +249,8 @@ pub(crate) fn weak_etag(sha256: &[u8]) -> String {
     format!("W/\"{}\"", hex::encode(&sha256[..sha256.len().min(16)]))
 }
 
-fn is_held(headers: &HeaderMap, etag: &str) -> bool {
+/// Whether the caller has it already.
+pub(crate) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)
         .iter()

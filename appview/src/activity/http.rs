@@ -20,10 +20,10 @@ use crate::track::{self, TrackView};
 use crate::{App, card};
 
 /// Events of a page, unless asked for fewer or more, and at most.
-const PAGE: i64 = 20;
+pub(crate) const PAGE: i64 = 20;
 const PAGE_MAX: i64 = 100;
 /// Days, unless asked for fewer or more.
-const WEEK: i64 = 7;
+pub(crate) const WEEK: i64 = 7;
 
 #[derive(Debug, Deserialize)]
 struct Asked {

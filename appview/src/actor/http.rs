@@ -3,7 +3,7 @@
 //! Whoever is known is an artist with the name they have elsewhere, until they say otherwise.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, SecondsFormat, Utc};
 use indexer::syntax::Did;
 use serde_json::{Value, json};
@@ -11,19 +11,19 @@ use sqlx::PgConnection;
 
 use super::AtIdentifier;
 use super::analytics::{self, Top};
-use crate::detail::Detail;
+use crate::detail::{Detail, Named};
 use crate::session::Viewer;
 use crate::{App, Options, hydrate};
 
 /// `GET /artists/{did}`.
-pub(crate) async fn by_did(State(app): State<App>, Path(did): Path<String>) -> Result<Json<Value>, Detail> {
+pub(crate) async fn by_did(State(app): State<App>, Named(did): Named<String>) -> Result<Json<Value>, Detail> {
     named(&app, did.starts_with("did:"), did).await
 }
 
 /// `GET /artists/by-handle/{handle}`.
 pub(crate) async fn by_handle(
     State(app): State<App>,
-    Path(handle): Path<String>,
+    Named(handle): Named<String>,
 ) -> Result<Json<Value>, Detail> {
     named(&app, !handle.starts_with("did:"), handle).await
 }
@@ -74,7 +74,7 @@ async fn shown(options: &Options, db: &mut PgConnection, did: &Did) -> Result<Js
 /// `GET /artists/{did}/analytics`: noughts for who is unknown.
 pub(crate) async fn analytics_of(
     State(app): State<App>,
-    Path(did): Path<String>,
+    Named(did): Named<String>,
 ) -> Result<Json<Value>, Detail> {
     let mut db = app.pool.acquire().await?;
     let did = match AtIdentifier::try_from(did) {

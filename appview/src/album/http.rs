@@ -1,14 +1,14 @@
 //! Albums by the HTTP API: `/albums/`, `/albums/{handle}`, `/albums/{handle}/{slug}`.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use indexer::syntax::{AtUri, Did};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::Row;
 use crate::actor::{self, AtIdentifier};
-use crate::detail::Detail;
+use crate::detail::{Detail, Named};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::response;
@@ -50,7 +50,7 @@ pub(crate) async fn all(State(app): State<App>) -> Result<Json<Value>, Detail> {
 /// `GET /albums/{handle}`: those that have a track to show. A DID is taken as well.
 pub(crate) async fn of_artist(
     State(app): State<App>,
-    Path(handle): Path<String>,
+    Named(handle): Named<String>,
 ) -> Result<Json<Value>, Detail> {
     let mut db = app.pool.acquire().await?;
     let did = artist(&mut db, handle, "artist not found").await?;
@@ -71,7 +71,7 @@ pub(crate) async fn of_artist(
 pub(crate) async fn one(
     State(app): State<App>,
     viewer: Option<Viewer>,
-    Path((handle, slug)): Path<(String, String)>,
+    Named((handle, slug)): Named<(String, String)>,
 ) -> Result<Json<Value>, Detail> {
     let missing = || Detail::not_found("album not found");
     let mut db = app.pool.acquire().await?;

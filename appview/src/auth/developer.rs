@@ -1,8 +1,8 @@
 //! Tokens for programs: sessions of their own, made by signing in once more.
 
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::header::{ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::landing::Landing;
 use super::{begin, cookies, not_started};
 use crate::App;
-use crate::detail::Detail;
+use crate::detail::{Detail, Named};
 use crate::oauth::secret::Secret;
 use crate::session::{Developer, SignedIn};
 
-const DAYS_MAX: u32 = 365;
-const DAYS_DEFAULT: u32 = 90;
-const NAME_MAX_CHARS: usize = 100;
+pub(crate) const DAYS_MAX: u32 = 365;
+pub(crate) const DAYS_DEFAULT: u32 = 90;
+pub(crate) const NAME_MAX_CHARS: usize = 100;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wish {
@@ -80,7 +80,7 @@ pub(crate) async fn developer_tokens(
 pub(crate) async fn revoke_developer_token(
     State(app): State<App>,
     viewer: SignedIn,
-    Path(prefix): Path<String>,
+    Named(prefix): Named<String>,
 ) -> Result<Json<Value>, Detail> {
     let is_prefix = (4..=64).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
     let found = match is_prefix {

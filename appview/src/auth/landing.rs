@@ -9,7 +9,7 @@ use crate::detail::Detail;
 use crate::session::{SignInError, is_own_origin};
 
 /// Longer is no page of ours.
-const RETURN_TO_MAX_BYTES: usize = 2048;
+pub(crate) const RETURN_TO_MAX_BYTES: usize = 2048;
 
 /// Longer is no handle, and hardly a DID.
 const ACCOUNT_MAX_CHARS: usize = 512;

@@ -19,7 +19,7 @@ use crate::session::SignedIn;
 use crate::{App, hydrate};
 
 /// Characters of a comment; the record's lexicon allows more, the API does not.
-const TEXT_MAX_CHARS: usize = 300;
+pub(crate) const TEXT_MAX_CHARS: usize = 300;
 /// Bytes that the record's lexicon allows.
 const TEXT_MAX_BYTES: usize = 1000;
 /// Comments listed at once; `fm.plyr.feed.getComments` has pages.

@@ -13,10 +13,10 @@ use super::{BacklinkDids, LinkRecord, Place, Question, Total};
 use crate::App;
 use crate::error::Error;
 
-const LIMIT: usize = 100;
-const LIMIT_MAX: usize = 1000;
+pub(crate) const LIMIT: usize = 100;
+pub(crate) const LIMIT_MAX: usize = 1000;
 /// People whose links are asked for.
-const DIDS_MAX: usize = 100;
+pub(crate) const DIDS_MAX: usize = 100;
 /// Places that one thing is named at: more than there are collections and paths that can.
 const PLACES_MAX: i64 = 500;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use chrono::{DateTime, Utc};
 use indexer::syntax::{AtUri, Did};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::COVER_AMONG;
 use crate::actor::{self, AtIdentifier};
-use crate::detail::{Detail, query};
+use crate::detail::{Detail, Named, query};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::response;
@@ -92,7 +92,7 @@ pub(crate) async fn own(State(app): State<App>, viewer: Viewer) -> Result<Json<V
 /// `GET /lists/playlists/by-artist/{did}`: newest first, a bare array; an empty one for who is unknown.
 pub(crate) async fn by_artist(
     State(app): State<App>,
-    Path(did): Path<String>,
+    Named(did): Named<String>,
 ) -> Result<Json<Value>, Detail> {
     let Ok(name) = AtIdentifier::try_from(did) else { return Ok(Json(json!([]))) };
     let found = actor::find(&mut *app.pool.acquire().await?, name).await?;
@@ -119,7 +119,7 @@ async fn of_person(app: &App, did: &Did) -> Result<Json<Value>, Detail> {
 pub(crate) async fn one(
     State(app): State<App>,
     viewer: Option<Viewer>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<Value>, Detail> {
     let mut db = app.pool.acquire().await?;
     let uri = card::target(&app, &mut db, &["playlist", &id]).await?;
@@ -127,7 +127,7 @@ pub(crate) async fn one(
 }
 
 /// `GET /lists/playlists/{id}/meta`.
-pub(crate) async fn meta(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Detail> {
+pub(crate) async fn meta(State(app): State<App>, Named(id): Named<String>) -> Result<Json<Value>, Detail> {
     let mut db = app.pool.acquire().await?;
     let uri = card::target(&app, &mut db, &["playlist", &id]).await?.ok_or_else(missing)?;
     let rows = rows(&mut db, &[uri.as_str().to_owned()]).await?;

@@ -1,8 +1,8 @@
 //! `/now-playing`: what a player says, and what others are told.
 
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use indexer::syntax::{AtUri, Did, Handle};
@@ -12,14 +12,14 @@ use sqlx::PgConnection;
 
 use crate::App;
 use crate::actor::AtIdentifier;
-use crate::detail::Detail;
+use crate::detail::{Detail, Named};
 use crate::session::Viewer;
 
 /// Characters of a name that a player gives.
-const NAME_MAX_CHARS: usize = 512;
-const URL_MAX_BYTES: usize = 2048;
+pub(crate) const NAME_MAX_CHARS: usize = 512;
+pub(crate) const URL_MAX_BYTES: usize = 2048;
 /// A day, in milliseconds.
-const TIME_MAX_MS: i64 = 24 * 3600 * 1000;
+pub(crate) const TIME_MAX_MS: i64 = 24 * 3600 * 1000;
 
 /// What a player says of itself.
 #[derive(Debug, Deserialize)]
@@ -91,7 +91,8 @@ fn lawful(told: &Told) -> Result<(), Detail> {
     }
     let is_web = |url: &String| {
         let parsed = url::Url::parse(url).ok();
-        url.len() <= URL_MAX_BYTES && parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https"))
+        let is_text = url.len() <= URL_MAX_BYTES && !url.contains('\0');
+        is_text && parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https"))
     };
     if told.image_url.as_ref().is_some_and(|url| !is_web(url)) {
         return Err(Detail::invalid("body", "image_url", "URL scheme should be 'http' or 'https'"));
@@ -129,7 +130,7 @@ struct Shown {
 }
 
 /// `GET /now-playing/{did}`, `GET /now-playing/by-did/{did}`: 204 when nothing plays.
-pub(crate) async fn by_did(State(app): State<App>, Path(did): Path<String>) -> Result<Response, Detail> {
+pub(crate) async fn by_did(State(app): State<App>, Named(did): Named<String>) -> Result<Response, Detail> {
     let did: Did = did.parse().map_err(|_| Detail::invalid("path", "did", "Input should be a DID"))?;
     shown(&app, did).await
 }
@@ -137,7 +138,7 @@ pub(crate) async fn by_did(State(app): State<App>, Path(did): Path<String>) -> R
 /// `GET /now-playing/by-handle/{handle}`: 404 when nobody has it.
 pub(crate) async fn by_handle(
     State(app): State<App>,
-    Path(handle): Path<String>,
+    Named(handle): Named<String>,
 ) -> Result<Response, Detail> {
     let unknown = || Detail::not_found("user not found");
     let handle = Handle::normalized(&handle).map_err(|_| unknown())?;

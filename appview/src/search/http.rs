@@ -19,10 +19,10 @@ use crate::actor::ProfileViewBasic;
 use crate::detail::{Detail, number, query};
 
 /// Of each kind, unless asked for fewer or more, and at most.
-const RESULTS: i64 = 20;
-const RESULTS_MAX: i64 = 50;
+pub(crate) const RESULTS: i64 = 20;
+pub(crate) const RESULTS_MAX: i64 = 50;
 /// Characters of a question.
-const Q_MAX: usize = 100;
+pub(crate) const Q_MAX: usize = 100;
 
 #[derive(Debug, Deserialize)]
 struct Asked {

@@ -2,7 +2,7 @@
 //! `/users/{handle}/likes`.
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use chrono::{DateTime, Datelike, Utc};
 use indexer::chart::{Kind, Period};
 use indexer::record::normalize_tags;
@@ -16,25 +16,25 @@ use crate::actor::{self, AtIdentifier};
 use crate::chart::place::Place as ChartPlace;
 use crate::chart::{By, everybodys};
 use crate::cursor::Cursor;
-use crate::detail::{Detail, clamped, number, query};
+use crate::detail::{Detail, Named, clamped, number, query};
 use crate::feed::{self, Likes, Place, Position, Wanted};
 use crate::public_id::{self, Id};
 use crate::session::Viewer;
 use crate::{App, hydrate, tag};
 
 /// Tracks of a page, unless asked for fewer or more, and at most.
-const PAGE: i64 = 50;
+pub(crate) const PAGE: i64 = 50;
 const PAGE_MAX: i64 = 100;
 /// Tracks where the API knows no pages; the XRPC methods do.
-const LISTED_MAX: i64 = 500;
+pub(crate) const LISTED_MAX: i64 = 500;
 /// Tracks of a chart.
-const TOP: i64 = 10;
-const TOP_MAX: i64 = 50;
+pub(crate) const TOP: i64 = 10;
+pub(crate) const TOP_MAX: i64 = 50;
 /// Tags, unless asked for fewer or more, and at most.
-const TAGS: i64 = 20;
-const TAGS_MAX: i64 = 100;
+pub(crate) const TAGS: i64 = 20;
+pub(crate) const TAGS_MAX: i64 = 100;
 /// Tags of which a track may be, or not be.
-const WANTED_MAX: usize = 20;
+pub(crate) const WANTED_MAX: usize = 20;
 /// What whoever has not said otherwise does not find in feeds.
 const HIDDEN_TAGS: [&str; 1] = ["ai"];
 
@@ -201,7 +201,7 @@ pub(crate) async fn tags(State(app): State<App>, RawQuery(asked): RawQuery) -> R
 pub(crate) async fn tagged(
     State(app): State<App>,
     viewer: Option<Viewer>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> Result<Json<Value>, Detail> {
     let missing = || Detail::not_found(format!("tag '{name}' not found"));
     let wanted = Wanted { tags: normalize_tags(vec![name.replace('\0', "")]), hidden: Vec::new() };
@@ -232,7 +232,7 @@ pub(crate) async fn liked(State(app): State<App>, viewer: Viewer) -> Result<Json
 pub(crate) async fn liked_by(
     State(app): State<App>,
     viewer: Option<Viewer>,
-    Path(handle): Path<String>,
+    Named(handle): Named<String>,
 ) -> Result<Json<Value>, Detail> {
     let missing = || Detail::not_found("user not found");
     let actor = AtIdentifier::try_from(handle).map_err(|_| missing())?;
