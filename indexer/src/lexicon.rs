@@ -97,11 +97,6 @@ pub fn methods() -> impl Iterator<Item = &'static str> {
     LazyLock::force(&CATALOG).methods()
 }
 
-/// The lexicon of this NSID as it is written, with its descriptions: for people, and for programs that make their own of it.
-pub fn source(nsid: &str) -> Option<Value> {
-    catalog::source(nsid)
-}
-
 /// The NSIDs of all records.
 pub fn records() -> impl Iterator<Item = &'static str> {
     LazyLock::force(&CATALOG).records()

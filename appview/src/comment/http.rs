@@ -56,6 +56,9 @@ pub(crate) struct Deleted {
     deleted: bool,
 }
 
+/// No sound is as long; larger numbers are not the same in every program's JSON.
+const MOMENT_MAX_MS: i64 = (1 << 53) - 1;
+
 type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// The comments of a track in the order of its moments.
@@ -87,6 +90,10 @@ pub(crate) async fn create(
     let text = lawful(&text)?;
     if timestamp_ms < 0 {
         return Err(Detail::invalid("body", "timestamp_ms", "Input should be greater than or equal to 0"));
+    }
+    if timestamp_ms > MOMENT_MAX_MS {
+        let said = format!("Input should be less than or equal to {MOMENT_MAX_MS}");
+        return Err(Detail::invalid("body", "timestamp_ms", said));
     }
     let (uri, cid) = subject(&app, id).await?;
     let collection: Nsid = format!("{}.comment", app.options.namespace).parse().map_err(Detail::internal)?;

@@ -22,12 +22,6 @@ pub(super) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         .unwrap_or_else(|problem| panic!("embedded lexicons: {problem}"))
 });
 
-/// The file of an NSID.
-pub(super) fn source(nsid: &str) -> Option<serde_json::Value> {
-    let file = Files::get(&format!("{}.json", nsid.replace('.', "/")))?;
-    serde_json::from_slice(&file.data).ok()
-}
-
 /// Definitions by `nsid#name`.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {

@@ -106,7 +106,7 @@ fn parameter(told: &Value) -> Parameter {
 /// The XRPC methods.
 pub fn of_lexicons() -> Vec<Operation> {
     let methods = indexer::lexicon::methods().map(|nsid| {
-        let lexicon = indexer::lexicon::source(nsid).expect("a lexicon");
+        let lexicon = indexer::lexicon::source(nsid).expect("a lexicon").json;
         let main = &lexicon["defs"]["main"];
         let is_query = main["type"] == "query";
         let empty = serde_json::Map::new();

@@ -31,7 +31,7 @@ pub(super) fn section(url: &str) -> String {
 }
 
 fn show(url: &str, nsid: &str) -> Option<String> {
-    let lexicon = lexicon::source(nsid)?;
+    let lexicon = lexicon::source(nsid)?.json;
     let main = &lexicon["defs"]["main"];
     let is_query = main["type"] == "query";
     let mut body = String::new();
