@@ -90,7 +90,7 @@ impl Document {
             "description": "As browsers have it after signing in. What changes something has to come from a page of this server or of \
                             a web app that its operator listed."});
         let bearer = json!({"type": "http", "scheme": "bearer",
-            "description": "The same token, or a developer token, as a program sends it."});
+            "description": "The token of a session, or a developer token, as a program sends it."});
         json!({
             "openapi": "3.1.0",
             "info": {

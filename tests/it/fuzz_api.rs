@@ -28,8 +28,8 @@ const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(80);
 /// Requests that are lawful in everything, before any other.
 const LAWFUL: usize = 8;
-/// Of operations that ask another server each time.
-const SLOW: usize = 24;
+/// Of operations of which few are made.
+const FEW: usize = 24;
 /// Problems that are told of one operation.
 const TOLD: usize = 4;
 
@@ -49,9 +49,18 @@ fn every_answer_is_one_that_is_described() {
         all.extend(operations::of_lexicons());
         // What takes something away comes last, and signing out after it.
         all.sort_by_key(|operation| (order(operation), operation.name.clone()));
+        let shown = plyr.get("/docs").await.text().await.expect("a page");
         let only = std::env::var("PLYR_FUZZ_ONLY").unwrap_or_default();
         all.retain(|operation| operation.name.contains(&only));
         assert!(all.len() > 100 || !only.is_empty(), "{} operations", all.len());
+        for operation in &all {
+            assert_eq!(
+                shown.matches(&format!("id=\"{}\"", operation.id)).count(),
+                1,
+                "{} in /docs",
+                operation.name
+            );
+        }
         let mut rng = StdRng::seed_from_u64(number("PLYR_FUZZ_SEED", 1));
         let (mut problems, mut unanswered) = (Vec::new(), BTreeSet::new());
         let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
@@ -98,7 +107,7 @@ async fn fuzz(
     statuses: &mut BTreeMap<u16, usize>,
 ) -> Found {
     let wished = number("PLYR_FUZZ_REQUESTS", 120) as usize;
-    let count = if operation.asks_others() { wished.min(SLOW) } else { wished };
+    let count = if operation.is_costly() { wished.min(FEW) } else { wished };
     let requests: Vec<Request> = (0..count.max(LAWFUL))
         .map(|at| values::request(operation, known, at < LAWFUL, rng))
         .map(|request| spare(operation, request))

@@ -33,14 +33,13 @@ pub(super) fn page(document: &Value) -> String {
 /// All of them with their paths and methods, in the order of the document.
 fn operations(document: &Value) -> Vec<(&str, &str, &Value, &Value)> {
     let paths = document["paths"].as_object();
-    let items = paths.into_iter().flatten().filter_map(|(path, item)| Some((path, item, item.as_object()?)));
-    items
-        .flat_map(|(path, item, methods)| {
-            let methods = methods.iter().filter(|(name, _)| *name != "x-also");
-            methods
-                .map(move |(method, operation)| (path.as_str(), method.as_str(), operation, &item["x-also"]))
-        })
-        .collect()
+    let each = paths.into_iter().flatten().flat_map(|(path, item)| {
+        // In the order in which people think of them.
+        let methods = ["get", "post", "patch", "delete"].into_iter();
+        let told = methods.filter_map(|method| Some((method, item.get(method)?)));
+        told.map(move |(method, operation)| (path.as_str(), method, operation, &item["x-also"]))
+    });
+    each.collect()
 }
 
 fn navigation() -> String {
@@ -157,7 +156,7 @@ fn answers(operation: &Value) -> String {
         rows.push_str(&format!("<tr><td>{status}</td><td>{shape}</td><td>{about}</td></tr>\n"));
         // What has no name is told here.
         let inline = schema.map(|schema| fields(schema, "")).unwrap_or_default();
-        rows.extend(inline.iter().map(Field::row));
+        rows.extend(inline.iter().map(Field::row_within));
     }
     format!("<table>{rows}</table>\n")
 }

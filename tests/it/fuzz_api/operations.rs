@@ -43,10 +43,13 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether each request makes this server ask another.
-    pub fn asks_others(&self) -> bool {
-        let by_id = ["startSignIn", "startDeveloperToken", "uploadTrack", "likeTrack", "unlikeTrack"];
-        by_id.contains(&self.id.as_str()) || self.id.ends_with("Comment") || self.id == "deleteTrack"
+    /// Whether few requests do: each makes this server ask another, or only so many are taken of one person.
+    pub fn is_costly(&self) -> bool {
+        let by_id =
+            ["startSignIn", "startDeveloperToken", "uploadTrack", "likeTrack", "unlikeTrack", "countPlay"];
+        by_id.contains(&self.id.as_str())
+            || self.id.ends_with("Comment")
+            || ["deleteTrack", "fm.plyr.feed.recordPlay"].contains(&self.id.as_str())
     }
 
     /// Whether there may be nothing good to answer: at a server without https, and of what a test does not have.

@@ -40,6 +40,12 @@ impl Field {
         Field { note, ..self }
     }
 
+    /// A field of what stands above it.
+    pub(super) fn row_within(&self) -> String {
+        self.row().replacen("<tr>", "<tr class=\"within\">", 1)
+    }
+
+    /// A line of HTML.
     pub(super) fn row(&self) -> String {
         let Field { name, kind, about, note } = self;
         let note = if note.is_empty() { String::new() } else { format!(" <i>{note}</i>") };
