@@ -57,7 +57,7 @@ pub(crate) struct Deleted {
 }
 
 /// No sound is as long; larger numbers are not the same in every program's JSON.
-const MOMENT_MAX_MS: i64 = (1 << 53) - 1;
+pub(crate) const MOMENT_MAX_MS: i64 = (1 << 53) - 1;
 
 type Body<T> = Result<Json<T>, JsonRejection>;
 

@@ -54,7 +54,7 @@ pub(crate) fn list_all() -> Operation {
 
 /// `POST /tracks/{id}/comments`.
 pub(crate) fn create() -> Operation {
-    let moment = integer("The moment of the track, in milliseconds.").within(0..=i64::MAX);
+    let moment = integer("The moment of the track, in milliseconds.").within(0..=http::MOMENT_MAX_MS);
     let body = object("A comment.", [("text", words()), ("timestamp_ms", moment)]);
     super::track::number_of(operation("createComment", TAG, "Comment on a moment of a track"))
         .about("The same words at the same moment are one comment, however often they are sent.")

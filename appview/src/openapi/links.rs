@@ -55,7 +55,7 @@ pub(crate) fn records() -> Operation {
             ("cursor", cursor()),
         ],
     );
-    paged(place(operation("links", TAG, "The records that name something")))
+    paged(place(operation("linkingRecords", TAG, "The records that name something")))
         .query("did", list(did("Whose."), "Only records of these people.").at_most(older::DIDS_MAX))
         .answers(answer)
 }

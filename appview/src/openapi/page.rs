@@ -260,7 +260,7 @@ mod tests {
             "also at <code>/tracks/{id}/</code>",
             "only for who is signed in",
             "<a href=\"#shape-Track\">Track</a>",
-            "'https://plyr.example/tracks/42?q=Q'",
+            "https://plyr.example/tracks/42?q=Q&#39;",
             "Authorization",
             "<h2>xrpc</h2>",
             "id=\"fm.plyr.feed.getLatest\"",

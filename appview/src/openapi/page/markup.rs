@@ -62,14 +62,14 @@ pub(super) fn table(rows: &[Field]) -> String {
 /// The fields of an object and of those within; of a shape with a name none, as it is told where it stands.
 pub(super) fn fields(schema: &Value, under: &str) -> Vec<Field> {
     if schema["type"] == "array" {
-        return fields(&schema["items"], &format!("{under}[]."));
+        return fields(&schema["items"], &format!("{}[].", under.trim_end_matches('.')));
     }
     let required = schema["required"].as_array();
     let mut rows = Vec::new();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let is_required = required.is_some_and(|names| names.iter().any(|it| it == name));
         let name = format!("{under}{name}");
-        let within = fields(field, &format!("{}.", name.trim_end_matches('.')).replace(".[].", "[]."));
+        let within = fields(field, &format!("{name}."));
         rows.push(Field::new(name, field, is_required));
         rows.extend(within);
     }
