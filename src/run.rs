@@ -245,9 +245,10 @@ impl<'a> Parts<'a> {
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!("PLYR_LISTEN: cannot listen on {}; choose another address", config.listen)
         })?;
-        let app = App::new(options(config), self.connect.clone(), self.store.clone(), sessions);
+        let (connect, store) = (self.connect.clone(), self.store.clone());
+        let app = App::new(options(config), connect, store, sessions, self.stop.clone());
         tracing::info!(listen = %config.listen, url = %config.public_url, "serving");
-        self.tasks.spawn(appview::serve(listener, app, self.stop.clone()));
+        self.tasks.spawn(appview::serve(listener, app));
         Ok(())
     }
 

@@ -65,6 +65,7 @@ pub mod upload;
 mod web;
 mod xrpc;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use sqlx::PgPool;
@@ -85,15 +86,28 @@ pub use pool::read_only;
 pub use server::serve;
 pub use track::TrackView;
 
-/// What handlers share. Cheap to clone.
+/// What handlers share. Cheap to clone: each request does so in each of its layers.
 #[derive(Debug, Clone)]
 pub struct App {
-    options: Arc<Options>,
+    shared: Arc<Shared>,
+}
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// See [`App`].
+#[derive(Debug)]
+pub struct Shared {
+    options: Options,
     database: PgConnectOptions,
     pool: PgPool,
     store: store::BlobStore,
     publisher: publish::Publisher,
-    limits: Arc<limit::Limits>,
+    limits: limit::Limits,
     sessions: session::Sessions,
     service: service::Service,
     live: live::Live,
@@ -106,15 +120,16 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to nothing yet: a server answers, if only 503, while its database is away.
+    /// Connects to nothing yet: a server answers, if only 503, while its database is away. It serves until `stop`.
     pub fn new(
         options: Options,
         database: PgConnectOptions,
         store: store::BlobStore,
         sessions: session::Sessions,
+        stop: CancellationToken,
     ) -> Self {
-        App {
-            limits: Arc::new(limit::Limits::new(options.rates)),
+        let shared = Shared {
+            limits: limit::Limits::new(options.rates),
             publisher: publish::Publisher::new(sessions.clone()),
             pool: pool::read_only(database.clone(), options.pool_connections_max),
             service: service::Service::new(&options.public_url),
@@ -124,12 +139,13 @@ impl App {
             stats: stats::Answers::default(),
             days: activity::Days::default(),
             upload_places: upload::Places::default(),
-            options: Arc::new(options),
+            options,
             database,
             store,
             sessions,
-            stop: CancellationToken::new(),
-        }
+            stop,
+        };
+        App { shared: Arc::new(shared) }
     }
 
     /// What is ours, and where its pages are.

@@ -26,9 +26,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::App;
 use crate::cache::Answers;
 use crate::error::Error;
+use crate::{App, Shared};
 use event::{Asked, Happened};
 
 /// Changes this close to each other become one event.
@@ -166,7 +166,7 @@ async fn listen(app: &App) -> sqlx::Error {
 }
 
 async fn try_listen(app: &App) -> Result<Infallible, sqlx::Error> {
-    let App { live, database, pool, answers, .. } = app;
+    let Shared { live, database, pool, answers, .. } = &**app;
     let own = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(5))

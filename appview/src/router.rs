@@ -352,6 +352,7 @@ mod tests {
     use indexer::net::{Net, NetOptions};
     use indexer::record::Registry;
     use sqlx::postgres::PgConnectOptions;
+    use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
 
     use super::*;
@@ -382,6 +383,7 @@ mod tests {
             database.clone(),
             BlobStore::new("/nonexistent"),
             sessions(&options, database),
+            CancellationToken::new(),
         );
         let request = Request::builder().method(method).uri(path);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));

@@ -26,12 +26,12 @@ const HEAD_MAX_BYTES: usize = 128 * 1024;
 /// What is still being sent at shutdown may take this long.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves until `shutdown`, then finishes what has begun: no new connection, event streams end, the rest has
+/// Serves until the app is to stop, then finishes what has begun: no new connection, event streams end, the rest has
 /// ten seconds.
 ///
 /// Speaks HTTP/1.1; TLS and HTTP/2 are for the proxy in front. Fails only when the listener does.
-pub async fn serve(listener: TcpListener, app: App, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let app = App { stop: shutdown.clone(), ..app };
+pub async fn serve(listener: TcpListener, app: App) -> anyhow::Result<()> {
+    let shutdown = app.stop.clone();
     let router = router::router(app.clone());
     let connections = TaskTracker::new();
     // Beyond GRACE.

@@ -279,8 +279,10 @@ async fn long_and_odd_paths_work() {
         assert_eq!(scalar(&server, "select 1::text").await, "1");
         PgConnection::connect(&server.url()).await.expect("the URL connects").close().await.expect("closed");
         let socket_dir = server.layout.socket_dir.clone();
+        // How long the path of the odd one is, depends on where temporary directories are.
         let is_elsewhere = !socket_dir.starts_with(dir.path());
-        assert_eq!(is_elsewhere, data_dir.to_string_lossy().len() > 100);
+        assert!(is_elsewhere || data_dir.as_os_str().len() < 100, "{}", socket_dir.display());
+        assert!(!is_elsewhere || data_dir.as_os_str().len() > 70, "{}", socket_dir.display());
         let mode = socket_dir.metadata().expect("exists").permissions().mode();
         assert_eq!(mode & 0o077, 0, "{mode:o}");
         server.stop().await;
