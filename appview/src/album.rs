@@ -132,7 +132,7 @@ async fn rows(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Row>, Error> {
              left join list l on l.uri = a.list_uri and l.list_type = 'album'
              left join record r on r.uri = l.uri
             cross join lateral (
-                  select array(select b.base from album_slug b
+                  select array(select distinct b.base from album_slug b
                                 where b.album = a.id
                                   and b.album = (select c.album from album_slug c join album o on o.id = c.album
                                                   where c.did = b.did and c.base = b.base

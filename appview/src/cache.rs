@@ -34,7 +34,7 @@ const ANSWER_MAX: usize = 4 * 1024 * 1024;
 const URI_MAX: usize = 2048;
 
 /// Where paths begin that say the same to all who are nobody; whoever signs in, uploads or plays begins something of their own.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 11] = [
     "/xrpc/",
     "/tracks",
     "/albums",
@@ -46,7 +46,6 @@ const PUBLIC: [&str; 12] = [
     "/activity",
     "/config",
     "/oembed",
-    "/sitemap",
 ];
 /// What is asked to learn how things are just now.
 const UNSHARED: [&str; 4] = [
@@ -72,7 +71,8 @@ pub(crate) struct Answers {
 struct Question {
     epoch: u64,
     uri: String,
-    encodings: u8,
+    /// Whether it may come compressed.
+    is_gzip: bool,
 }
 
 #[derive(Debug)]
@@ -98,13 +98,21 @@ impl Answers {
 }
 
 /// The layer. Stands outside of compression, so that what it keeps is compressed.
-pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Some(question) = question(&app.answers, &request) else {
         let mut response = next.run(request).await;
         response.headers_mut().append(VARY, VARIES);
         return response;
     };
     let held = request.headers().get(IF_NONE_MATCH).cloned();
+    // What the question says, and nothing else, decides how the answer is packed.
+    match question.is_gzip {
+        true => request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
+        false => request.headers_mut().remove(ACCEPT_ENCODING),
+    };
+    if let Some(answer) = app.answers.kept.get(&question).await {
+        return answer.response(held.as_ref());
+    }
     // Errors are told to all who wait for the same, and kept for nobody.
     let made = app.answers.kept.try_get_with(question, async { make(request, next).await.map_err(Arc::new) });
     match made.await {
@@ -126,20 +134,18 @@ fn question(answers: &Answers, request: &Request) -> Option<Question> {
     is_anybodys.then(|| Question {
         epoch: answers.epoch.load(Ordering::Acquire),
         uri: uri.to_owned(),
-        encodings: encodings(headers),
+        is_gzip: takes_gzip(headers),
     })
 }
 
-/// Which compressions may be answered with, a bit for each.
-fn encodings(headers: &HeaderMap) -> u8 {
+/// Whether gzip is among what may be answered with. <https://www.rfc-editor.org/rfc/rfc9110#name-accept-encoding>
+fn takes_gzip(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
-    let names: Vec<&str> = accepted
-        .flat_map(|list| list.split(','))
-        .filter_map(|item| item.split(';').next())
-        .map(str::trim)
-        .collect();
-    let bit = |(at, name): (usize, &&str)| u8::from(names.contains(name)) << at;
-    ["gzip", "br", "zstd", "deflate", "identity", "*"].iter().enumerate().map(bit).sum()
+    accepted.flat_map(|list| list.split(',')).any(|item| {
+        let (name, weight) = item.split_once(';').unwrap_or((item, ""));
+        let refuses = weight.trim().strip_prefix("q=").and_then(|q| q.parse().ok()) == Some(0.0);
+        name.trim().eq_ignore_ascii_case("gzip") && !refuses
+    })
 }
 
 /// Has the answer made. An error is one that is not kept.
@@ -148,8 +154,9 @@ async fn make(request: Request, next: Next) -> Result<Arc<Answer>, Answer> {
     let mut headers = parts.headers;
     let Ok(body) = to_bytes(body, ANSWER_MAX).await else {
         let error = Error::internal(anyhow::anyhow!("an answer larger than {ANSWER_MAX} bytes"));
-        let (parts, _) = axum::response::IntoResponse::into_response(error).into_parts();
-        return Err(Answer { status: parts.status, headers: parts.headers, body: Bytes::new() });
+        let (parts, body) = axum::response::IntoResponse::into_response(error).into_parts();
+        let body = to_bytes(body, ANSWER_MAX).await.unwrap_or_default();
+        return Err(Answer { status: parts.status, headers: parts.headers, body });
     };
     headers.remove(CONTENT_LENGTH);
     headers.append(VARY, VARIES);

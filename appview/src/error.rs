@@ -65,7 +65,7 @@ impl Error {
 
     /// 405: the path exists, the method does not.
     pub fn method_not_allowed() -> Self {
-        Error::new(StatusCode::METHOD_NOT_ALLOWED, "InvalidRequest", "this path answers GET and HEAD only")
+        Error::new(StatusCode::METHOD_NOT_ALLOWED, "InvalidRequest", "nothing is done here with this method")
     }
 
     /// 501 `MethodNotImplemented`: no such XRPC method here.

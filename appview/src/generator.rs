@@ -1,6 +1,8 @@
 //! Music as a feed of Bluesky's: `app.bsky.feed.describeFeedGenerator`, `app.bsky.feed.getFeedSkeleton`.
 //!
-//! The one feed has the posts that share what is heard and liked most within a day, the track most heard first.
+//! The one feed has the posts that share what was liked most within a day, the track that was liked most first.
+
+use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::State;
@@ -19,8 +21,9 @@ use crate::xrpc::Params;
 const FEED: &str = "plyr-top";
 /// Tracks whose posts make the feed.
 const TRACKS: i64 = 200;
-/// Posts of one track: those that are liked most.
+/// Posts of one track: those that are liked most, of the newest that share it.
 const POSTS: i64 = 2;
+const SHARES: i64 = 200;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Description {
@@ -79,21 +82,28 @@ pub(crate) async fn get_feed_skeleton(
     let tracks: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     let posts = sqlx::query_scalar!(
         r#"select p.uri as "uri!"
-             from unnest($1::text[]) with ordinality as t (uri, n),
-                  lateral (select s.post_uri as uri, coalesce(c.people, 0) as likes
-                             from shared_post s
+             from unnest($1::text[]) with ordinality as t (uri, n)
+             join track on track.uri = t.uri
+             join actor as artist on artist.did = track.did and artist.active
+            cross join lateral (select s.post_uri as uri, coalesce(c.people, 0) as likes
+                             from (select post_uri, did from shared_post where subject_uri = t.uri collate "C"
+                                    order by created_at desc, post_uri desc limit $5) s
                              join actor on actor.did = s.did and actor.active
                              left join link_count c on c.target = s.post_uri and c.collection = $2 and c.path = 'subject.uri'
-                            where s.subject_uri = t.uri collate "C" and split_part(s.post_uri, '/', 4) = $3
+                            where split_part(s.post_uri, '/', 4) = $3
                             order by 2 desc, 1 limit $4) as p
             order by t.n, p.likes desc, p.uri"#,
         &tracks as &[&str],
         LIKE,
         POST,
-        POSTS
+        POSTS,
+        SHARES
     )
     .fetch_all(&mut *db)
     .await?;
+    // One that shares two of them stands where it stands first.
+    let mut seen = HashSet::new();
+    let posts: Vec<String> = posts.into_iter().filter(|post| seen.insert(post.clone())).collect();
     let end = passed + usize::from(limit);
     let cursor = (posts.len() > end).then(|| end.to_string());
     let feed = posts.into_iter().skip(passed).take(limit.into()).map(|post| Item { post });

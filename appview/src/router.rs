@@ -40,6 +40,7 @@ pub fn router(app: App) -> Router {
         .merge(watchers(&mut document))
         .merge(description(&app, document))
         .merge(pages())
+        .merge(nothing(&app))
         .layer(headers::no_sniffing())
         .layer(headers::no_referrer())
         .layer(headers::no_page())
@@ -266,8 +267,10 @@ fn bytes(document: &mut Document) -> Router<App> {
 fn uploads(app: &App, document: &mut Document) -> Router<App> {
     let create = post(upload::create, told::upload::create)
         .layered(|router| router.layer(DefaultBodyLimit::disable()));
-    let list =
-        get(track::http::list, told::track::list_all).layered(|router| router.layer(CompressionLayer::new()));
+    let list = get(track::http::list, told::track::list_all).layered(|router| {
+        let cached = middleware::from_fn_with_state(app.clone(), cache::layer);
+        router.layer(CompressionLayer::new()).layer(cached)
+    });
     Routes::new(Family::Api, document)
         .both("/tracks", create.and(list))
         .route("/tracks/uploads/{upload_id}/progress", get(upload::progress, told::upload::progress))
@@ -326,10 +329,18 @@ fn pages() -> Router<App> {
         .route("/embed/playlist/{owner}/{rkey}", page(embed::playlist))
         .route("/embed/u/{artist}", page(embed::artist))
         .route("/assets/{*path}", page(web::asset))
-        .fallback(web::other)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))
         .layer(CompressionLayer::new())
+}
+
+/// Everything else. A web app of another origin may read that there is nothing.
+fn nothing(app: &App) -> Router<App> {
+    Router::new()
+        .fallback(web::other)
+        .layer(middleware::from_fn(observe::request))
+        .layer(CompressionLayer::new())
+        .layer(headers::app_cors(&app.options))
 }
 
 async fn method_not_allowed() -> Error {

@@ -6,7 +6,7 @@ pub(crate) mod mention;
 mod score;
 mod slip;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::State;
@@ -30,7 +30,7 @@ use crate::{App, hydrate};
 use find::{Hit, Question, find};
 
 /// Things of a kind that pages reach: who looks further asks better.
-const REACH: usize = 500;
+const REACH: usize = 250;
 
 /// One thing found, as `fm.plyr.search.defs` has it. `relevance` is of a thousand.
 #[derive(Debug, Serialize)]
@@ -110,7 +110,7 @@ pub(crate) async fn query(
     params: Params<Query>,
 ) -> Result<Json<Results>, Error> {
     let Query { q, types, limit } = params.0;
-    let mut kinds: Vec<Kind> = types.iter().filter_map(|name| kind_of(name)).collect();
+    let mut kinds: BTreeSet<Kind> = types.iter().filter_map(|name| kind_of(name)).collect();
     if types.is_empty() {
         kinds.extend(KINDS);
     }
@@ -179,27 +179,37 @@ pub(crate) struct OfOneKind {
     cursor: Option<FoundCursor>,
 }
 
-/// The keys of one page of what is found of a kind, and where the next one begins.
-async fn page(
-    db: &mut PgConnection,
-    kind: Kind,
-    asked: OfOneKind,
-) -> Result<(Vec<Hit>, Option<FoundCursor>), Error> {
+/// A page of what is found of a kind.
+struct Page {
+    hits: Vec<Hit>,
+    /// What was looked for, and how many were passed.
+    name: String,
+    passed: usize,
+    has_more: bool,
+}
+
+impl Page {
+    /// Where the next one begins, if only so many of this one found room.
+    fn next(self, covered: usize) -> Option<FoundCursor> {
+        let more = self.has_more || covered < self.hits.len();
+        more.then(|| Cursor::at((self.passed + covered) as i64, self.name))
+    }
+}
+
+async fn page(db: &mut PgConnection, kind: Kind, asked: OfOneKind) -> Result<Page, Error> {
     let OfOneKind { q, limit, cursor } = asked;
     let typed = Folded::of(&q);
     let name = typed.name();
     // A cursor of another question means nothing here.
     let passed = match cursor {
-        Some(cursor) if *cursor.name() == name => usize::try_from(cursor.key()).unwrap_or(REACH),
+        Some(cursor) if *cursor.name() == name => usize::try_from(cursor.key()).unwrap_or(REACH).min(REACH),
         Some(_) => return Err(Error::invalid_request("cursor: of another search")),
         None => 0,
     };
-    let end = passed.min(REACH) + usize::from(limit);
-    let question = Question { typed: &typed, kinds: &[kind], limit: (end + 1).min(REACH) };
-    let mut hits = find(db, &question).await?;
-    let cursor = (hits.len() > end).then(|| Cursor::at(end as i64, name));
-    hits.truncate(end);
-    Ok((hits.into_iter().skip(passed).collect(), cursor))
+    // Each page is cut from the same whole.
+    let hits = find(db, &Question { typed: &typed, kinds: &[kind].into(), limit: REACH }).await?;
+    let has_more = hits.len() > passed + usize::from(limit);
+    Ok(Page { hits: hits.into_iter().skip(passed).take(limit.into()).collect(), name, passed, has_more })
 }
 
 #[derive(Debug, Serialize)]
@@ -216,18 +226,10 @@ pub(crate) async fn search_tracks(
     params: Params<OfOneKind>,
 ) -> Result<Json<Tracks>, Error> {
     let mut db = app.pool.acquire().await?;
-    let passed = params.0.cursor.as_ref().map_or(0, FoundCursor::key);
-    let (hits, cursor) = page(&mut db, Kind::Track, params.0).await?;
-    let uris = hits.iter().map(|hit| stored(&hit.key)).collect::<Result<Vec<AtUri>, Error>>()?;
+    let page = page(&mut db, Kind::Track, params.0).await?;
+    let uris = page.hits.iter().map(|hit| stored(&hit.key)).collect::<Result<Vec<AtUri>, Error>>()?;
     let (tracks, covered) = track::views(&app.options, &mut db, viewer.as_ref(), &uris).await?;
-    // What a full page had no room for comes with the next.
-    let cut = (covered < uris.len()).then(|| hits.first().map(|_| passed + covered as i64)).flatten();
-    let name = cursor.as_ref().map(|cursor| cursor.name().clone());
-    let cursor = match (cut, name) {
-        (Some(at), Some(name)) => Some(Cursor::at(at, name)),
-        _ => cursor,
-    };
-    Ok(Json(Tracks { tracks, cursor }))
+    Ok(Json(Tracks { tracks, cursor: page.next(covered) }))
 }
 
 #[derive(Debug, Serialize)]
@@ -243,9 +245,9 @@ pub(crate) async fn search_actors(
     params: Params<OfOneKind>,
 ) -> Result<Json<Actors>, Error> {
     let mut db = app.pool.acquire().await?;
-    let (hits, cursor) = page(&mut db, Kind::Artist, params.0).await?;
-    let dids = hits.iter().map(|hit| stored(&hit.key)).collect::<Result<Vec<Did>, Error>>()?;
+    let page = page(&mut db, Kind::Artist, params.0).await?;
+    let dids = page.hits.iter().map(|hit| stored(&hit.key)).collect::<Result<Vec<Did>, Error>>()?;
     let mut people = hydrate::people(&app.options, &mut db, &dids).await?;
     let actors = dids.iter().filter_map(|did| people.remove(did)).collect();
-    Ok(Json(Actors { actors, cursor }))
+    Ok(Json(Actors { actors, cursor: page.next(dids.len()) }))
 }

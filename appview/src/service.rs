@@ -27,9 +27,13 @@ pub(crate) use token::{BadToken, Role, Token};
 pub use used::sweep;
 pub(crate) use used::{Pass, claim};
 
-/// The entry of our document that requests to us are forwarded by.
-pub(crate) const ID: &str = "plyr_appview";
-const TYPE: &str = "PlyrAppView";
+/// The entries of our document, with their types: clients of ours, Bluesky's feeds, and editors that look for something to mention
+/// each forward their requests by one of their own.
+pub(crate) const ENTRIES: [(&str, &str); 3] = [
+    ("plyr_appview", "PlyrAppView"),
+    ("bsky_fg", "BskyFeedGenerator"),
+    ("mention_search", "MentionSearchService"),
+];
 
 /// Documents looked up because a token names somebody whose document is not at hand, or whose key does not fit. Whoever
 /// sends tokens chooses the names, so that this is bounded for all together: the directory is not theirs to press.
@@ -91,8 +95,11 @@ impl Service {
         let document = cached.map_err(|error| unknown(did, error))?;
         let Err(bad) = verify(token, text, &document) else { return Ok(()) };
         // A key that does not fit may be an old one of theirs; or anybody's nonsense, again and again.
-        if self.shared.refreshes.take(did.as_str()).is_err() || self.shared.lookups.take("all").is_err() {
+        if self.shared.refreshes.take(did.as_str()).is_err() {
             return Err(bad);
+        }
+        if self.shared.lookups.take("all").is_err() {
+            return Err(Error::overloaded("too many callers are looked up now"));
         }
         let document = identity.refresh(did).await.map_err(|error| unknown(did, error))?;
         verify(token, text, &document)
@@ -144,7 +151,7 @@ pub(crate) async fn document(State(app): State<App>) -> Result<Response, Error> 
     let document = json!({
         "@context": ["https://www.w3.org/ns/did/v1"],
         "id": did,
-        "service": [{"id": format!("#{ID}"), "type": TYPE, "serviceEndpoint": origin}],
+        "service": ENTRIES.map(|(id, kind)| json!({"id": format!("#{id}"), "type": kind, "serviceEndpoint": origin})),
     });
     Ok(([(CACHE_CONTROL, "public, max-age=300")], Json(document)).into_response())
 }

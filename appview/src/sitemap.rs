@@ -4,27 +4,55 @@
 //! A track stands on the page of its number, for ever. Artists, albums and playlists stand in the order of their names: what comes
 //! and goes between two looks may move one across the edge of a page, and crawlers look again.
 
-use axum::Json;
+use std::time::Duration;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use moka::future::Cache;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::detail::Detail;
-use crate::error::Error;
+use crate::error::{Error, shared};
 use crate::options::path;
 use crate::{App, stats, web};
 
 /// Addresses of one page; the protocol allows five times as many.
 const PAGE: i64 = 10_000;
-/// Of each kind, the newest, in the answer that has no pages.
+/// Of each kind, in the answer that has no pages.
 const DATA_MAX: i64 = 10_000;
 /// Crawlers and caches ask again after an hour.
 const CACHE: &str = "public, max-age=3600";
+/// What each answer reads is far more than any other reads, so that it is made once a minute at most; and bytes of all that are kept.
+const TTL: Duration = Duration::from_secs(60);
+const KEPT_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Answers of the last moment, by their names. Those who ask at once share one.
+#[derive(Debug, Clone)]
+pub(crate) struct Answers(Cache<String, Bytes>);
+
+impl Default for Answers {
+    fn default() -> Self {
+        let weight =
+            |name: &String, answer: &Bytes| u32::try_from(name.len() + answer.len()).unwrap_or(u32::MAX);
+        Answers(Cache::builder().max_capacity(KEPT_MAX_BYTES).weigher(weight).time_to_live(TTL).build())
+    }
+}
+
+impl Answers {
+    async fn get(
+        &self,
+        name: String,
+        make: impl Future<Output = Result<String, Error>>,
+    ) -> Result<Bytes, Error> {
+        self.0.try_get_with(name, async { make.await.map(Bytes::from) }).await.map_err(shared)
+    }
+}
 
 /// An address, and when something about it changed last.
 struct Entry {
@@ -34,7 +62,11 @@ struct Entry {
 
 /// `/sitemap.xml`: the pages that have something on them.
 pub(crate) async fn index(State(app): State<App>) -> Result<Response, Error> {
-    let stats = stats::stats(&app).await?;
+    app.sitemap.get("index".to_owned(), index_text(&app)).await.map(xml)
+}
+
+async fn index_text(app: &App) -> Result<String, Error> {
+    let stats = stats::stats(app).await?;
     // Up to the last number given. Comments have numbers, too: a page may hold none of a track.
     let tracks = sqlx::query_scalar!(
         r#"select n as "n!"
@@ -59,7 +91,7 @@ pub(crate) async fn index(State(app): State<App>) -> Result<Response, Error> {
         (1..=count / PAGE + 1).for_each(|n| add(kind, n));
     }
     text.push_str("</sitemapindex>\n");
-    Ok(xml(text))
+    Ok(text)
 }
 
 /// `/sitemap/{kind}/{n}.xml`.
@@ -71,14 +103,19 @@ pub(crate) async fn page(
     let Some((kind, n)) = names.ok().and_then(|Path((kind, file))| Some((kind, number(&file)?))) else {
         return Ok(web::missing(&app, &headers));
     };
-    let before = (n - 1) * PAGE;
+    if !["tracks", "artists", "albums", "playlists"].contains(&kind.as_str()) {
+        return Ok(web::missing(&app, &headers));
+    }
+    app.sitemap.get(format!("{kind}/{n}"), page_text(&app, &kind, (n - 1) * PAGE)).await.map(xml)
+}
+
+async fn page_text(app: &App, kind: &str, before: i64) -> Result<String, Error> {
     let mut db = app.pool.acquire().await?;
-    let entries = match kind.as_str() {
+    let entries = match kind {
         "tracks" => tracks(&mut db, before).await?,
         "artists" => artists(&mut db, before).await?,
         "albums" => albums(&mut db, before).await?,
-        "playlists" => playlists(&mut db, before).await?,
-        _ => return Ok(web::missing(&app, &headers)),
+        _ => playlists(&mut db, before).await?,
     };
     drop(db);
     let mut text = String::from(
@@ -92,7 +129,7 @@ pub(crate) async fn page(
         text.push_str(&format!("<url><loc>{address}</loc><lastmod>{day}</lastmod></url>\n"));
     }
     text.push_str("</urlset>\n");
-    Ok(xml(text))
+    Ok(text)
 }
 
 /// The number of a page, from 1.
@@ -105,12 +142,17 @@ fn day(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d").to_string()
 }
 
-fn xml(text: String) -> Response {
+fn xml(text: Bytes) -> Response {
     ([(CACHE_CONTROL, CACHE), (CONTENT_TYPE, "application/xml; charset=utf-8")], text).into_response()
 }
 
-/// `/sitemap-data`: the newest of each kind.
+/// `/sitemap-data`: the newest tracks, and the first artists and albums.
 pub(crate) async fn data(State(app): State<App>) -> Result<Response, Detail> {
+    let body = app.sitemap.get("data".to_owned(), data_text(&app)).await?;
+    Ok(([(CACHE_CONTROL, CACHE), (CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+async fn data_text(app: &App) -> Result<String, Error> {
     let mut db = app.pool.acquire().await?;
     let tracks = sqlx::query!(
         r#"select id as "id!", sort_at as "at!"
@@ -131,8 +173,7 @@ pub(crate) async fn data(State(app): State<App>) -> Result<Response, Detail> {
         .iter()
         .map(|entry| json!({"handle": entry.parts[1], "slug": entry.parts[3], "updated": day(entry.at)}));
     let albums: Vec<Value> = albums.collect();
-    let body = Json(json!({"tracks": tracks, "artists": artists, "albums": albums}));
-    Ok(([(CACHE_CONTROL, CACHE)], body).into_response())
+    Ok(json!({"tracks": tracks, "artists": artists, "albums": albums}).to_string())
 }
 
 fn entry<const N: usize>(parts: [&str; N], at: DateTime<Utc>) -> Entry {

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use indexer::syntax::Did;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::App;
+use crate::actor::http::short_person;
 use crate::cursor::Cursor;
 use crate::detail::Detail;
 use crate::error::{Error, stored};
@@ -101,8 +102,9 @@ pub(crate) async fn network(State(app): State<App>, viewer: Viewer) -> Result<Js
     let people = hydrate::people(&app.options, &mut db, &dids).await?;
     let shown = rows.iter().zip(&dids).filter_map(|(row, did)| {
         let person = people.get(did)?;
-        Some(json!({"did": did, "handle": person.handle, "display_name": person.name(),
-                    "avatar_url": person.avatar, "track_count": row.tracks}))
+        let mut artist = short_person(person);
+        artist["track_count"] = row.tracks.into();
+        Some(artist)
     });
     Ok(Json(shown.collect()))
 }

@@ -10,6 +10,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::apply::effects::Effects;
 use crate::job;
+use crate::search::due::Due;
 
 /// Characters that a name makes; what addresses hold may end in a number beyond them.
 const SLUG_MAX: usize = 100;
@@ -126,7 +127,7 @@ pub(crate) async fn give(
         let name = Name { did, base, ascii };
         match list {
             Some(list) => {
-                let slug = give_list(db, name, list).await?;
+                let slug = give_list(db, name, list, effects).await?;
                 is_new |= slug.is_some();
                 called.extend(slug.into_iter().chain(ascii.map(str::to_owned)).map(|slug| (*did, slug)));
             }
@@ -157,7 +158,12 @@ enum Owner<'a> {
 }
 
 /// Calls a list by this name now. What it was called before leads to it still.
-async fn give_list(db: &mut PgConnection, name: Name<'_>, list: &str) -> sqlx::Result<Option<String>> {
+async fn give_list(
+    db: &mut PgConnection,
+    name: Name<'_>,
+    list: &str,
+    effects: &mut Effects,
+) -> sqlx::Result<Option<String>> {
     let own = sqlx::query_scalar!("select id from album where list_uri = $1", list)
         .fetch_optional(&mut *db)
         .await?;
@@ -183,6 +189,7 @@ async fn give_list(db: &mut PgConnection, name: Name<'_>, list: &str) -> sqlx::R
                 .execute(&mut *db)
                 .await?;
             sqlx::query!("delete from album where id = $1", free.album).execute(&mut *db).await?;
+            effects.seek(Due::Album(free.album.to_string()));
             own
         }
         _ => free.album,

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{DAYS, Event, What};
-use crate::actor::ProfileViewBasic;
+use crate::actor::http::short_person;
 use crate::detail::{Detail, clamped, number, query};
 use crate::error::Error;
 use crate::list::ListView;
@@ -108,16 +108,12 @@ fn response(event: &Event, names: &HashMap<String, Uuid>) -> Value {
             "album_release"
         }
     };
-    json!({"type": kind, "actor": person(&event.actor), "track": track, "comment_text": text,
+    json!({"type": kind, "actor": short_person(&event.actor), "track": track, "comment_text": text,
            "collection": collection, "created_at": time(&event.created_at)})
 }
 
-fn person(person: &ProfileViewBasic) -> Value {
-    json!({"did": person.did, "handle": person.handle, "display_name": person.name(), "avatar_url": person.avatar})
-}
-
 fn short(view: &TrackView) -> Value {
-    json!({"id": view.id, "title": said(view.record.get(), "title"), "artist_handle": view.author.handle,
+    json!({"id": view.id, "title": said(view.record.get(), "title"), "artist_handle": card::called(&view.author),
            "image_url": view.cover, "thumbnail_url": view.thumbnail, "artist_avatar_url": view.author.avatar})
 }
 

@@ -9,23 +9,26 @@ use indexer::syntax::Did;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::AtIdentifier;
 use super::analytics::{self, Top};
+use super::{AtIdentifier, ProfileViewBasic};
 use crate::detail::{Detail, Named};
 use crate::session::Viewer;
-use crate::{App, Options, hydrate};
+use crate::{App, Options, card, hydrate};
 
 /// `GET /artists/{did}`.
 pub(crate) async fn by_did(State(app): State<App>, Named(did): Named<String>) -> Result<Json<Value>, Detail> {
-    named(&app, did.starts_with("did:"), did).await
+    if !did.starts_with("did:") {
+        return Err(missing());
+    }
+    named(&app, did).await
 }
 
-/// `GET /artists/by-handle/{handle}`.
+/// `GET /artists/by-handle/{handle}`. Who has no handle that holds is called by their DID everywhere, and so here.
 pub(crate) async fn by_handle(
     State(app): State<App>,
     Named(handle): Named<String>,
 ) -> Result<Json<Value>, Detail> {
-    named(&app, !handle.starts_with("did:"), handle).await
+    named(&app, handle).await
 }
 
 /// `GET /artists/me`.
@@ -34,11 +37,16 @@ pub(crate) async fn me(State(app): State<App>, viewer: Viewer) -> Result<Json<Va
     shown(&app.options, &mut db, &viewer.did).await
 }
 
-async fn named(app: &App, lawful: bool, text: String) -> Result<Json<Value>, Detail> {
-    let actor = AtIdentifier::try_from(text).ok().filter(|_| lawful).ok_or_else(missing)?;
+async fn named(app: &App, text: String) -> Result<Json<Value>, Detail> {
+    let actor = AtIdentifier::try_from(text).ok().ok_or_else(missing)?;
     let mut db = app.pool.acquire().await?;
     let did = super::find(&mut db, actor).await?.ok_or_else(missing)?;
     shown(&app.options, &mut db, &did).await
+}
+
+/// Somebody as the API shows them beside something else.
+pub(crate) fn short_person(person: &ProfileViewBasic) -> Value {
+    json!({"did": person.did, "handle": card::called(person), "display_name": person.name(), "avatar_url": person.avatar})
 }
 
 fn missing() -> Detail {

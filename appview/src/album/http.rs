@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::Row;
-use crate::actor::{self, AtIdentifier};
+use crate::actor::{self, AtIdentifier, ProfileViewBasic};
 use crate::detail::{Detail, Named};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
@@ -27,6 +27,8 @@ pub(crate) async fn all(State(app): State<App>) -> Result<Json<Value>, Detail> {
     let mut db = app.pool.acquire().await?;
     let ids = sqlx::query_scalar!(
         "select album.id from album join actor on actor.did = album.did and actor.active
+          where (exists (select from list_item i join track t on t.uri = i.subject_uri where i.list_uri = album.list_uri)
+               or exists (select from album_slug b join track t on t.did = b.did and t.album_base = b.base where b.album = album.id))
           order by given_at desc, album.id limit $1",
         ALL_MAX
     )
@@ -39,7 +41,7 @@ pub(crate) async fn all(State(app): State<App>) -> Result<Json<Value>, Detail> {
     let people = hydrate::people(&app.options, &mut db, &dids).await?;
     let albums = rows.iter().zip(&dids).filter_map(|(row, did)| {
         let artist = people.get(did)?;
-        let mut album = summary(&app.options, row);
+        let mut album = summary(&app.options, row, artist);
         album["artist"] = artist.name().into();
         album["artist_handle"] = card::called(artist).into();
         Some(album)
@@ -55,15 +57,20 @@ pub(crate) async fn of_artist(
     let mut db = app.pool.acquire().await?;
     let did = artist(&mut db, handle, "artist not found").await?;
     let ids = sqlx::query_scalar!(
-        "select id from album where did = $1 order by given_at desc, id limit $2",
+        "select id from album where did = $1
+            and (exists (select from list_item i join track t on t.uri = i.subject_uri where i.list_uri = album.list_uri)
+               or exists (select from album_slug b join track t on t.did = b.did and t.album_base = b.base where b.album = album.id))
+          order by given_at desc, id limit $2",
         did.as_str(),
         ALBUMS_MAX
     )
     .fetch_all(&mut *db)
     .await?;
     let rows = super::rows(&mut db, &ids).await?;
+    let mut people = hydrate::people(&app.options, &mut db, std::slice::from_ref(&did)).await?;
+    let artist = people.remove(&did).ok_or_else(|| Detail::not_found("artist not found"))?;
     let shown = rows.iter().filter(|row| row.tracks > 0);
-    let albums: Vec<Value> = shown.map(|row| summary(&app.options, row)).collect();
+    let albums: Vec<Value> = shown.map(|row| summary(&app.options, row, &artist)).collect();
     Ok(Json(json!({"albums": albums})))
 }
 
@@ -80,24 +87,25 @@ pub(crate) async fn one(
     let (view, row) = super::one(&app, &mut db, &did, id).await?.ok_or_else(missing)?;
     let uris: Vec<AtUri> =
         super::tracks(&mut db, &did, &row, None, TRACKS_MAX).await?.into_iter().map(|(_, uri)| uri).collect();
-    let (tracks, _) = response::of(&app.options, &mut db, viewer.as_ref(), &uris).await?;
-    let mut metadata = summary(&app.options, &row);
+    let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;
+    let mut metadata = summary(&app.options, &row, &view.author);
     metadata["artist"] = view.author.name().into();
-    metadata["artist_handle"] = view.author.handle.as_str().into();
+    metadata["artist_handle"] = card::called(&view.author).into();
     metadata["artist_did"] = did.as_str().into();
     metadata["description"] = Value::Null;
     metadata["list_uri"] = json!(row.list_uri);
     Ok(Json(json!({"metadata": metadata, "tracks": tracks})))
 }
 
-fn summary(options: &Options, row: &Row) -> Value {
+/// Without a cover of its own it has its artist's face.
+fn summary(options: &Options, row: &Row, artist: &ProfileViewBasic) -> Value {
     json!({
         "id": row.id,
         "title": row.title.as_ref().unwrap_or(&row.slug),
         "slug": row.slug,
         "track_count": row.tracks,
         "total_plays": row.plays,
-        "image_url": row.cover.as_deref().map(|cid| options.image_url(cid)),
+        "image_url": row.cover.as_deref().map(|cid| options.image_url(cid)).or_else(|| artist.avatar.clone()),
     })
 }
 

@@ -63,7 +63,7 @@ fn music(head: &mut Head, options: &Options, card: &Card) {
             }
         }
         (Kind::Artist, _) => {
-            let handle = card.owner.as_ref().map_or("", |owner| owner.handle.as_str());
+            let handle = card.owner.as_ref().map_or("", super::called);
             head.og("profile:username", handle);
         }
         _ => {}

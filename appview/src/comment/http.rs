@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use chrono::{DateTime, Utc};
 use indexer::syntax::{AtUri, Did, Nsid};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +15,8 @@ use crate::like::http::subject;
 use crate::public_id::{self, Id};
 use crate::publish;
 use crate::session::SignedIn;
-use crate::{App, hydrate};
+use crate::track::response::time;
+use crate::{App, card, hydrate};
 
 /// Characters of a comment; the record's lexicon allows more, the API does not.
 pub(crate) const TEXT_MAX_CHARS: usize = 300;
@@ -35,8 +35,8 @@ pub(crate) struct Comment {
     user_avatar_url: Option<String>,
     text: String,
     timestamp_ms: i64,
-    created_at: DateTime<Utc>,
-    updated_at: Option<DateTime<Utc>>,
+    created_at: String,
+    updated_at: Option<String>,
     atproto_uri: AtUri,
 }
 
@@ -173,14 +173,14 @@ impl From<CommentView> for Comment {
     fn from(view: CommentView) -> Self {
         Comment {
             id: view.id,
-            user_handle: view.author.handle,
+            user_handle: card::called(&view.author).to_owned(),
             user_display_name: view.author.display_name,
             user_avatar_url: view.author.avatar,
             user_did: view.author.did,
             text: view.text,
             timestamp_ms: view.timestamp_ms,
-            created_at: view.created_at,
-            updated_at: view.updated_at,
+            created_at: time(&view.created_at),
+            updated_at: view.updated_at.as_ref().map(time),
             atproto_uri: view.uri,
         }
     }
@@ -211,14 +211,14 @@ async fn by_uri(app: &App, db: &mut PgConnection, uris: &[String]) -> Result<Vec
         let person = people.get(&did)?;
         Some(Comment {
             id: row.id,
-            user_handle: person.handle.clone(),
+            user_handle: card::called(person).to_owned(),
             user_display_name: person.display_name.clone(),
             user_avatar_url: person.avatar.clone(),
             user_did: did,
             text: row.body,
             timestamp_ms: row.timestamp_ms,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
+            created_at: time(&row.created_at),
+            updated_at: row.updated_at.as_ref().map(time),
             atproto_uri: row.uri.parse().ok()?,
         })
     });

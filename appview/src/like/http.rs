@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, Utc};
 use indexer::syntax::{AtUri, Did, Nsid};
 use serde::Serialize;
 use serde_json::json;
@@ -12,7 +11,8 @@ use crate::feed::Position;
 use crate::public_id::{self, Id};
 use crate::publish::{self, PublishError, Settled};
 use crate::session::SignedIn;
-use crate::{App, hydrate};
+use crate::track::response::time;
+use crate::{App, card, hydrate};
 
 /// People listed at once; `fm.plyr.feed.getLikes` has pages.
 const LIKERS_MAX: i64 = 500;
@@ -32,7 +32,7 @@ pub(crate) struct Liker {
     handle: String,
     display_name: Option<String>,
     avatar_url: Option<String>,
-    liked_at: DateTime<Utc>,
+    liked_at: String,
 }
 
 /// Who likes a track, newest first, at most [`LIKERS_MAX`]; and how many do.
@@ -54,10 +54,10 @@ pub(crate) async fn likers(State(app): State<App>, id: Id) -> Result<Json<Likers
         let person = people.get(&row.did)?.clone();
         Some(Liker {
             did: row.did,
-            handle: person.handle,
+            handle: card::called(&person).to_owned(),
             display_name: person.display_name,
             avatar_url: person.avatar,
-            liked_at: row.created_at,
+            liked_at: time(&row.created_at),
         })
     });
     Ok(Json(Likers {

@@ -193,7 +193,7 @@ async fn whole(
     let rows = rows(db, &[uri.as_str().to_owned()]).await?;
     let mut playlist = shown(app, db, &rows).await?.pop().ok_or_else(missing)?;
     let uris = tracks(db, uri.as_str(), TRACKS_MAX).await?;
-    let (tracks, _) = response::of(&app.options, db, viewer, &uris).await?;
+    let tracks = response::all(&app.options, db, viewer, &uris).await?;
     playlist["tracks"] = Value::Array(tracks);
     Ok(Json(playlist))
 }

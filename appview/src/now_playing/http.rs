@@ -173,7 +173,7 @@ async fn shown(app: &App, did: Did) -> Result<Response, Detail> {
         track_id,
         file_id,
         image_url: playing.image_url,
-        service_base_url: app.options.address("").trim_end_matches('/').to_owned(),
+        service_base_url: app.options.public_url.authority().to_owned(),
     };
     Ok(Json(shown).into_response())
 }

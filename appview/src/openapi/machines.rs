@@ -74,7 +74,7 @@ pub(crate) fn sitemap_data() -> Operation {
             ("albums", list(album, "Those that have a track to show.")),
         ],
     );
-    operation("sitemapData", TAG, "The same as JSON, the newest of each kind")
-        .about("At most 10,000 of each. Caches may keep it for an hour.")
+    operation("sitemapData", TAG, "The same as JSON")
+        .about("The newest 10,000 tracks, and as many artists and albums. Caches may keep it for an hour.")
         .answers(answer)
 }

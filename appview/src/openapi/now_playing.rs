@@ -21,7 +21,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Schema)> {
             ("file_id", text("Its sound, if we hold it.").or_null()),
             ("track_url", text("Its page.").or_null()),
             ("image_url", text("Its cover.").or_null()),
-            ("service_base_url", url("This server.")),
+            ("service_base_url", text("The host of this server, by which who gathers plays knows it.")),
         ],
     );
     vec![

@@ -69,7 +69,7 @@ fn track() -> Schema {
 /// What clients read and nothing here says yet.
 fn with_unknown(base: Schema) -> Schema {
     let about = "A track. What this server does not know yet is null, false or empty.";
-    let labels = |whose: &str| list(anything("A label."), whose);
+    let labels = |whose: &str| list(text("The value of a label."), whose);
     super::schema::extended(
         base,
         about,
@@ -87,9 +87,9 @@ fn with_unknown(base: Schema) -> Schema {
             ("is_optimizing", boolean("Whether a smaller file of it is being made. Always false here.")),
             ("visibility", word(&["public"], "Who can see it. Every track is public here.")),
             ("unlisted", boolean("Whether feeds leave it out. Always false here.")),
-            ("self_labels", labels("What its artist says of its content. Always empty here.")),
+            ("self_labels", labels("What its artist says of its content.")),
             ("operator_labels", labels("What this server's operator says. Always empty here.")),
-            ("labels", labels("Both. Always empty here.")),
+            ("labels", labels("Both.")),
         ],
     )
 }
@@ -157,7 +157,7 @@ pub(crate) fn list_all() -> Operation {
         .query("tags", list(text("A tag."), "Only those that have one of these.").at_most(http::WANTED_MAX))
         .knows_viewer()
         .invalid()
-        .answers(named("TrackPage"))
+        .answers_cached(named("TrackPage"))
         .refuses(400, "The cursor is none of ours.")
 }
 

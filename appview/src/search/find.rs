@@ -1,6 +1,6 @@
 //! What is found: skeletons of search, kind by kind, best first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use indexer::search::Kind;
 use indexer::search::text::{Folded, START_MAX};
@@ -35,8 +35,8 @@ pub(crate) struct Hit {
 pub(crate) struct Question<'a> {
     pub typed: &'a Folded,
     /// Of which kinds.
-    pub kinds: &'a [Kind],
-    /// At most so many of each.
+    pub kinds: &'a BTreeSet<Kind>,
+    /// At most so many of each. How much is looked through depends on it: with another number others may come first.
     pub limit: usize,
 }
 
@@ -65,7 +65,7 @@ impl Hits {
     }
 
     /// The kinds of which fewer than so many were found.
-    fn fewer_than(&self, enough: usize, kinds: &[Kind]) -> Vec<i16> {
+    fn fewer_than(&self, enough: usize, kinds: &BTreeSet<Kind>) -> Vec<i16> {
         let found = |kind: Kind| self.0.keys().filter(|(of, _)| *of == kind).count();
         kinds.iter().filter(|kind| found(**kind) < enough).map(|kind| *kind as i16).collect()
     }
@@ -132,8 +132,9 @@ fn beginning(typed: &Folded) -> String {
 
 /// The kinds of which there is more than a range holds.
 fn overfull(rows: &[Row], kinds: &[i16]) -> Vec<i16> {
-    let count = |kind: i16| rows.iter().filter(|row| row.kind == kind).count() as i64;
-    kinds.iter().copied().filter(|kind| count(*kind) >= RANGE_MAX).collect()
+    let mut counts: HashMap<i16, i64> = HashMap::new();
+    rows.iter().for_each(|row| *counts.entry(row.kind).or_default() += 1);
+    kinds.iter().copied().filter(|kind| counts.get(kind).is_some_and(|count| *count >= RANGE_MAX)).collect()
 }
 
 /// What is called so, and what begins so or has a word from which on it does. Of very short beginnings the best.
@@ -149,21 +150,29 @@ async fn begin_with(
         r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", s.start as "start!", s.place as "place!"
              from unnest($1::smallint[]) as k (kind)
             cross join lateral (
-              (select entry, start, place from search_start s where s.kind = k.kind and s.start = $2 limit $5)
+              (select entry, start, place from search_start s where s.kind = k.kind and s.start = $2
+                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry) limit $5)
               union all
               (select entry, start, place from search_start s
-                where $3 = 1 and s.kind = k.kind and left(s.start, 1) = $2 order by place, rank desc, entry limit $4)
+                where $3 = 1 and s.kind = k.kind and left(s.start, 1) = $2
+                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
+                order by place, rank desc, entry limit $4)
               union all
               (select entry, start, place from search_start s
-                where $3 = 2 and s.kind = k.kind and left(s.start, 2) = $2 order by place, rank desc, entry limit $4)
+                where $3 = 2 and s.kind = k.kind and left(s.start, 2) = $2
+                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
+                order by place, rank desc, entry limit $4)
               union all
               (select entry, start, place from search_start s
-                where $3 = 3 and s.kind = k.kind and left(s.start, 3) = $2 order by place, rank desc, entry limit $4)
+                where $3 = 3 and s.kind = k.kind and left(s.start, 3) = $2
+                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
+                order by place, rank desc, entry limit $4)
               union all
               (select entry, start, place from search_start s
-                where $3 > 3 and s.kind = k.kind and s.start > $2 and s.start < $2 || chr(1114111) order by start limit $5)) as s
-             join search_entry e on e.id = s.entry
-            where e.did is null or (select active from actor where actor.did = e.did)"#,
+                where $3 > 3 and s.kind = k.kind and s.start > $2 and s.start < $2 || chr(1114111)
+                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
+                order by start limit $5)) as s
+             join search_entry e on e.id = s.entry"#,
         kinds,
         start,
         length,
@@ -183,9 +192,10 @@ async fn best_of(db: &mut PgConnection, kinds: &[i16], start: &str, limit: i64) 
               select entry, start, place
                 from (select entry, start, place from search_start s
                        where s.kind = k.kind and left(s.start, 3) = left($2, 3) order by place, rank desc, entry limit $4) as best
-               where start >= $2 and start < $2 || chr(1114111) limit $3) as s
-             join search_entry e on e.id = s.entry
-            where e.did is null or (select active from actor where actor.did = e.did)"#,
+               where start >= $2 and start < $2 || chr(1114111)
+                 and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = best.entry)
+               limit $3) as s
+             join search_entry e on e.id = s.entry"#,
         kinds,
         start,
         limit,
@@ -221,8 +231,10 @@ async fn with_words(
         r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", e.name as "start!", 4::smallint as "place!"
              from unnest($1::smallint[]) as k (kind)
             cross join lateral (
-              select * from search_entry e where e.words @@ ($2 || ' & ''#' || k.kind || '''')::tsquery limit $3) as e
-            where e.did is null or (select active from actor where actor.did = e.did)"#,
+              select * from search_entry e
+               where e.words @@ ($2 || ' & ''#' || k.kind || '''')::tsquery
+                 and (e.did is null or (select active from actor where actor.did = e.did))
+               limit $3) as e"#,
         kinds,
         all.join(" & "),
         WORDS_MAX
@@ -253,9 +265,10 @@ async fn called(db: &mut PgConnection, kinds: &[i16], names: &[String]) -> Resul
              from unnest($1::smallint[]) as k (kind)
             cross join unnest($2::text[]) as n (name)
             cross join lateral (select entry, start, place from search_start s
-                                 where s.kind = k.kind and s.start = n.name collate "C" and place = 0 limit 20) as s
-             join search_entry e on e.id = s.entry
-            where e.did is null or (select active from actor where actor.did = e.did)"#,
+                                 where s.kind = k.kind and s.start = n.name collate "C" and place = 0
+                                   and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
+                                 limit 20) as s
+             join search_entry e on e.id = s.entry"#,
         kinds,
         names
     );

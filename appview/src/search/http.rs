@@ -1,11 +1,11 @@
 //! Search by the HTTP API: `/search`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use indexer::search::KINDS;
 use indexer::search::text::{Folded, is_word_by_itself};
+use indexer::search::{KINDS, Kind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -14,9 +14,8 @@ use uuid::Uuid;
 
 use super::find::{Question, find};
 use super::{Found, kind_of, shown};
-use crate::App;
-use crate::actor::ProfileViewBasic;
 use crate::detail::{Detail, number, query};
+use crate::{App, card};
 
 /// Of each kind, unless asked for fewer or more, and at most.
 pub(crate) const RESULTS: i64 = 20;
@@ -45,9 +44,9 @@ pub(crate) async fn search(State(app): State<App>, RawQuery(asked): RawQuery) ->
         return Err(Detail::invalid("query", "q", format!("String should have at most {Q_MAX} characters")));
     }
     // Kinds that this server does not know find nothing.
-    let kinds = match &kinds {
+    let kinds: BTreeSet<Kind> = match &kinds {
         Some(names) => names.split(',').filter_map(|name| kind_of(name.trim())).collect(),
-        None => KINDS.to_vec(),
+        None => KINDS.into(),
     };
     let typed = Folded::of(&q);
     let mut db = app.pool.acquire().await?;
@@ -86,17 +85,17 @@ fn item(found: &Found, ids: &HashMap<String, Uuid>) -> Value {
     match found {
         Found::Track { relevance, track } => json!({
             "type": "track", "id": track.id, "title": title(track.record.get()),
-            "artist_handle": track.author.handle, "artist_display_name": track.author.name(),
+            "artist_handle": card::called(&track.author), "artist_display_name": track.author.name(),
             "image_url": track.cover, "relevance": of(relevance)}),
         Found::Artist { relevance, artist } => json!({
-            "type": "artist", "did": artist.did, "handle": artist.handle, "display_name": artist.name(),
+            "type": "artist", "did": artist.did, "handle": card::called(artist), "display_name": artist.name(),
             "avatar_url": artist.avatar, "relevance": of(relevance)}),
         Found::Album { relevance, album } => json!({
             "type": "album", "id": album.id, "title": album.title, "slug": album.slug,
-            "artist_handle": album.author.handle, "artist_display_name": album.author.name(),
+            "artist_handle": card::called(&album.author), "artist_display_name": album.author.name(),
             "image_url": album.cover, "relevance": of(relevance)}),
         Found::Playlist { relevance, playlist } => {
-            let ProfileViewBasic { handle, .. } = &playlist.author;
+            let handle = card::called(&playlist.author);
             json!({"type": "playlist", "id": ids.get(playlist.uri.as_str()), "name": name(playlist.record.get()), "owner_handle": handle,
                    "owner_display_name": playlist.author.name(), "image_url": playlist.cover,
                    "track_count": playlist.item_count, "relevance": of(relevance)})

@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use indexer::search::KINDS;
 use indexer::search::text::Folded;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::find::{Question, find};
 use super::{Found, http, kind_of, shown};
 use crate::error::Error;
+use crate::options::path;
 use crate::xrpc::Params;
-use crate::{App, Options};
+use crate::{App, Options, card};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Asked {
@@ -67,7 +67,7 @@ struct Subscope {
 /// The handler. Which service is asked makes no difference: there is one.
 pub(crate) async fn search(State(app): State<App>, params: Params<Asked>) -> Result<Json<Mentions>, Error> {
     let Asked { search, scope, limit } = params.0;
-    let kinds = scope.as_deref().and_then(kind_of).map_or(KINDS.to_vec(), |kind| vec![kind]);
+    let kinds = scope.as_deref().and_then(kind_of).map_or(KINDS.into(), |kind| [kind].into());
     let typed = Folded::of(&search);
     let mut db = app.pool.acquire().await?;
     let mut hits = find(&mut db, &Question { typed: &typed, kinds: &kinds, limit: limit.into() }).await?;
@@ -76,16 +76,11 @@ pub(crate) async fn search(State(app): State<App>, params: Params<Asked>) -> Res
     Ok(Json(Mentions { results: found.iter().map(|found| mention(&app.options, found)).collect() }))
 }
 
-/// A part of a path.
-fn part(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
 fn mention(options: &Options, found: &Found) -> Mention {
     let of = |kind: &'static str, scope: &'static str, label: &'static str, path: String, name: &str| {
         let page = options.address(&path);
         let embed = Embed {
-            src: options.address(&format!("embed/{}", path.trim_start_matches("u/"))),
+            src: options.address(&format!("embed/{path}")),
             aspect_ratio: AspectRatio { width: 16, height: 9 },
         };
         Mention {
@@ -103,35 +98,42 @@ fn mention(options: &Options, found: &Found) -> Mention {
     match found {
         Found::Track { track, .. } => {
             let title = http::title(track.record.get()).unwrap_or_default();
-            let mention = of("track", "tracks", "Tracks", format!("track/{}", track.id), &title);
+            let mention = of("track", "tracks", "Tracks", path(&["track", &track.id.to_string()]), &title);
             Mention { description: by(track.author.name()), icon: track.cover.clone(), ..mention }
         }
         Found::Artist { artist, .. } => {
-            let mention = of("artist", "artists", "Artists", format!("u/{}", artist.handle), artist.name());
-            let description = format!("@{}", artist.handle);
+            let name = card::called(artist);
+            let mention = of("artist", "artists", "Artists", path(&["u", name]), artist.name());
+            let description = format!("@{name}");
             Mention { description, icon: artist.avatar.clone(), embed: None, ..mention }
         }
         Found::Album { album, .. } => {
             let author = &album.author;
-            let path = format!("u/{}/album/{}", author.handle, part(&album.slug));
-            let src = options.address(&format!("embed/album/{}/{}", author.handle, part(&album.slug)));
-            let mut mention = of("album", "albums", "Albums", path, &album.title);
+            let artist = card::called(author);
+            let src = options.address(&path(&["embed", "album", artist, &album.slug]));
+            let mut mention =
+                of("album", "albums", "Albums", path(&["u", artist, "album", &album.slug]), &album.title);
             mention.embed.iter_mut().for_each(|embed| embed.src.clone_from(&src));
             Mention { description: by(author.name()), icon: album.cover.clone(), ..mention }
         }
         Found::Playlist { playlist, .. } => {
             let author = &playlist.author;
             let name = http::name(playlist.record.get()).unwrap_or_default();
-            let path = format!("playlist/{}/{}", author.did, part(playlist.uri.rkey()));
             let description = format!("by {} · {} tracks", author.name(), playlist.item_count);
             Mention {
                 description,
                 icon: playlist.cover.clone(),
-                ..of("playlist", "playlists", "Playlists", path, &name)
+                ..of(
+                    "playlist",
+                    "playlists",
+                    "Playlists",
+                    path(&["playlist", author.did.as_str(), playlist.uri.rkey()]),
+                    &name,
+                )
             }
         }
         Found::Tag { tag, .. } => {
-            let mention = of("tag", "tags", "Tags", format!("tag/{}", part(&tag.tag)), &tag.tag);
+            let mention = of("tag", "tags", "Tags", path(&["tag", &tag.tag]), &tag.tag);
             Mention { description: format!("{} tracks", tag.track_count), embed: None, ..mention }
         }
     }

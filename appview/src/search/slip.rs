@@ -59,19 +59,20 @@ async fn alike(db: &mut PgConnection, words: &[String]) -> Result<HashMap<usize,
               from unnest($1::text[], $2::bigint[]) as f (form, n)
              cross join lateral (select word from search_slip s where s.form = f.form collate "C" limit 200) as s)
            union
-           (select w.n - 1, near.word from unnest($3::text[], $4::text[]) with ordinality as w (word, pattern, n)
+           (select w.n - 1, near.word from unnest($3::text[], $4::text[], $5::boolean[]) with ordinality as w (word, pattern, has_letters, n)
              cross join lateral (
                (select word from search_word k where k.word = w.word collate "C")
                union all
-               (select word from search_word k where char_length(w.word) > 3 and k.word % w.word
+               (select word from search_word k where char_length(w.word) > 3 and w.has_letters and k.word % w.word
                  order by similarity(k.word, w.word) desc, k.word limit 20)
                union all
-               (select word from search_word k where char_length(w.word) > 2 and k.word like '%' || w.pattern || '%'
+               (select word from search_word k where w.has_letters and k.word like '%' || w.pattern || '%'
                  order by char_length(k.word), k.word limit 20)) as near)"#,
         &forms,
         &of,
         words,
-        &words.iter().map(|word| literally(word)).collect::<Vec<String>>()
+        &words.iter().map(|word| literally(word)).collect::<Vec<String>>(),
+        &words.iter().map(|word| has_trigram(word)).collect::<Vec<bool>>()
     )
     .fetch_all(db)
     .await?;
@@ -80,6 +81,11 @@ async fn alike(db: &mut PgConnection, words: &[String]) -> Result<HashMap<usize,
         alike.entry(usize::try_from(row.n).unwrap_or(0)).or_default().insert(row.word);
     }
     Ok(alike)
+}
+
+/// Whether there are three letters or digits in a row, which the index of parts of words goes by: without, it would be read whole.
+fn has_trigram(word: &str) -> bool {
+    word.split(|c: char| !c.is_alphanumeric()).any(|part| part.chars().count() >= 3)
 }
 
 /// As a pattern in which every character means itself.

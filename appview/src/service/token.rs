@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 
-use super::ID;
+use super::ENTRIES;
 use crate::error::Error;
 
 /// No token is longer.
@@ -158,11 +158,9 @@ impl Claims {
         if [self.iat, self.nbf].into_iter().flatten().any(|begins_s| begins_s > now_s + AHEAD_S) {
             return Err(BadToken::Malformed("iat, nbf: not yet"));
         }
-        let is_ours = |own| {
-            self.aud
-                .strip_prefix(own)
-                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('#') == Some(ID))
-        };
+        let is_entry =
+            |rest: &str| rest.strip_prefix('#').is_some_and(|rest| ENTRIES.iter().any(|(id, _)| *id == rest));
+        let is_ours = |own| self.aud.strip_prefix(own).is_some_and(|rest| rest.is_empty() || is_entry(rest));
         if !own.is_some_and(is_ours) {
             return Err(BadToken::Audience);
         }

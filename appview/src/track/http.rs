@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::response;
+use crate::actor::http::short_person;
 use crate::actor::{self, AtIdentifier};
 use crate::chart::place::Place as ChartPlace;
 use crate::chart::{By, everybodys};
@@ -173,7 +174,7 @@ pub(crate) async fn top(
     let mut db = app.pool.acquire().await?;
     let rows = everybodys(&mut db, Kind::Track, period, By::Likes, ChartPlace::TOP, limit).await?;
     let uris = rows.iter().map(|row| crate::error::stored(&row.key)).collect::<Result<Vec<AtUri>, _>>()?;
-    let (tracks, _) = response::of(&app.options, &mut db, viewer.as_ref(), &uris).await?;
+    let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;
     Ok(Json(Value::Array(tracks)))
 }
 
@@ -213,7 +214,7 @@ pub(crate) async fn tagged(
         .ok_or_else(missing)?;
     let skeleton = feed::latest(&mut db, &Position::default(), &wanted, LISTED_MAX).await?;
     let uris: Vec<AtUri> = skeleton.into_iter().map(|place| place.track).collect();
-    let (tracks, _) = response::of(&app.options, &mut db, viewer.as_ref(), &uris).await?;
+    let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;
     let tag = json!({"name": tag, "track_count": count, "created_by_handle": null});
     Ok(Json(json!({"tag": tag, "tracks": tracks})))
 }
@@ -224,7 +225,7 @@ pub(crate) async fn liked(State(app): State<App>, viewer: Viewer) -> Result<Json
     let from = Position::default();
     let skeleton = feed::liked(&mut db, &viewer.did, &from, Likes::Plyr, LISTED_MAX).await?;
     let uris: Vec<AtUri> = skeleton.into_iter().map(|place| place.track).collect();
-    let (tracks, _) = response::of(&app.options, &mut db, Some(&viewer), &uris).await?;
+    let tracks = response::all(&app.options, &mut db, Some(&viewer), &uris).await?;
     Ok(Json(json!({"tracks": tracks})))
 }
 
@@ -242,8 +243,6 @@ pub(crate) async fn liked_by(
     let person = people.remove(&did).ok_or_else(missing)?;
     let skeleton = feed::liked(&mut db, &did, &Position::default(), Likes::All, LISTED_MAX).await?;
     let uris: Vec<AtUri> = skeleton.into_iter().map(|place| place.track).collect();
-    let (tracks, _) = response::of(&app.options, &mut db, viewer.as_ref(), &uris).await?;
-    let user = json!({"did": person.did, "handle": person.handle, "display_name": person.name(),
-                      "avatar_url": person.avatar});
-    Ok(Json(json!({"user": user, "count": tracks.len(), "tracks": tracks})))
+    let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;
+    Ok(Json(json!({"user": short_person(&person), "count": tracks.len(), "tracks": tracks})))
 }

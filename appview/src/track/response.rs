@@ -10,12 +10,16 @@ use sqlx::PgConnection;
 use url::Url;
 
 use super::TrackView;
+use crate::actor::http::short_person;
 use crate::detail::Detail;
 use crate::session::Viewer;
-use crate::{Options, blob};
+use crate::{Options, blob, card};
 
 /// Tracks of an album among which its picture is looked for.
 const COVER_AMONG: i64 = 20;
+
+/// What an answer without pages may hold, about: records that fill more than this are nobody's music.
+const ALL_MAX_BYTES: usize = 3 * 1024 * 1024;
 
 /// What the HTTP API says of a track beside what its view does.
 struct Facts {
@@ -37,6 +41,24 @@ pub(crate) async fn of(
     let facts = facts(options, db, &shown).await?;
     let tracks = views.iter().filter_map(|view| Some(response(options, view, facts.get(view.uri.as_str())?)));
     Ok((tracks.collect(), covered))
+}
+
+/// All of these, where an answer has no pages: read in as many steps as it takes.
+pub(crate) async fn all(
+    options: &Options,
+    db: &mut PgConnection,
+    viewer: Option<&Viewer>,
+    mut uris: &[AtUri],
+) -> Result<Vec<Value>, Detail> {
+    let mut tracks = Vec::with_capacity(uris.len());
+    let mut size_bytes = 0;
+    while !uris.is_empty() && size_bytes < ALL_MAX_BYTES {
+        let (some, covered) = of(options, db, viewer, uris).await?;
+        size_bytes += some.iter().map(|track| track.to_string().len()).sum::<usize>();
+        tracks.extend(some);
+        uris = &uris[covered.clamp(1, uris.len())..];
+    }
+    Ok(tracks)
 }
 
 /// A moment as the API writes it.
@@ -98,14 +120,8 @@ fn response(options: &Options, view: &TrackView, facts: &Facts) -> Value {
     let blob_cid = record["audioBlob"]["ref"]["$link"].as_str();
     let ours = record["audioUrl"].as_str().and_then(|url| options.file_id_in(&Url::parse(url).ok()?));
     let by_blob = blob_cid.and_then(|cid| Some(blob::file_id(&blob::digest_of(&parse_cid(cid)?).ok()?)));
-    let features: Vec<Value> = view
-        .features
-        .iter()
-        .map(|person| {
-            json!({"did": person.did, "handle": person.handle, "display_name": person.name(),
-                   "avatar_url": person.avatar})
-        })
-        .collect();
+    let features: Vec<Value> = view.features.iter().map(short_person).collect();
+    let labels: Vec<&str> = view.labels.iter().map(|label| label.val.as_str()).collect();
     let storage = match (&ours, blob_cid) {
         (Some(_), Some(_)) => "both",
         (None, Some(_)) => "pds",
@@ -116,7 +132,7 @@ fn response(options: &Options, view: &TrackView, facts: &Facts) -> Value {
         "title": record["title"],
         "artist": view.author.name(),
         "artist_did": view.author.did,
-        "artist_handle": view.author.handle,
+        "artist_handle": card::called(&view.author),
         "artist_avatar_url": view.author.avatar,
         "file_id": by_blob.or(ours).unwrap_or_default(),
         "file_type": record["fileType"],
@@ -139,6 +155,8 @@ fn response(options: &Options, view: &TrackView, facts: &Facts) -> Value {
         "support_gate": record["supportGate"],
         "audio_storage": storage,
         "pds_blob_cid": blob_cid,
+        "self_labels": labels,
+        "labels": labels,
     });
     if let (Some(track), Value::Object(unknown)) = (track.as_object_mut(), not_known_yet()) {
         track.extend(unknown);
@@ -162,9 +180,7 @@ fn not_known_yet() -> Value {
         "is_optimizing": false,
         "visibility": "public",
         "unlisted": false,
-        "self_labels": [],
         "operator_labels": [],
-        "labels": [],
     })
 }
 

@@ -180,9 +180,15 @@ impl Effects {
         self.sought.insert(due);
     }
 
+    /// The same of all that others noted, who say nothing themselves.
+    pub fn seek_what(&mut self, silent: Effects) {
+        self.sought.extend(silent.sought);
+    }
+
     /// A person's name or face changed: so do their tracks on open pages.
     pub fn repaint(&mut self, did: &str) {
         self.seek(search::due::Due::Artist(did.to_owned()));
+        self.seek(search::due::Due::Works(did.to_owned()));
         self.repainted.insert(did.to_owned());
     }
 

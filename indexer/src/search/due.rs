@@ -21,13 +21,17 @@ pub enum Due {
     Tag(String),
     /// The album of somebody's whose name makes this.
     Called(String, String),
+    /// Everything that somebody made, which is found by their name, too.
+    Works(String),
 }
 
 /// The columns of `search_due`.
 pub const DUES: Target = copy::into!(search_due: kind, key);
 
-/// Of [`Due::Called`]; the others have the numbers of their [`Kind`](super::Kind).
+/// Of [`Due::Called`]; the others but one have the numbers of their [`Kind`](super::Kind).
 const CALLED: i16 = 6;
+/// Of [`Due::Works`].
+const WORKS: i16 = 7;
 
 impl Due {
     fn row(&self) -> (i16, String) {
@@ -38,6 +42,7 @@ impl Due {
             Due::List(key) => (4, key.clone()),
             Due::Tag(key) => (5, key.clone()),
             Due::Called(did, base) => (CALLED, format!("{did} {base}")),
+            Due::Works(did) => (WORKS, did.clone()),
         }
     }
 
@@ -49,6 +54,7 @@ impl Due {
             4 => Due::List(key),
             5 => Due::Tag(key),
             CALLED => key.split_once(' ').map(|(did, base)| Due::Called(did.to_owned(), base.to_owned()))?,
+            WORKS => Due::Works(key),
             _ => return None,
         })
     }
@@ -76,6 +82,22 @@ pub(super) async fn take(db: &mut PgConnection, limit: i64) -> sqlx::Result<(BTr
     Ok((rows.into_iter().filter_map(|row| Due::of_row(row.kind, row.key)).collect(), taken))
 }
 
+/// Has everything that these people made looked at anew.
+pub(super) async fn spread(db: &mut PgConnection, dids: &[&str]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into search_due (kind, key)
+         select 1, uri from track where did = any($1)
+         union all
+         select 3, id::text from album where did = any($1)
+         union all
+         select 4, uri from list where did = any($1) and list_type = 'playlist'",
+        dids as &[&str]
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Everything that there is, and that can be found.
 pub(super) async fn everything(db: &mut PgConnection) -> sqlx::Result<Vec<Due>> {
     let rows = sqlx::query!(
@@ -92,8 +114,17 @@ pub(super) async fn everything(db: &mut PgConnection) -> sqlx::Result<Vec<Due>> 
 
 /// Has everything looked at anew, as after a rebuild. What is called as it was stays as it is.
 pub async fn all(pool: &PgPool) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
-    let all = everything(&mut tx).await?;
-    write(&mut tx, &all.into_iter().collect()).await?;
-    tx.commit().await
+    sqlx::query!(
+        "insert into search_due (kind, key)
+         select 1, uri from track
+         union select 2, did from track
+         union select 2, did from profile
+         union select 3, id::text from album
+         union select 4, uri from list where list_type = 'playlist'
+         union select 5, tag from tag_count where tracks > 0
+         union select kind, key from search_entry"
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{PgConnection, PgPool};
 
 use super::Kind;
-use super::due;
+use super::due::{self, Due};
 use super::entry::{self, Entry, Found, Thing};
 use super::text;
 use crate::apply::effects::CHANNEL;
@@ -47,6 +47,12 @@ impl Dues for Search {
         if taken == 0 {
             return Ok(false);
         }
+        let makers =
+            dues.iter().filter_map(|due| if let Due::Works(did) = due { Some(did.as_str()) } else { None });
+        let makers: Vec<&str> = makers.collect();
+        if !makers.is_empty() {
+            due::spread(&mut tx, &makers).await?;
+        }
         let found = entry::read(&mut tx, &dues).await?;
         let changed = write(&mut tx, found).await?;
         metrics::counter!("plyr_search_changes_total").increment(changed as u64);
@@ -54,7 +60,7 @@ impl Dues for Search {
             sqlx::query!("select pg_notify($1, '')", CHANNEL).execute(&mut *tx).await?;
         }
         tx.commit().await?;
-        Ok(taken as i64 >= limit)
+        Ok(taken as i64 >= limit || !makers.is_empty())
     }
 
     async fn put_aside(&self, pool: &PgPool, error: &sqlx::Error) -> sqlx::Result<()> {
@@ -174,7 +180,6 @@ async fn write(db: &mut PgConnection, found: Found) -> sqlx::Result<usize> {
     let changed = gone.len().max(entries.len());
     if !entries.is_empty() {
         add(db, &entries).await?;
-        renamed(db, &entries).await?;
     }
     Ok(changed)
 }
@@ -229,27 +234,6 @@ async fn learn(db: &mut PgConnection, words: BTreeSet<String>) -> sqlx::Result<(
         }
     }
     rows.write(db).await
-}
-
-/// Whoever is called otherwise now, what they made is found by that.
-async fn renamed(db: &mut PgConnection, entries: &BTreeMap<Thing, Entry>) -> sqlx::Result<()> {
-    let dids: Vec<&str> =
-        entries.keys().filter(|(kind, _)| *kind == Kind::Artist).map(|(_, did)| did.as_str()).collect();
-    if dids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "insert into search_due (kind, key)
-         select 1, uri from track where did = any($1)
-         union all
-         select 3, id::text from album where did = any($1)
-         union all
-         select 4, uri from list where did = any($1) and list_type = 'playlist'",
-        &dids as &[&str]
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// Has ranks say how often things are liked and heard by now.

@@ -17,17 +17,13 @@ pub(super) async fn erase(db: &mut PgConnection, did: &Did, effects: &mut Effect
         let uris = projected(db, kind, did).await?;
         record::project(db, kind, &uris, Vec::new(), &mut silent).await?;
         for uri in &uris {
-            match kind {
-                Kind::Track => {
-                    effects.touch(uri, true);
-                    effects.retold(uri);
-                    effects.seek(Due::Track(uri.clone()));
-                }
-                Kind::List => effects.seek(Due::List(uri.clone())),
-                _ => {}
+            if kind == Kind::Track {
+                effects.touch(uri, true);
+                effects.retold(uri);
             }
         }
     }
+    effects.seek_what(silent);
     effects.seek(Due::Artist(did.to_string()));
     sqlx::query!("delete from record where did = $1", did.as_str()).execute(&mut *db).await?;
     sqlx::query!(
