@@ -31,6 +31,7 @@ fn every_bad_token_is_refused_by_name() {
             for claims in [
                 with(json!({})),
                 with(json!({"aud": format!("{own}#plyr_appview")})),
+                with(json!({"aud": format!("{own}#bsky_fg")})),
                 with(json!({"lxm": null, "jti": null, "iat": null})),
             ] {
                 assert_eq!(tried(&holder.sign(&claims)).await, good(), "{claims}");
