@@ -60,7 +60,8 @@ impl Stage {
     pub async fn likes_here(&self) -> Result<Vec<String>, String> {
         let (plyr, uri) = (&self.plyr, self.track.0.as_str());
         let did = &self.person.account.did;
-        let listed = plyr.query("fm.plyr.feed.getLikes", &[("uri", uri)]).await;
+        // As somebody: what everybody is told may be a moment old.
+        let listed = self.person.query("fm.plyr.feed.getLikes", &[("uri", uri)]).await;
         let listed = listed["likes"].as_array().expect("likes").iter();
         let listed: Vec<_> = listed
             .filter(|like| like["author"]["did"] == did.as_str())

@@ -57,7 +57,9 @@ fn playlists_and_what_there_is_have_the_shape_they_know() {
         let of_curator = format!("/lists/playlists/by-artist/{}", curator.did);
         let lists = eventually("the playlists, with a picture", || async {
             let lists = good(&plyr, &of_curator).await;
-            same(lists[1]["image_url"].is_string(), true).map(|()| lists)
+            let is_whole =
+                lists[1]["image_url"].is_string() && lists[1]["owner_handle"] == curator.handle.as_str();
+            same(is_whole, true).map(|()| lists)
         })
         .await;
         let keys = |value: &Value| -> BTreeSet<String> {
