@@ -13,6 +13,7 @@ mod clients;
 mod crash;
 mod door;
 mod feeds;
+mod fixed;
 mod fuzz_api;
 mod gate;
 mod hand;

@@ -57,8 +57,7 @@ fn a_pds_forwards_what_its_people_ask() {
         let net = network();
         let plyr = Plyr::up(net).await;
         let document: Value = plyr.get("/.well-known/did.json").await.json().await.expect("JSON");
-        let service =
-            json!([{"id": "#plyr_appview", "type": "PlyrAppView", "serviceEndpoint": plyr.public_url},
+        let service = json!([{"id": "#plyr_appview", "type": "PlyrAppView", "serviceEndpoint": plyr.public_url},
                    {"id": "#bsky_fg", "type": "BskyFeedGenerator", "serviceEndpoint": plyr.public_url},
                    {"id": "#mention_search", "type": "MentionSearchService", "serviceEndpoint": plyr.public_url}]);
         assert_eq!((&document["id"], &document["service"]), (&json!(plyr.did()), &service));

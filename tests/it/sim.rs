@@ -4,8 +4,8 @@
 //! `PLYR_SIM_SEEDS` names other seeds (`1-500`, `7,9`), `PLYR_SIM_AT_ONCE` how many run side by side, and `PLYR_SABOTAGE`
 //! a planted bug. With `PLYR_SIM_FIRST=1` the first that ends wrong ends all.
 
-mod found;
-mod scene;
+pub mod found;
+pub mod scene;
 mod stage;
 
 use std::time::Instant;

@@ -57,36 +57,50 @@ impl Holder {
         assert!(status.is_success(), "{status} {body}");
     }
 
-    fn algorithm(&self) -> &'static str {
-        match self.key {
-            Signer::K256(_) => "ES256K",
-            Signer::P256(_) => "ES256",
-        }
-    }
-
     /// The claims of a good token, to be changed.
     pub fn claims(&self, audience: &str, method: &str) -> Json {
-        let now_s = chrono::Utc::now().timestamp();
-        let jti = BASE64.encode(secret());
-        json!({"iss": self.did, "aud": audience, "lxm": method, "iat": now_s, "exp": now_s + 600, "jti": jti})
+        claims(&self.did, audience, method)
     }
 
     /// Signs claims as they are.
     pub fn sign(&self, claims: &Json) -> String {
-        self.sign_as(&json!({"typ": "JWT", "alg": self.algorithm()}), claims)
+        self.sign_as(&header(&self.key), claims)
     }
 
     /// The same with another header.
     pub fn sign_as(&self, header: &Json, claims: &Json) -> String {
-        let text = unsigned(header, claims);
-        format!("{text}.{}", BASE64.encode(self.key.sign(text.as_bytes())))
+        signed_as(&self.key, header, claims)
     }
 
     /// The same with the signature's other form.
     pub fn sign_high_s(&self, claims: &Json) -> String {
-        let text = unsigned(&json!({"typ": "JWT", "alg": self.algorithm()}), claims);
+        let text = unsigned(&header(&self.key), claims);
         format!("{text}.{}", BASE64.encode(self.key.sign_high_s(text.as_bytes())))
     }
+}
+
+/// A good token of whoever has this key: somebody calls a method of a service.
+pub fn token(did: &str, key: &Signer, audience: &str, method: &str) -> String {
+    signed_as(key, &header(key), &claims(did, audience, method))
+}
+
+fn claims(did: &str, audience: &str, method: &str) -> Json {
+    let now_s = chrono::Utc::now().timestamp();
+    let jti = BASE64.encode(secret());
+    json!({"iss": did, "aud": audience, "lxm": method, "iat": now_s, "exp": now_s + 600, "jti": jti})
+}
+
+fn header(key: &Signer) -> Json {
+    let algorithm = match key {
+        Signer::K256(_) => "ES256K",
+        Signer::P256(_) => "ES256",
+    };
+    json!({"typ": "JWT", "alg": algorithm})
+}
+
+fn signed_as(key: &Signer, header: &Json, claims: &Json) -> String {
+    let text = unsigned(header, claims);
+    format!("{text}.{}", BASE64.encode(key.sign(text.as_bytes())))
 }
 
 fn unsigned(header: &Json, claims: &Json) -> String {
