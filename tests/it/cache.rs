@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::world::{Account, Person, Plyr, eventually, network, run, same};
 
+/// Of a process, for those who read.
+const CONNECTIONS: i64 = 16;
+
 async fn latest(plyr: &Plyr) -> (Value, String) {
     let answer = plyr.get("/xrpc/fm.plyr.feed.getLatest?limit=100").await;
     assert_eq!(answer.headers()[CACHE_CONTROL], "public, no-cache");
@@ -127,5 +130,36 @@ fn nothing_of_anybodys_own_is_kept() {
                 };
             }
         }
+    });
+}
+
+/// Whoever does not wait for an answer takes nobody's place: with every connection asked for what cannot be answered now, and all who asked
+/// gone, others are answered.
+#[test]
+fn who_goes_away_leaves_their_place() {
+    run(async {
+        let plyr = Plyr::up(network()).await;
+        let mut holder = plyr.db.pool.acquire().await.expect("a connection");
+        let mut held = sqlx::Connection::begin(&mut *holder).await.expect("begun");
+        sqlx::query("lock table tag_count in access exclusive mode")
+            .execute(&mut *held)
+            .await
+            .expect("locked");
+        let waiting = "select count(*) from pg_stat_activity where application_name = 'plyr serve' and datname = current_database()
+                       and wait_event_type = 'Lock'";
+        let asking: Vec<_> = (1..=CONNECTIONS)
+            .map(|limit| {
+                let request =
+                    plyr.http().get(format!("{}/xrpc/fm.plyr.feed.getTags?limit={limit}", plyr.url));
+                tokio::spawn(request.send())
+            })
+            .collect();
+        eventually("all to be waiting", || async { same(plyr.db.number(waiting).await, CONNECTIONS) }).await;
+        asking.iter().for_each(tokio::task::JoinHandle::abort);
+        // Nothing else would end them sooner than their five seconds.
+        let answer = plyr.get("/xrpc/fm.plyr.feed.getLatest?limit=1").await;
+        assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.expect("text"));
+        eventually("nobody to be waiting", || async { same(plyr.db.number(waiting).await, 0) }).await;
+        held.rollback().await.expect("let go");
     });
 }
