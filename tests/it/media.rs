@@ -38,7 +38,8 @@ fn sound_is_served_in_ranges() {
         let net = network();
         let plyr = Plyr::up(net).await;
         let artist = Account::create(net, "artist").await;
-        let sound = pds::wav(440, 3);
+        // A sound that nobody else has: it would be handed out as theirs.
+        let sound = pds::wav(447, 3);
         let cover = png(99);
         let mut record = pds::track("in pieces", &artist.upload("audio/wav", sound.clone()).await);
         record["image"] = artist.upload("image/png", cover.clone()).await;
