@@ -44,9 +44,4 @@ impl Kind {
     pub fn of_number(number: i16) -> Option<Self> {
         KINDS.into_iter().find(|kind| *kind as i16 == number)
     }
-
-    /// The word that everything of this kind has among its words, and nobody can type.
-    pub fn mark(self) -> String {
-        format!("#{}", self as i16)
-    }
 }

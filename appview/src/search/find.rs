@@ -15,6 +15,9 @@ const RANGE_MAX: i64 = 300;
 const WALK_MAX: i64 = 5_000;
 /// Things of all the words that are looked at.
 const WORDS_MAX: i64 = 500;
+/// Words that a begun one may be, and among how many the shortest are looked for.
+const BEGUN_MAX: i64 = 48;
+const BEGUN_AMONG: i64 = 500;
 /// With fewer than this, what resembles the words is looked for.
 const ENOUGH: usize = 8;
 
@@ -109,8 +112,12 @@ pub(crate) async fn find(db: &mut PgConnection, question: &Question<'_>) -> Resu
     }
     let lacking = hits.fewer_than(limit, kinds);
     if !lacking.is_empty() {
-        let words: Vec<Vec<String>> = typed.words().into_iter().map(|word| vec![word]).collect();
-        let rows = with_words(db, &lacking, &words, true).await?;
+        let mut words: Vec<Vec<String>> = typed.words().into_iter().map(|word| vec![word]).collect();
+        // The last may be the beginning of one.
+        if let Some(last) = words.last_mut() {
+            *last = begun(db, &last[0]).await?;
+        }
+        let rows = with_words(db, &lacking, &words).await?;
         rows.into_iter().for_each(|row| hits.add(row, |row| score::of_words(typed, row_of(row))));
     }
     let lacking = hits.fewer_than(ENOUGH.min(limit), kinds);
@@ -145,34 +152,40 @@ async fn begin_with(
     limit: i64,
 ) -> Result<Vec<Row>, Error> {
     let length = start.chars().count() as i32;
+    // `offset 0`: entries are looked up one by one, in the order of the index, until there are enough.
     let rows = sqlx::query_as!(
         Row,
-        r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", s.start as "start!", s.place as "place!"
+        r#"select k.kind as "kind!", s.key as "key!", s.name as "name!", s.rank as "rank!", s.start as "start!", s.place as "place!"
              from unnest($1::smallint[]) as k (kind)
             cross join lateral (
-              (select entry, start, place from search_start s where s.kind = k.kind and s.start = $2
-                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry) limit $5)
+              (select e.key, e.name, e.rank, start, place from search_start s
+                cross join lateral (select key, name, rank, did from search_entry where id = s.entry offset 0) e
+                where s.kind = k.kind and s.start = $2 and (e.did is null or (select active from actor where actor.did = e.did))
+                limit $5)
               union all
-              (select entry, start, place from search_start s
+              (select e.key, e.name, e.rank, start, place from search_start s
+                cross join lateral (select key, name, rank, did from search_entry where id = s.entry offset 0) e
                 where $3 = 1 and s.kind = k.kind and left(s.start, 1) = $2
-                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
-                order by place, rank desc, entry limit $4)
+                  and (e.did is null or (select active from actor where actor.did = e.did))
+                order by place, s.rank desc, entry limit $4)
               union all
-              (select entry, start, place from search_start s
+              (select e.key, e.name, e.rank, start, place from search_start s
+                cross join lateral (select key, name, rank, did from search_entry where id = s.entry offset 0) e
                 where $3 = 2 and s.kind = k.kind and left(s.start, 2) = $2
-                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
-                order by place, rank desc, entry limit $4)
+                  and (e.did is null or (select active from actor where actor.did = e.did))
+                order by place, s.rank desc, entry limit $4)
               union all
-              (select entry, start, place from search_start s
+              (select e.key, e.name, e.rank, start, place from search_start s
+                cross join lateral (select key, name, rank, did from search_entry where id = s.entry offset 0) e
                 where $3 = 3 and s.kind = k.kind and left(s.start, 3) = $2
-                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
-                order by place, rank desc, entry limit $4)
+                  and (e.did is null or (select active from actor where actor.did = e.did))
+                order by place, s.rank desc, entry limit $4)
               union all
-              (select entry, start, place from search_start s
+              (select e.key, e.name, e.rank, start, place from search_start s
+                cross join lateral (select key, name, rank, did from search_entry where id = s.entry offset 0) e
                 where $3 > 3 and s.kind = k.kind and s.start > $2 and s.start < $2 || chr(1114111)
-                  and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
-                order by start limit $5)) as s
-             join search_entry e on e.id = s.entry"#,
+                  and (e.did is null or (select active from actor where actor.did = e.did))
+                order by start limit $5)) as s"#,
         kinds,
         start,
         length,
@@ -186,16 +199,15 @@ async fn begin_with(
 async fn best_of(db: &mut PgConnection, kinds: &[i16], start: &str, limit: i64) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", s.start as "start!", s.place as "place!"
+        r#"select k.kind as "kind!", s.key as "key!", s.name as "name!", s.rank as "rank!", s.start as "start!", s.place as "place!"
              from unnest($1::smallint[]) as k (kind)
             cross join lateral (
-              select entry, start, place
+              select e.key, e.name, e.rank, start, place
                 from (select entry, start, place from search_start s
                        where s.kind = k.kind and left(s.start, 3) = left($2, 3) order by place, rank desc, entry limit $4) as best
-               where start >= $2 and start < $2 || chr(1114111)
-                 and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = best.entry)
-               limit $3) as s
-             join search_entry e on e.id = s.entry"#,
+               cross join lateral (select key, name, rank, did from search_entry where id = best.entry offset 0) e
+               where start >= $2 and start < $2 || chr(1114111) and (e.did is null or (select active from actor where actor.did = e.did))
+               limit $3) as s"#,
         kinds,
         start,
         limit,
@@ -204,42 +216,55 @@ async fn best_of(db: &mut PgConnection, kinds: &[i16], start: &str, limit: i64) 
     Ok(rows.fetch_all(db).await?)
 }
 
-/// What has one of each of these words; the last may be the beginning of one.
-async fn with_words(
-    db: &mut PgConnection,
-    kinds: &[i16],
-    words: &[Vec<String>],
-    is_last_begun: bool,
-) -> Result<Vec<Row>, Error> {
-    let last = words.len().saturating_sub(1);
+/// What has one of each of these words.
+async fn with_words(db: &mut PgConnection, kinds: &[i16], words: &[Vec<String>]) -> Result<Vec<Row>, Error> {
     let all: Vec<String> = words
         .iter()
-        .enumerate()
-        .map(|(at, any)| {
-            let any = any.iter().map(|word| {
-                let is_begun = is_last_begun && at == last && word.chars().count() >= 3;
-                lexeme(word) + if is_begun { ":*" } else { "" }
-            });
-            format!("({})", any.collect::<Vec<_>>().join("|"))
-        })
+        .map(|any| format!("({})", any.iter().map(|word| lexeme(word)).collect::<Vec<_>>().join("|")))
         .collect();
     if all.is_empty() {
         return Ok(Vec::new());
     }
+    // Each kind has an index of its own, which is found by the number of the kind alone.
     let rows = sqlx::query_as!(
         Row,
         r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", e.name as "start!", 4::smallint as "place!"
-             from unnest($1::smallint[]) as k (kind)
-            cross join lateral (
-              select * from search_entry e
-               where e.words @@ ($2 || ' & ''#' || k.kind || '''')::tsquery
-                 and (e.did is null or (select active from actor where actor.did = e.did))
-               limit $3) as e"#,
+             from ((select * from search_entry where 1 = any($1::smallint[]) and kind = 1 and words @@ $2::text::tsquery
+                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)
+                   union all
+                   (select * from search_entry where 2 = any($1::smallint[]) and kind = 2 and words @@ $2::text::tsquery
+                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)
+                   union all
+                   (select * from search_entry where 3 = any($1::smallint[]) and kind = 3 and words @@ $2::text::tsquery
+                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)
+                   union all
+                   (select * from search_entry where 4 = any($1::smallint[]) and kind = 4 and words @@ $2::text::tsquery
+                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)
+                   union all
+                   (select * from search_entry where 5 = any($1::smallint[]) and kind = 5 and words @@ $2::text::tsquery
+                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)) as e"#,
         kinds,
         all.join(" & "),
         WORDS_MAX
     );
     Ok(rows.fetch_all(db).await?)
+}
+
+/// Known words that begin so, the shortest first, and the beginning itself.
+async fn begun(db: &mut PgConnection, word: &str) -> Result<Vec<String>, Error> {
+    if word.chars().count() < 3 {
+        return Ok(vec![word.to_owned()]);
+    }
+    let known = sqlx::query_scalar!(
+        r#"select word as "word!"
+             from (select word from search_word where word > $1 and word < $1 || chr(1114111) order by word limit $2) as begun
+            order by char_length(word), word limit $3"#,
+        word,
+        BEGUN_AMONG,
+        BEGUN_MAX
+    );
+    let known = known.fetch_all(db).await?;
+    Ok(std::iter::once(word.to_owned()).chain(known).collect())
 }
 
 /// What has a slip in it: names that it may mean as a whole, then what has words that its words may mean.
@@ -252,7 +277,7 @@ async fn resembling(
     let meant = slip::meant(db, typed).await?;
     let rows = called(db, kinds, &meant.phrases).await?;
     rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
-    let rows = with_words(db, kinds, &meant.words, false).await?;
+    let rows = with_words(db, kinds, &meant.words).await?;
     rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
     Ok(())
 }
@@ -265,10 +290,9 @@ async fn called(db: &mut PgConnection, kinds: &[i16], names: &[String]) -> Resul
              from unnest($1::smallint[]) as k (kind)
             cross join unnest($2::text[]) as n (name)
             cross join lateral (select entry, start, place from search_start s
-                                 where s.kind = k.kind and s.start = n.name collate "C" and place = 0
-                                   and (select e.did is null or (select active from actor where actor.did = e.did) from search_entry e where e.id = s.entry)
-                                 limit 20) as s
-             join search_entry e on e.id = s.entry"#,
+                                 where s.kind = k.kind and s.start = n.name collate "C" and place = 0 limit 40) as s
+             join search_entry e on e.id = s.entry
+            where e.did is null or (select active from actor where actor.did = e.did)"#,
         kinds,
         names
     );

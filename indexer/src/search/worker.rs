@@ -115,13 +115,13 @@ fn rank(weight: i64) -> i16 {
 }
 
 /// All that it may be looked for by, and what tells it from others of the same words.
-fn words(kind: Kind, entry: &Entry) -> BTreeSet<String> {
+fn words(entry: &Entry) -> BTreeSet<String> {
     let others = entry.other.iter().chain(&entry.beside).flat_map(|name| name.words());
     // Signs are looked for in names only: a point is in every handle.
     let others = others.filter(|word| word.chars().any(char::is_alphanumeric));
     let words = entry.name.words().into_iter().chain(others).take(WORDS_MAX);
     let other = entry.other.as_ref().map(|other| format!("={}", other.letters.replace(' ', "_")));
-    words.chain(other).chain([kind.mark()]).collect()
+    words.chain(other).collect()
 }
 
 /// Beginnings of what it is called, each once, with their places.
@@ -160,7 +160,7 @@ async fn compare(db: &mut PgConnection, found: Found) -> sqlx::Result<(Vec<i64>,
         // Ranks are renewed by themselves.
         let stands = entries.get(&thing).is_some_and(|entry| {
             let is_called_so = row.name == entry.name.name() && row.did == entry.did;
-            is_called_so && words(kind, entry) == row.words.into_iter().collect()
+            is_called_so && words(entry) == row.words.into_iter().collect()
         });
         if stands {
             entries.remove(&thing);
@@ -186,7 +186,7 @@ async fn write(db: &mut PgConnection, found: Found) -> sqlx::Result<usize> {
 
 async fn add(db: &mut PgConnection, entries: &BTreeMap<Thing, Entry>) -> sqlx::Result<()> {
     let all: Vec<(&Thing, &Entry)> = entries.iter().collect();
-    let words: Vec<BTreeSet<String>> = all.iter().map(|((kind, _), entry)| words(*kind, entry)).collect();
+    let words: Vec<BTreeSet<String>> = all.iter().map(|(_, entry)| words(entry)).collect();
     // No word has a space.
     let texts: Vec<String> =
         words.iter().map(|words| words.iter().map(String::as_str).collect::<Vec<_>>().join(" ")).collect();
@@ -220,7 +220,7 @@ async fn add(db: &mut PgConnection, entries: &BTreeMap<Thing, Entry>) -> sqlx::R
 
 /// Keeps words by which something is called, for who types others.
 async fn learn(db: &mut PgConnection, words: BTreeSet<String>) -> sqlx::Result<()> {
-    let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with(['#', '='])).collect();
+    let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with('=')).collect();
     let new = sqlx::query_scalar!(
         "insert into search_word (word) select * from unnest($1::text[]) on conflict do nothing returning word",
         &words
