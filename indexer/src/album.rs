@@ -10,6 +10,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::apply::effects::Effects;
 use crate::job;
+use crate::link::names;
 use crate::search::due::Due;
 
 /// Characters that a name makes; what addresses hold may end in a number beyond them.
@@ -295,13 +296,20 @@ async fn wake(
     }
     let dids: Vec<&str> = called.iter().map(|(did, _)| *did).collect();
     let slugs: Vec<&str> = called.iter().map(|(_, slug)| slug.as_str()).collect();
-    let awaited = sqlx::query_scalar!(
-        r#"select distinct n.name from unnest($1::text[], $2::text[]) as c (did, slug)
-           left join actor a on a.did = c.did collate "C"
-           join record_name n on n.meaning is null
-            and n.name = any(array['/u/' || c.did || '/album/' || c.slug, '/u/' || a.handle || '/album/' || c.slug])"#,
+    let pages = sqlx::query_scalar!(
+        r#"select '/u/' || who || '/album/' || c.slug as "page!" from unnest($1::text[], $2::text[]) as c (did, slug)
+           left join actor a on a.did = c.did collate "C",
+           unnest(array[c.did, a.handle]) as who
+            where who is not null"#,
         &dids as &[&str],
         &slugs as &[&str]
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    names::meet(db, pages.iter().map(String::as_str)).await?;
+    let awaited = sqlx::query_scalar!(
+        "select distinct name from record_name where meaning is null and name = any($1)",
+        &pages
     )
     .fetch_all(db)
     .await?;

@@ -14,7 +14,7 @@ use crate::copy::{self, Rows, Target};
 use crate::link::names::{self, Names};
 use crate::record::{self, KINDS, Kind, RecordProblem, Row};
 use crate::syntax::{AtUri, Did};
-use crate::{problem, sabotage, source};
+use crate::{job, problem, sabotage, source};
 
 /// The columns of `record` that a new row gives.
 pub const RECORDS: Target = copy::into!(record: uri, did, collection, rkey, epoch, rev, proven, reported_by, cid, value,
@@ -93,7 +93,9 @@ impl World<'_> {
         record::take_turns(db, changes, awaited).await?;
         new.write(db).await?;
         known.update(db, self.now).await?;
-        names.write(db, &known.uri.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        for name in names.write(db, &known.uri.iter().map(String::as_str).collect::<Vec<_>>()).await? {
+            self.effects.job(job::NAMED, name.as_str());
+        }
         if sabotage::is_on("no-tombstone") {
             sqlx::query("delete from record where cid is null").execute(&mut *db).await?;
         }

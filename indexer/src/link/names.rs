@@ -23,6 +23,8 @@ const UNKNOWN_MAX: usize = 100;
 const UNKNOWN_OF_PERSON_MAX: i64 = 5_000;
 /// Notes kept in all.
 const NOTES_MAX: i64 = 2_000_000;
+/// The advisory locks of names, of which there are as many as a transaction may well hold.
+const MEETING: i32 = 0x706e_616d;
 /// Records read again in one step.
 const STEP: i64 = 500;
 
@@ -150,8 +152,9 @@ impl Names {
         of_it.map(|((_, name), meaning)| (name, meaning))
     }
 
-    /// Writes down what was asked for, in place of what is written of these records and of those that asked.
-    pub async fn write(&self, db: &mut PgConnection, replaced: &[&str]) -> sqlx::Result<()> {
+    /// Writes down what was asked for, in place of what is written of these records and of those that asked. Answers what was noted to
+    /// mean nothing and means something by now: who noted it is to be read again.
+    pub async fn write(&self, db: &mut PgConnection, replaced: &[&str]) -> sqlx::Result<Vec<Name>> {
         let asked: BTreeSet<&str> = self.asked.keys().map(|(uri, _)| uri.as_str()).collect();
         let mut gone: Vec<&str> = asked.iter().copied().collect();
         gone.extend(replaced);
@@ -172,7 +175,7 @@ impl Names {
             .map(|((uri, name), meaning)| (uri, name, meaning.as_deref()))
             .collect();
         if rows.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let uris: Vec<&str> = rows.iter().map(|(uri, ..)| uri.as_str()).collect();
         let names: Vec<&str> = rows.iter().map(|(_, name, _)| name.as_str()).collect();
@@ -194,10 +197,33 @@ impl Names {
             &meanings as &[Option<&str>],
             UNKNOWN_OF_PERSON_MAX
         )
-        .execute(db)
+        .execute(&mut *db)
         .await?;
-        Ok(())
+        let unknown: BTreeSet<&Name> =
+            rows.iter().filter(|(.., meaning)| meaning.is_none()).map(|(_, name, _)| *name).collect();
+        if unknown.is_empty() {
+            return Ok(Vec::new());
+        }
+        let artists = unknown.iter().filter_map(|name| name.album().map(|(artist, _)| artist));
+        meet(db, unknown.iter().map(|name| name.as_str()).chain(artists)).await?;
+        Ok(now(db, &unknown).await?.into_keys().collect())
     }
+}
+
+/// To be called by whoever noted that some of these mean nothing, before they look again; and by whoever makes one mean something,
+/// before they look who noted it. The later of the two sees what the other did, and waits for it until the end of the transaction.
+pub(crate) async fn meet(db: &mut PgConnection, names: impl Iterator<Item = &str>) -> sqlx::Result<()> {
+    let names: BTreeSet<&str> = names.collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    sqlx::query!(
+        "select pg_advisory_xact_lock($2, place)
+           from (select distinct hashtext(name) & 1023 as place from unnest($1::text[]) as n (name) order by 1) as places",
+        &names as &[&str],
+        MEETING
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(())
 }
 
 /// What these names mean now: whoever has the handle, verified both ways, and what the page shows. What was told of a page comes

@@ -77,8 +77,11 @@ pub async fn identify(door: &Door, did: &Did, handle: HandleNow<'_>, pds: Option
         .fetch_all(&mut *tx)
         .await?;
         losers.iter().for_each(|loser| effects.repaint(loser));
-        if known_now.moved != Some(false) && names::is_awaited(&mut tx, handle).await? {
-            effects.job(job::NAMED, handle);
+        if known_now.moved != Some(false) {
+            names::meet(&mut tx, std::iter::once(handle)).await?;
+            if names::is_awaited(&mut tx, handle).await? {
+                effects.job(job::NAMED, handle);
+            }
         }
     }
     if !known {
