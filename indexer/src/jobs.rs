@@ -242,10 +242,15 @@ async fn resync(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
 /// Somebody's standing is another job's, and their return brings the whole repo. Where they were away for a moment and nobody ever
 /// saw it, nothing brings it: it is asked for again, with growing pauses.
 async fn refused(indexer: &Indexer, did: &Did, error: PdsError) -> anyhow::Result<Outcome> {
+    if is_away(indexer, did).await? { Ok(Outcome::Done) } else { Err(error.into()) }
+}
+
+/// Whether nothing of somebody is shown now: if they come back, what was not read of them is asked for.
+async fn is_away(indexer: &Indexer, did: &Did) -> sqlx::Result<bool> {
     let active = sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
         .fetch_optional(&indexer.door.pool)
         .await?;
-    if active == Some(true) { Err(error.into()) } else { Ok(Outcome::Done) }
+    Ok(active != Some(true))
 }
 
 /// Reads a repo anew whose reading stopped in the middle: whoever read it may have been told to end.

@@ -106,10 +106,11 @@ async fn look(indexer: &Indexer, uri: &AtUri) -> Result<bool, PdsError> {
             apply_all(&indexer.door, vec![Input::Proof(proof)]).await;
             Ok(true)
         }
-        // Who is not to be seen now may come back: the note stays until then.
+        // Who is not to be seen now may come back: the note stays until then. Where they were away for a moment and nobody ever saw
+        // it, nothing would ask again but this.
         Err(error) if error.status().is_some() => {
             super::note_standing(indexer, &did, &error).await;
-            Ok(false)
+            if super::is_away(indexer, &did).await? { Ok(false) } else { Err(error) }
         }
         Err(error) if error.is_transient() => Err(error),
         // No such person, or no such record and no proof of it.
