@@ -10,7 +10,7 @@ use super::{score, slip};
 use crate::error::Error;
 
 /// Names that a range of beginnings is read for; where there are more, the best are looked for elsewhere.
-const RANGE_MAX: i64 = 300;
+const RANGE_MAX: i64 = 120;
 /// Beginnings that are looked through for the best, where a range is longer than that.
 const WALK_MAX: i64 = 5_000;
 /// Things of all the words that are looked at.
@@ -18,7 +18,7 @@ const WORDS_MAX: i64 = 500;
 /// Words that a begun one may be, and among how many the shortest are looked for.
 const BEGUN_MAX: i64 = 48;
 const BEGUN_AMONG: i64 = 500;
-/// With fewer than this, what resembles the words is looked for.
+/// With fewer than this of all kinds, what resembles the words is looked for.
 const ENOUGH: usize = 8;
 
 /// Something found.
@@ -120,9 +120,8 @@ pub(crate) async fn find(db: &mut PgConnection, question: &Question<'_>) -> Resu
         let rows = with_words(db, &lacking, &words).await?;
         rows.into_iter().for_each(|row| hits.add(row, |row| score::of_words(typed, row_of(row))));
     }
-    let lacking = hits.fewer_than(ENOUGH.min(limit), kinds);
-    if !lacking.is_empty() {
-        resembling(db, typed, &lacking, &mut hits).await?;
+    if hits.0.len() < ENOUGH {
+        resembling(db, typed, &all, &mut hits).await?;
     }
     Ok(hits.into_sorted(limit))
 }

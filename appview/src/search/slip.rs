@@ -64,6 +64,7 @@ async fn alike(db: &mut PgConnection, words: &[String]) -> Result<HashMap<usize,
                (select word from search_word k where k.word = w.word collate "C")
                union all
                (select word from search_word k where char_length(w.word) > 3 and w.has_letters and k.word % w.word
+                   and not exists (select from search_word same where same.word = w.word collate "C")
                  order by similarity(k.word, w.word) desc, k.word limit 20)
                union all
                (select word from search_word k where w.has_letters and k.word like '%' || w.pattern || '%'

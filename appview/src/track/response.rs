@@ -90,11 +90,12 @@ async fn facts(
                       order by m.sort_at, m.uri limit 1)) as "cover?"
              from track t
              join actor on actor.did = t.did
-             left join album a on a.id = coalesce(
+            cross join lateral (select coalesce(
                (select o.id from link k join album o on o.list_uri = k.uri join list x on x.uri = k.uri and x.list_type = 'album'
                  where k.target = t.uri and k.did = t.did and k.collection = $2 order by o.given_at, o.id limit 1),
                (select s.album from album_slug s join album o on o.id = s.album
-                 where s.did = t.did and s.base = t.album_base order by o.slug = s.slug desc, s.n limit 1))
+                 where s.did = t.did and s.base = t.album_base order by o.slug = s.slug desc, s.n limit 1)) as id offset 0) as meant
+             left join album a on a.id = meant.id
              left join list l on l.uri = a.list_uri and l.list_type = 'album'
             where t.uri = any($1)"#,
         uris as &[&str],
