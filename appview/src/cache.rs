@@ -20,10 +20,10 @@ use bytes::Bytes;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::App;
 use crate::error::Error;
 use crate::session::{COOKIE_NAME, cookie};
 use crate::web::weak_etag;
+use crate::{App, limit, reception};
 
 /// How old an answer may become.
 const LIFE: Duration = Duration::from_secs(1);
@@ -97,7 +97,25 @@ impl Answers {
     }
 }
 
-/// The layer. Stands outside of compression, so that what it keeps is compressed.
+/// The outer layer: what is kept is answered at once, and counted against the caller like anything else.
+pub(crate) async fn kept(State(app): State<App>, request: Request, next: Next) -> Response {
+    let Some(question) = question(&app.answers, &request) else { return next.run(request).await };
+    let Some(answer) = app.answers.kept.get(&question).await else { return next.run(request).await };
+    let (parts, body) = request.into_parts();
+    limit::telling(async {
+        match reception::count(&app, &parts, None) {
+            Ok(()) => {
+                metrics::counter!("plyr_http_kept_answers_total").increment(1);
+                answer.response(parts.headers.get(IF_NONE_MATCH))
+            }
+            // Refused there in the words of the method.
+            Err(_) => next.run(Request::from_parts(parts, body)).await,
+        }
+    })
+    .await
+}
+
+/// The layer that keeps. Stands outside of compression, so that what it keeps is compressed.
 pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Some(question) = question(&app.answers, &request) else {
         let mut response = next.run(request).await;
@@ -110,9 +128,6 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
         true => request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
         false => request.headers_mut().remove(ACCEPT_ENCODING),
     };
-    if let Some(answer) = app.answers.kept.get(&question).await {
-        return answer.response(held.as_ref());
-    }
     // Errors are told to all who wait for the same, and kept for nobody.
     let made = app.answers.kept.try_get_with(question, async { make(request, next).await.map_err(Arc::new) });
     match made.await {

@@ -34,8 +34,9 @@ pub fn describe_metrics() {
     describe_histogram!(
         "plyr_http_request_duration_seconds",
         Unit::Seconds,
-        "Time until an answer began, by route template and status class"
+        "Time until an answer began that was made, by route template and status class"
     );
+    describe_counter!("plyr_http_kept_answers_total", "Answers that were not made but kept");
     describe_gauge!("plyr_http_requests_in_flight", "Requests whose answer has not begun");
     describe_gauge!("plyr_http_connections", "Open connections");
     describe_gauge!("plyr_read_pool_connections", "Connections of the readers' pool, by state");

@@ -88,7 +88,7 @@ async fn called(app: &App, request: Request, next: Next) -> Result<Response, Err
     Ok(response)
 }
 
-fn count(app: &App, parts: &Parts, viewer: Option<&Viewer>) -> Result<(), Limited> {
+pub(crate) fn count(app: &App, parts: &Parts, viewer: Option<&Viewer>) -> Result<(), Limited> {
     let person = viewer.map(|viewer| viewer.did.to_string());
     match person.or_else(|| limit::stranger(parts, &app.options)) {
         Some(key) => app.limits.read.check(key),

@@ -113,6 +113,7 @@ fn xrpc(app: &App) -> Router<App> {
             CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
         ))
+        .layer(middleware::from_fn_with_state(app.clone(), cache::kept))
         .layer(headers::open_cors())
 }
 
@@ -199,6 +200,7 @@ fn api(app: &App, document: &mut Document) -> Router<App> {
         .layer(middleware::from_fn_with_state(app.clone(), reception::api))
         .layer(middleware::from_fn(observe::action))
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(middleware::from_fn_with_state(app.clone(), cache::kept))
         .layer(headers::app_cors(&app.options))
 }
 
@@ -236,6 +238,7 @@ fn machines(app: &App, document: &mut Document) -> Router<App> {
         .layer(middleware::from_fn_with_state(app.clone(), cache::layer))
         .layer(middleware::from_fn_with_state(app.clone(), reception::anonymous))
         .layer(middleware::from_fn(observe::request))
+        .layer(middleware::from_fn_with_state(app.clone(), cache::kept))
         .layer(headers::open_cors())
 }
 
@@ -279,6 +282,7 @@ fn uploads(app: &App, document: &mut Document) -> Router<App> {
         .layer(middleware::from_fn_with_state(app.clone(), reception::api))
         .layer(middleware::from_fn(observe::action))
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(middleware::from_fn_with_state(app.clone(), cache::kept))
         .layer(headers::app_cors(&app.options))
 }
 
