@@ -36,8 +36,10 @@ pub(crate) const ENTRIES: [(&str, &str); 3] = [
 ];
 
 /// Documents looked up because a token names somebody whose document is not at hand, or whose key does not fit. Whoever
-/// sends tokens chooses the names, so that this is bounded for all together: the directory is not theirs to press.
+/// sends tokens chooses the names, so that this is bounded for each address, from which a whole PDS may call, and for all together:
+/// the directory is not theirs to press, and nobody shuts out the others.
 const LOOKUPS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
+const LOOKUPS_OF_ALL_PER_MINUTE: NonZeroU32 = NonZeroU32::new(6000).unwrap();
 /// Of these, for a key that does not fit: of one person.
 const REFRESHES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
@@ -52,6 +54,7 @@ struct Shared {
     /// None where nobody could find us by it.
     did: Option<String>,
     lookups: Limit,
+    lookups_of_all: Limit,
     refreshes: Limit,
 }
 
@@ -60,6 +63,7 @@ impl Service {
         let shared = Shared {
             did: did(public_url),
             lookups: Limit::new(Rate::per_minute(LOOKUPS_PER_MINUTE)),
+            lookups_of_all: Limit::new(Rate::per_minute(LOOKUPS_OF_ALL_PER_MINUTE)),
             refreshes: Limit::new(Rate::per_minute(REFRESHES_PER_MINUTE)),
         };
         Service { shared: Arc::new(shared) }
@@ -70,10 +74,16 @@ impl Service {
         self.shared.did.as_deref()
     }
 
-    /// Reads and proves a token for a call of `nsid`.
-    pub async fn accept(&self, identity: &Identity, text: &str, nsid: &str) -> Result<Token, Error> {
+    /// Reads and proves a token for a call of `nsid`, that came `from` an address if that says anything.
+    pub async fn accept(
+        &self,
+        identity: &Identity,
+        text: &str,
+        nsid: &str,
+        from: Option<String>,
+    ) -> Result<Token, Error> {
         let accepted = match Token::read(text, self.shared.did.as_deref(), nsid, Utc::now().timestamp()) {
-            Ok(token) => self.prove(identity, &token, text).await.map(|()| token),
+            Ok(token) => self.prove(identity, &token, text, from).await.map(|()| token),
             Err(bad) => Err(bad.into()),
         };
         let outcome = accepted.as_ref().map_or_else(Error::name, |_| "accepted");
@@ -83,12 +93,16 @@ impl Service {
 
     /// Holds the signature against the key in the issuer's document; once more against the document as it is now, if it may
     /// have changed since we read it.
-    async fn prove(&self, identity: &Identity, token: &Token, text: &str) -> Result<(), Error> {
+    async fn prove(
+        &self,
+        identity: &Identity,
+        token: &Token,
+        text: &str,
+        from: Option<String>,
+    ) -> Result<(), Error> {
         let did = &token.issuer;
         let Some(cached) = identity.cached(did).await else {
-            if self.shared.lookups.take("all").is_err() {
-                return Err(Error::overloaded("too many callers are looked up now"));
-            }
+            self.may_look_up(from)?;
             let document = identity.document(did).await.map_err(|error| unknown(did, error))?;
             return verify(token, text, &document);
         };
@@ -98,11 +112,17 @@ impl Service {
         if self.shared.refreshes.take(did.as_str()).is_err() {
             return Err(bad);
         }
-        if self.shared.lookups.take("all").is_err() {
-            return Err(Error::overloaded("too many callers are looked up now"));
-        }
+        self.may_look_up(from)?;
         let document = identity.refresh(did).await.map_err(|error| unknown(did, error))?;
         verify(token, text, &document)
+    }
+
+    fn may_look_up(&self, from: Option<String>) -> Result<(), Error> {
+        let own = from.map_or(Ok(0), |from| self.shared.lookups.take(from));
+        match own.and_then(|_| self.shared.lookups_of_all.take("all")) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::overloaded("too many callers are looked up now")),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Credential, SessionId, SignedIn, Viewer};
 use crate::detail::Detail;
 use crate::error::Error;
 use crate::oauth::secret::Secret;
-use crate::{App, Options, service};
+use crate::{App, Options, limit, service};
 
 /// The cookie that holds a session's token.
 pub(crate) const COOKIE_NAME: &str = "session_id";
@@ -133,7 +133,8 @@ fn nsid(parts: &Parts) -> Option<&str> {
 pub(crate) async fn meet(parts: &Parts, app: &App) -> Result<Result<Viewer, Nobody>, Error> {
     let bearer = bearer(&parts.headers);
     if let (Some(text), Some(nsid)) = (bearer.filter(|text| text.contains('.')), nsid(parts)) {
-        let token = app.service.accept(&app.sessions.indexer().identity, text, nsid).await?;
+        let from = limit::stranger(parts, &app.options);
+        let token = app.service.accept(&app.sessions.indexer().identity, text, nsid, from).await?;
         let (did, by) = (token.issuer.clone(), Credential::Service(token.into()));
         return Ok(Ok(Viewer { did, by }));
     }
