@@ -120,9 +120,14 @@ fn answer(app: &App, found: Result<Option<Card>, Error>, n: usize) -> Response {
         Err(error) => {
             let status = error.status();
             drop(error.into_response());
-            html(app, status, &document("not now", "", "<main><p>plyr cannot answer right now.</p></main>"))
+            notice(app, status, "not now", "plyr cannot answer right now.")
         }
     }
+}
+
+/// A few words of ours in place of a player.
+pub(crate) fn notice(app: &App, status: StatusCode, title: &str, text: &str) -> Response {
+    html(app, status, &document(title, "", &format!("<main><p>{}</p></main>", escape(text))))
 }
 
 fn missing(app: &App) -> Response {

@@ -77,9 +77,14 @@ pub(crate) async fn records(
     // Only the last row may reach over the edge; if none did, nothing was cut.
     let cut = rows.last().filter(|last| last.total >= PAGE_MAX_BYTES as i64);
     let covered = cut.map_or(uris.len(), |last| last.position as usize);
-    let mut records = HashMap::with_capacity(rows.len());
+    let (mut records, mut size_bytes) = (HashMap::with_capacity(rows.len()), 0);
     for row in rows {
         let Some(json) = record_json(&row.uri, &row.value) else { continue };
+        // JSON may be six times as long as the bytes that the query limited.
+        size_bytes += json.get().len();
+        if size_bytes > PAGE_MAX_BYTES && !records.is_empty() {
+            return Ok((records, row.position as usize - 1));
+        }
         records.insert(row.uri, Record { cid: row.cid, json });
     }
     Ok((records, covered))

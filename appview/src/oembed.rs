@@ -82,6 +82,11 @@ fn parts(options: &Options, text: &str) -> Option<Vec<String>> {
 async fn find(app: &App, db: &mut PgConnection, parts: &[&str]) -> Result<Card, Detail> {
     let artist = |name: &str| AtIdentifier::try_from(name.to_owned());
     let missing = |what: &str| Detail::not_found(format!("{what} not found"));
+    // A player for other pages is of the same thing as the page.
+    let parts = match parts {
+        ["embed", rest @ ..] => rest,
+        parts => parts,
+    };
     match *parts {
         ["track", _] | ["track", _, _] => {
             let uri = card::target(app, db, parts).await?.ok_or_else(|| missing("track"))?;
@@ -95,7 +100,7 @@ async fn find(app: &App, db: &mut PgConnection, parts: &[&str]) -> Result<Card, 
             let name = artist(name).map_err(|_| missing("artist"))?;
             card::artist(app, db, name).await?.ok_or_else(|| missing("artist"))
         }
-        ["u", name, "album", slug] => {
+        ["u", name, "album", slug] | ["album", name, slug] => {
             let name = artist(name).map_err(|_| missing("album"))?;
             card::album(app, db, name, slug).await?.ok_or_else(|| missing("album"))
         }

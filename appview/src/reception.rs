@@ -1,7 +1,7 @@
 //! What a request passes before its handler: who sends it is found out once, and whether they ask too much.
 //!
 //! Reads are counted per person, and per address where nobody is known; what changes something has limits of its own besides
-//! (`limit.rs`). Bytes of sound and images, the player's files and event streams are not counted here.
+//! (`limit.rs`). Bytes of sound and images, the player's files and the stream of events are not counted here.
 
 use axum::extract::{Request, State};
 use axum::http::header::HeaderValue;
@@ -15,6 +15,7 @@ use crate::detail::Detail;
 use crate::error::Error;
 use crate::limit::{self, Limited};
 use crate::session::{self, Met, Nobody, Viewer};
+use crate::web;
 
 /// Says how far the caller's own repo has come here: what they wrote up to that commit, the answer knows of.
 /// <https://atproto.com/guides/read-after-write>
@@ -52,6 +53,18 @@ pub(crate) async fn anonymous(State(app): State<App>, request: Request, next: Ne
         match count(&app, &parts, None) {
             Ok(()) => next.run(Request::from_parts(parts, body)).await,
             Err(limited) => Error::from(limited).into_response(),
+        }
+    })
+    .await
+}
+
+/// The layer of pages: each looks something up for whoever unfolds its link.
+pub(crate) async fn page(State(app): State<App>, request: Request, next: Next) -> Response {
+    limit::telling(async {
+        let (parts, body) = request.into_parts();
+        match count(&app, &parts, None) {
+            Ok(()) => next.run(Request::from_parts(parts, body)).await,
+            Err(limited) => web::refused(&app, &parts, limited.into()),
         }
     })
     .await

@@ -39,7 +39,7 @@ pub fn router(app: App) -> Router {
         .merge(uploads(&app, &mut document))
         .merge(watchers(&mut document))
         .merge(description(&app, document))
-        .merge(pages())
+        .merge(pages(&app))
         .merge(nothing(&app))
         .layer(headers::no_sniffing())
         .layer(headers::no_referrer())
@@ -315,11 +315,8 @@ fn description(app: &App, mut document: Document) -> Router<App> {
 }
 
 /// For people and their browsers.
-fn pages() -> Router<App> {
+fn pages(app: &App) -> Router<App> {
     Router::new()
-        .route("/", page(web::index))
-        .route("/upload", page(web::index))
-        .route("/portal", page(web::index))
         .route("/track/{number}", page(web::called))
         .route("/track/{artist}/{rkey}", page(web::track))
         .route("/playlist/{id}", page(web::called))
@@ -332,6 +329,10 @@ fn pages() -> Router<App> {
         .route("/embed/playlist/{id}", page(embed::numbered_playlist))
         .route("/embed/playlist/{owner}/{rkey}", page(embed::playlist))
         .route("/embed/u/{artist}", page(embed::artist))
+        .route_layer(middleware::from_fn_with_state(app.clone(), reception::page))
+        .route("/", page(web::index))
+        .route("/upload", page(web::index))
+        .route("/portal", page(web::index))
         .route("/assets/{*path}", page(web::asset))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(observe::request))

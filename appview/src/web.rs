@@ -2,7 +2,10 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
+};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use indexer::link::names;
@@ -14,7 +17,7 @@ use crate::actor::AtIdentifier;
 use crate::card::{self, Card};
 use crate::error::Error;
 use crate::options::path;
-use crate::{App, headers, range};
+use crate::{App, embed, headers, range};
 
 #[derive(Embed)]
 #[folder = "web/dist"]
@@ -23,7 +26,7 @@ struct Bundle;
 const INDEX: &str = "index.html";
 
 const UNBUILT: &str = include_str!("web/unbuilt.html");
-const MISSING: &str = include_str!("web/missing.html");
+const NOTICE: &str = include_str!("web/notice.html");
 
 /// `/`, and the pages of somebody signed in: `/upload`, `/portal`.
 pub(crate) async fn index(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -207,11 +210,37 @@ fn with_tags(page: &str, tags: &str) -> Option<String> {
 
 /// The page that says so, for people; else an error.
 pub(crate) fn missing(app: &App, headers: &HeaderMap) -> Response {
-    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accepts.is_some_and(|accept| accept.contains("text/html")) {
-        return html(app, headers, StatusCode::NOT_FOUND, MISSING.to_owned());
+    if is_for_people(headers) {
+        let page = notice("nothing here", "this page does not exist, or no longer does.");
+        return html(app, headers, StatusCode::NOT_FOUND, page);
     }
     Error::not_found("nothing here").into_response()
+}
+
+/// Too much was asked: a page that says so, for people; else the error.
+pub(crate) fn refused(app: &App, asked: &Parts, error: Error) -> Response {
+    let refusal = error.into_response();
+    if !is_for_people(&asked.headers) {
+        return refusal;
+    }
+    let wait = refusal.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()).unwrap_or("60");
+    let text = format!("so much was asked from where you are that this has to wait. again in {wait} s.");
+    let mut page = match asked.uri.path().starts_with("/embed/") {
+        true => embed::notice(app, refusal.status(), "one moment", &text),
+        false => html(app, &HeaderMap::new(), refusal.status(), notice("one moment", &text)),
+    };
+    page.headers_mut().extend(refusal.headers().get(RETRY_AFTER).map(|wait| (RETRY_AFTER, wait.clone())));
+    page
+}
+
+fn is_for_people(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accepts.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// A page of a few words of ours.
+fn notice(title: &str, text: &str) -> String {
+    NOTICE.replace("{title}", title).replace("{text}", text)
 }
 
 /// A page, by the policy of pages.

@@ -1,5 +1,7 @@
 //! Whom people follow on Bluesky who sign in here, and what comes of it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::world::pds::now;
@@ -169,5 +171,43 @@ fn records_are_read_as_they_were_signed() {
         );
         assert_eq!(numbers["topLiked"]["uri"], made[1].0.as_str());
         assert!(numbers.get("topPlayed").is_none());
+    });
+}
+
+/// JSON may be six times as long as what was signed: a page ends where it is long enough, and none is lost.
+#[test]
+fn records_that_are_long_as_json_come_in_pages() {
+    run(async {
+        const COUNT: usize = 45;
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let artist = Account::create(net, "longwinded").await;
+        for number in 0..COUNT {
+            let record = json!({
+                "listType": "playlist",
+                "name": format!("long {number}"),
+                "items": [],
+                "filler": "\u{1}".repeat(20_000),
+                "createdAt": now(),
+            });
+            artist.create_record("fm.plyr.list", record).await;
+        }
+        let held = "select count(*) from record where octet_length(value) between 20000 and 21000";
+        eventually("all of them", || async { same(plyr.db.number(held).await, COUNT as i64) }).await;
+        let (mut found, mut pages, mut cursor) = (BTreeSet::new(), 0, None::<String>);
+        loop {
+            let mut asked =
+                vec![("repo", artist.did.as_str()), ("collection", "fm.plyr.list"), ("limit", "100")];
+            asked.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page = plyr.query("com.atproto.repo.listRecords", &asked).await;
+            let records = page["records"].as_array().expect("a list");
+            found.extend(records.iter().map(|record| record["value"]["name"].to_string()));
+            pages += 1;
+            cursor = page["cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found.len(), pages), (COUNT, 3));
     });
 }

@@ -65,6 +65,20 @@ fn who_asks_too_much_waits_and_nobody_else() {
                 }
             }
         }
+        // A page says it to people in words, also where it stands in another.
+        for (path, ancestors) in [("/track/1", "'none'"), ("/tag/nothing", "'none'"), ("/embed/track/1", "*")]
+        {
+            let request = plyr.http().get(format!("{}{path}", plyr.url));
+            let request = request.header("x-caller", "9.9.9.9").header("accept", "text/html");
+            let answer = request.send().await.expect("plyr answers");
+            let headers = answer.headers().clone();
+            assert_eq!((answer.status().as_u16(), told(&headers)[1].as_deref()), (429, Some("0")), "{path}");
+            assert!(headers.contains_key("retry-after"), "{path}");
+            let policy = headers["content-security-policy"].to_str().expect("ASCII");
+            assert!(policy.contains(&format!("frame-ancestors {ancestors}")), "{path}: {policy}");
+            let page = answer.text().await.expect("a page");
+            assert!(page.contains("this has to wait"), "{path}: {page}");
+        }
         // Another address is somebody else; a nonsense one nobody, and so is this machine.
         assert_eq!(ask(&plyr, &path, "8.8.8.8").await.status(), 200);
         let answer = ask(&plyr, &path, "nonsense").await;

@@ -4,6 +4,27 @@ use serde_json::Value;
 
 pub(super) use crate::card::head::escape;
 
+/// How long a text may be whose bytes are counted.
+const BYTES: &str = "maxBytes";
+
+/// A schema of a lexicon in the words of JSON Schema: `maxLength` limits the bytes of a text there, and the items of a list.
+/// <https://atproto.com/specs/lexicon#string>
+pub(super) fn of_lexicon(schema: &Value) -> Value {
+    match schema {
+        Value::Object(map) => {
+            let lengths = match schema["type"].as_str() {
+                Some("array") => "maxItems",
+                Some("string") => BYTES,
+                _ => "maxLength",
+            };
+            let key = |key: &String| if key == "maxLength" { lengths.to_owned() } else { key.clone() };
+            map.iter().map(|(name, value)| (key(name), of_lexicon(value))).collect()
+        }
+        Value::Array(list) => list.iter().map(of_lexicon).collect(),
+        other => other.clone(),
+    }
+}
+
 /// A name as it is typed.
 pub(super) fn code(text: &str) -> String {
     format!("<code>{}</code>", escape(text))
@@ -113,7 +134,12 @@ fn limits(schema: &Value) -> String {
         (None, Some(most)) => said.push(format!("At most {most}.")),
         (None, None) => {}
     }
-    let items = [("maxLength", "characters"), ("maxGraphemes", "graphemes"), ("maxItems", "items")];
+    let items = [
+        ("maxLength", "characters"),
+        (BYTES, "bytes of UTF-8"),
+        ("maxGraphemes", "graphemes"),
+        ("maxItems", "items"),
+    ];
     for (key, what) in items {
         said.extend(schema[key].as_u64().map(|most| format!("At most {most} {what}.")));
     }
@@ -132,6 +158,10 @@ mod tests {
     fn limits_are_told() {
         let schema = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50});
         assert_eq!(limits(&schema), "From 1 to 100. Default <code>50</code>.");
+        let lexicon = json!({"type": "array", "maxLength": 5, "items": {"type": "string", "maxLength": 9}});
+        let lexicon = of_lexicon(&lexicon);
+        assert_eq!(limits(&lexicon), "At most 5 items.");
+        assert_eq!(limits(&lexicon["items"]), "At most 9 bytes of UTF-8.");
         let lists =
             json!({"type": "array", "items": {"type": "object", "properties": {"x": {"type": "string"}}}});
         let whole = json!({"properties": {"a": lists}, "required": ["a"]});

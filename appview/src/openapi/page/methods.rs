@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indexer::lexicon;
 use serde_json::Value;
 
-use super::markup::{Field, code, escape, fields, rich, table, type_of};
+use super::markup::{Field, code, escape, fields, of_lexicon, rich, table, type_of};
 
 /// The methods by the first three words of their names, or all but the last.
 pub(super) fn groups() -> BTreeMap<String, Vec<&'static str>> {
@@ -31,8 +31,8 @@ pub(super) fn section(url: &str) -> String {
 }
 
 fn show(url: &str, nsid: &str) -> Option<String> {
-    let lexicon = lexicon::source(nsid)?.json;
-    let main = &lexicon["defs"]["main"];
+    let main = of_lexicon(&lexicon::source(nsid)?.json["defs"]["main"]);
+    let main = &main;
     let is_query = main["type"] == "query";
     let mut body = String::new();
     let parameters = rows(&main["parameters"]);
