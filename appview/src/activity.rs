@@ -139,6 +139,8 @@ struct Row {
     did: Did,
     /// The track.
     subject: Option<AtUri>,
+    /// A comment, and to which moment of the track.
+    said: Option<(String, i64)>,
     at: DateTime<Utc>,
 }
 
@@ -146,29 +148,30 @@ struct Row {
 async fn skeleton(db: &mut PgConnection, from: &Position, limit: i64) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query!(
         r#"select kind as "kind!", uri as "uri!", did as "did!", subject_uri, at as "at!",
+                  body, moment as "moment_ms",
                   (kind = 'like'
                    and (select true from reaction as older
                          where older.subject_uri = happened.subject_uri and older.did = happened.did and verb = 'like'
                            and source = 'plyr' and older.sort_at < happened.at limit 1) is not null) as "again!"
              from (select * from (
-                   (select 'like' as kind, uri, did, subject_uri, sort_at as at from reaction
+                   (select 'like' as kind, uri, did, subject_uri, sort_at as at, null as body, null::bigint as moment from reaction
                      where verb = 'like' and source = 'plyr'
                        and (sort_at, uri) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, ''))
                      order by sort_at desc, uri desc limit $3)
                    union all
-                   (select 'track', uri, did, uri, sort_at from track
+                   (select 'track', uri, did, uri, sort_at, null, null from track
                      where (sort_at, uri) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, ''))
                      order by sort_at desc, uri desc limit $3)
                    union all
-                   (select 'comment', uri, did, subject_uri, created_at from comment
+                   (select 'comment', uri, did, subject_uri, created_at, body, timestamp_ms from comment
                      where (created_at, uri) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, '')) and created_at <= now()
                      order by created_at desc, uri desc limit $3)
                    union all
-                   (select 'join', uri, did, null, created_at from profile
+                   (select 'join', uri, did, null, created_at, null, null from profile
                      where (created_at, uri) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, '')) and created_at <= now()
                      order by created_at desc, uri desc limit $3)
                    union all
-                   (select list_type, uri, did, null, sort_at from list
+                   (select list_type, uri, did, null, sort_at, null, null from list
                      where list_type in ('album', 'playlist')
                        and (sort_at, uri) < (coalesce($1, 'infinity'::timestamptz), coalesce($2, ''))
                      order by sort_at desc, uri desc limit $3)) as each
@@ -193,7 +196,8 @@ async fn skeleton(db: &mut PgConnection, from: &Position, limit: i64) -> Result<
         // Nothing to be found by: it takes its place and is left out.
         let subject = row.subject_uri.filter(|_| !row.again);
         let subject = subject.as_deref().map(stored).transpose()?;
-        Ok(Row { kind, uri: stored(&row.uri)?, did: stored(&row.did)?, subject, at: row.at })
+        let said = row.body.zip(row.moment_ms);
+        Ok(Row { kind, uri: stored(&row.uri)?, did: stored(&row.did)?, subject, said, at: row.at })
     });
     rows.collect()
 }
@@ -203,7 +207,6 @@ struct Found {
     people: HashMap<Did, ProfileViewBasic>,
     tracks: HashMap<AtUri, TrackView>,
     lists: HashMap<AtUri, ListView>,
-    comments: HashMap<String, (String, i64)>,
 }
 
 /// Those of the rows that can be shown until they fill a page, and how many of the rows that covers.
@@ -219,8 +222,6 @@ async fn events(
     let tracks = once(rows.iter().filter(shown).filter_map(|row| row.subject.as_ref()));
     let is_list = |row: &&Row| matches!(row.kind, Kind::Album | Kind::Playlist);
     let lists = once(rows.iter().filter(shown).filter(is_list).map(|row| &row.uri));
-    let said = rows.iter().filter(|row| row.kind == Kind::Commented).map(|row| row.uri.to_string());
-    let comments = comments(db, &said.collect::<Vec<String>>()).await?;
     let (track_views, tracks_covered) = track::views(&app.options, db, viewer, &tracks).await?;
     let (list_views, lists_covered) = list::views(app, db, &lists).await?;
     let beyond = [tracks.get(tracks_covered), lists.get(lists_covered)];
@@ -228,7 +229,6 @@ async fn events(
         people,
         tracks: track_views.into_iter().map(|view| (view.uri.clone(), view)).collect(),
         lists: list_views.into_iter().map(|view| (view.uri.clone(), view)).collect(),
-        comments,
     };
     let (mut events, mut size_bytes) = (Vec::with_capacity(rows.len()), 0);
     for (place, row) in rows.iter().enumerate() {
@@ -262,7 +262,7 @@ fn event(found: &Found, row: &Row) -> Option<Event> {
         Kind::Liked => What::Liked { track: track()? },
         Kind::Published => What::Published { track: track()? },
         Kind::Commented => {
-            let (text, timestamp_ms) = found.comments.get(row.uri.as_str())?.clone();
+            let (text, timestamp_ms) = row.said.clone()?;
             What::Commented { track: track()?, text, timestamp_ms }
         }
         Kind::Joined => What::Joined {},
@@ -283,13 +283,6 @@ impl What {
             What::Joined {} => 0,
         }
     }
-}
-
-async fn comments(db: &mut PgConnection, uris: &[String]) -> Result<HashMap<String, (String, i64)>, Error> {
-    let rows = sqlx::query!("select uri, body, timestamp_ms from comment where uri = any($1)", uris)
-        .fetch_all(db)
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.uri, (row.body, row.timestamp_ms))).collect())
 }
 
 /// How much happened on one day, by UTC.

@@ -104,6 +104,14 @@ impl AtIdentifier {
         if let AtIdentifier::Handle(handle) = self { Some(handle.to_string()) } else { None }
     }
 
+    /// The DID, or else the handle.
+    pub(crate) fn either(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            AtIdentifier::Did(did) => (Some(did.as_str()), None),
+            AtIdentifier::Handle(handle) => (None, Some(handle.as_str())),
+        }
+    }
+
     /// Who is meant; none when nobody has that handle.
     pub(crate) async fn did(self, db: &mut PgConnection) -> Result<Option<Did>, Error> {
         match self {

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::actor::{self, AtIdentifier, ProfileViewBasic};
+use crate::actor::{AtIdentifier, ProfileViewBasic};
 use crate::cursor::Cursor;
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::{self, TrackView};
 use crate::xrpc::Params;
-use crate::{App, hydrate};
+use crate::{App, Options};
 
 /// Tracks of an album that only say that they belong to it, the first of them: a list has room for as many.
 const TEXTS_MAX: i64 = 500;
@@ -78,10 +78,10 @@ pub(crate) async fn get_album(
     let GetAlbum { actor, slug, limit, cursor } = params.0;
     let limit = usize::from(limit);
     let mut db = app.pool.acquire().await?;
-    let did = actor::visible(&mut db, actor).await?;
+    let nobody = || Error::declared("NotFound", "no such person");
     let missing = || Error::declared("NotFound", "no such album");
-    let id = find(&mut db, &did, &slug).await?.ok_or_else(missing)?;
-    let (album, row) = one(&app, &mut db, &did, id).await?.ok_or_else(missing)?;
+    let Owned { did, album } = find(&mut db, &actor, &slug).await?.ok_or_else(nobody)?;
+    let (album, row) = one(&app, &mut db, album.ok_or_else(missing)?).await?.ok_or_else(missing)?;
     let tracks = tracks(&mut db, &did, &row, cursor.as_ref(), limit as i64 + 1).await?;
     let more = tracks.len() > limit;
     let uris: Vec<AtUri> = tracks.iter().take(limit).map(|(_, uri)| uri.clone()).collect();
@@ -94,6 +94,9 @@ pub(crate) async fn get_album(
 pub(crate) struct Row {
     id: Uuid,
     did: String,
+    handle: Option<String>,
+    display_name: Option<String>,
+    avatar_cid: Option<String>,
     slug: String,
     list_uri: Option<String>,
     list_cid: Option<String>,
@@ -107,28 +110,59 @@ pub(crate) struct Row {
     cover: Option<String>,
 }
 
+impl Row {
+    /// Whose it is.
+    fn author(&self, options: &Options) -> Result<ProfileViewBasic, Error> {
+        let Row { did, handle, display_name, avatar_cid, .. } = self;
+        let (handle, name, avatar) = (handle.clone(), display_name.clone(), avatar_cid.clone());
+        Ok(ProfileViewBasic::of(options, stored(did)?, handle, name, avatar))
+    }
+}
+
+/// Somebody who may be seen, and the album of theirs that was asked for.
+pub(crate) struct Owned {
+    pub did: Did,
+    pub album: Option<Uuid>,
+}
+
 /// The album that an address calls so: by its present slug, an older one, or what servers make of its name that know no letters
-/// but a to z.
-pub(crate) async fn find(db: &mut PgConnection, did: &Did, slug: &str) -> Result<Option<Uuid>, Error> {
-    let slug = indexer::album::in_address(slug);
-    let found = sqlx::query_scalar!(
-        "select album from album_slug where did = $1 and (slug = $2 or ascii = $2) order by slug = $2 desc, n limit 1",
-        did.as_str(),
-        slug
+/// but a to z. Nothing where nobody is called so who may be seen.
+pub(crate) async fn find(
+    db: &mut PgConnection,
+    actor: &AtIdentifier,
+    slug: &str,
+) -> Result<Option<Owned>, Error> {
+    let (did, handle) = actor.either();
+    // Two may claim a handle for a moment after it moved: who was looked at last is right.
+    let found = sqlx::query!(
+        r#"select actor.did,
+                  (select album from album_slug s where s.did = actor.did and (slug = $3 or ascii = $3)
+                    order by slug = $3 desc, n limit 1) as album
+             from actor
+            where (actor.did = $1 or handle = $2) and active
+            order by resolved_at desc nulls last, actor.did
+            limit 1"#,
+        did,
+        handle,
+        indexer::album::in_address(slug)
     )
     .fetch_optional(db)
     .await?;
-    Ok(found)
+    found.map(|row| Ok(Owned { did: stored(&row.did)?, album: row.album })).transpose()
 }
 
 /// Those of these albums that there is something of, by when they were made. One query, and for each album one walk over its tracks.
 async fn rows(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select a.id as "id!", a.did as "did!", a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
+        r#"select a.id as "id!", a.did as "did!", who.handle, them.display_name as "display_name?", face.cid as "avatar_cid?",
+                  a.slug as "slug!", l.uri as "list_uri?", r.cid as "list_cid?",
                   coalesce(l.name, told.title) as title, coalesce(l.created_at, told.created_at) as created_at,
                   called.bases as "bases!", told.tracks as "tracks!", told.plays as "plays!", told.cover
              from album a
+             join actor who on who.did = a.did and who.active
+             left join bsky_profile them on them.did = a.did
+             left join blob face on face.cid = them.avatar_cid and face.mime like 'image/%'
              left join list l on l.uri = a.list_uri and l.list_type = 'album'
              left join record r on r.uri = l.uri
             cross join lateral (
@@ -167,13 +201,10 @@ async fn rows(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Row>, Error> {
 pub(crate) async fn one(
     app: &App,
     db: &mut PgConnection,
-    did: &Did,
     id: Uuid,
 ) -> Result<Option<(AlbumView, Row)>, Error> {
-    let mut people = hydrate::people(&app.options, db, std::slice::from_ref(did)).await?;
-    let Some(author) = people.remove(did) else { return Ok(None) };
     let Some(row) = rows(db, &[id]).await?.pop() else { return Ok(None) };
-    Ok(Some((view(app, author, &row)?, row)))
+    Ok(Some((view(app, &row)?, row)))
 }
 
 /// Those of these that somebody would see something of.
@@ -183,23 +214,15 @@ pub(crate) async fn several(
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AlbumView>, Error> {
     let rows = rows(db, ids).await?;
-    let dids = rows.iter().map(|row| stored(&row.did)).collect::<Result<Vec<Did>, Error>>()?;
-    let people = hydrate::people(&app.options, db, &dids).await?;
-    let mut views = HashMap::with_capacity(rows.len());
-    for (row, did) in rows.iter().zip(&dids).filter(|(row, _)| row.tracks > 0) {
-        if let Some(author) = people.get(did) {
-            views.insert(row.id, view(app, author.clone(), row)?);
-        }
-    }
-    Ok(views)
+    rows.iter().filter(|row| row.tracks > 0).map(|row| Ok((row.id, view(app, row)?))).collect()
 }
 
-fn view(app: &App, author: ProfileViewBasic, row: &Row) -> Result<AlbumView, Error> {
+fn view(app: &App, row: &Row) -> Result<AlbumView, Error> {
     Ok(AlbumView {
         id: row.id,
         title: row.title.clone().unwrap_or_else(|| row.slug.clone()),
         slug: row.slug.clone(),
-        author,
+        author: row.author(&app.options)?,
         uri: row.list_uri.as_deref().map(stored).transpose()?,
         cid: row.list_cid.clone(),
         cover: row.cover.as_deref().map(|cid| app.options.image_url(cid)),

@@ -9,7 +9,7 @@ use indexer::syntax::{AtUri, Did};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use crate::actor::{self, AtIdentifier, ProfileViewBasic};
+use crate::actor::{AtIdentifier, ProfileViewBasic};
 use crate::error::Error;
 use crate::feed::{self, Position, Wanted};
 use crate::options::path;
@@ -143,9 +143,10 @@ pub(crate) async fn album(
     artist: AtIdentifier,
     slug: &str,
 ) -> Result<Option<Card>, Error> {
-    let Some(did) = actor::find(db, artist).await? else { return Ok(None) };
-    let Some(id) = album::find(db, &did, slug).await? else { return Ok(None) };
-    let Some((view, row)) = album::one(app, db, &did, id).await? else { return Ok(None) };
+    let Some(album::Owned { did, album: Some(id) }) = album::find(db, &artist, slug).await? else {
+        return Ok(None);
+    };
+    let Some((view, row)) = album::one(app, db, id).await? else { return Ok(None) };
     let uris = album::tracks(db, &did, &row, None, TRACKS_MAX as i64).await?;
     let uris: Vec<AtUri> = uris.into_iter().map(|(_, uri)| uri).collect();
     let songs = songs(app, db, &uris).await?;
@@ -196,8 +197,8 @@ pub(crate) async fn artist(
     db: &mut PgConnection,
     artist: AtIdentifier,
 ) -> Result<Option<Card>, Error> {
-    let Some(did) = actor::find(db, artist).await? else { return Ok(None) };
-    let Some(owner) = person(app, db, &did).await? else { return Ok(None) };
+    let Some(owner) = hydrate::person(&app.options, db, &artist).await? else { return Ok(None) };
+    let did = owner.did.clone();
     let told = sqlx::query!(
         r#"select (select count(*) from track where did = $1) as "tracks!",
                   (select bio from profile where did = $1) as bio"#,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use sqlx::PgConnection;
 
 use crate::Options;
-use crate::actor::ProfileViewBasic;
+use crate::actor::{AtIdentifier, ProfileViewBasic};
 use crate::error::{Error, stored};
 
 /// No page of views is larger than this, whatever the records in it hold. Leaves room for the envelope within
@@ -124,6 +124,31 @@ pub(crate) async fn people(
         people.insert(did, view);
     }
     Ok(people)
+}
+
+/// Who is meant, if they may be seen. Two may claim a handle for a moment after it moved: who was looked at last is right.
+pub(crate) async fn person(
+    options: &Options,
+    db: &mut PgConnection,
+    actor: &AtIdentifier,
+) -> Result<Option<ProfileViewBasic>, Error> {
+    let (did, handle) = actor.either();
+    let found = sqlx::query!(
+        r#"select actor.did, handle, display_name as "display_name?", blob.cid as "avatar_cid?"
+             from actor
+             left join bsky_profile on bsky_profile.did = actor.did
+             left join blob on blob.cid = bsky_profile.avatar_cid and blob.mime like 'image/%'
+            where (actor.did = $1 or handle = $2) and actor.active
+            order by resolved_at desc nulls last, actor.did
+            limit 1"#,
+        did,
+        handle
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = found else { return Ok(None) };
+    let view = ProfileViewBasic::of(options, stored(&row.did)?, row.handle, row.display_name, row.avatar_cid);
+    Ok(Some(view))
 }
 
 /// Counts; a thing that nobody has touched has none and is absent.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::actor::{self, AtIdentifier, ProfileViewBasic};
 use crate::cursor::Cursor;
@@ -29,6 +30,9 @@ const COVER_AMONG: i32 = 20;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListView {
+    /// What the HTTP API calls it.
+    #[serde(skip)]
+    pub id: Uuid,
     /// The record's name.
     pub uri: AtUri,
     /// Its version.
@@ -203,7 +207,8 @@ pub(crate) async fn views(
         r#"select page.uri as "uri!", page.did as "did!", page.cid as "cid!", page.rev as "rev!", page.value as "value!",
                   page.indexed_at as "indexed_at!", page.sort_at as "sort_at!", page.position as "position!", page.total as "total!",
                   page.handle, p.display_name as "display_name?", avatar.cid as "avatar_cid?", album.slug as "slug?",
-                  first.cid as "cover_cid?"
+                  first.cid as "cover_cid?",
+                  coalesce(album.id, list_id(page.uri)) as "id!"
              from (select r.uri, r.cid, r.rev, r.value, r.indexed_at, l.did, l.list_type, l.sort_at, a.handle, w.position,
                           sum(octet_length(r.value)) over (order by w.position)::bigint as total
                      from unnest($1::text[]) with ordinality as w (uri, position)
@@ -248,6 +253,7 @@ pub(crate) async fn views(
         let options = &app.options;
         let did: Did = stored(&row.did)?;
         views.push(ListView {
+            id: row.id,
             uri: stored(&row.uri)?,
             cid: row.cid,
             rev: row.rev,

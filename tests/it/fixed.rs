@@ -1,6 +1,7 @@
 //! One simulated world that is the same in every run: what each method answers in it, and every way through its lists.
 
 mod pages;
+mod questions;
 mod snapshots;
 
 use std::time::Duration;

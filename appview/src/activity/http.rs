@@ -1,18 +1,13 @@
 //! What happens here by the HTTP API: `/activity/`, `/activity/histogram`.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{DAYS, Event, What};
 use crate::actor::http::short_person;
 use crate::detail::{Detail, clamped, number, query};
-use crate::error::Error;
 use crate::list::ListView;
 use crate::session::Viewer;
 use crate::track::response::time;
@@ -42,8 +37,7 @@ pub(crate) async fn list(
     let from = track::http::position::<b'e'>(asked.cursor.as_deref())?;
     let mut db = app.pool.acquire().await?;
     let page = super::page(&app, &mut db, viewer.as_ref(), from, limit as usize).await?;
-    let names = names(&mut db, &page.events).await?;
-    let events: Vec<Value> = page.events.iter().map(|event| response(event, &names)).collect();
+    let events: Vec<Value> = page.events.iter().map(response).collect();
     let cursor = page.cursor.map(|cursor| cursor.to_string());
     Ok(Json(json!({"events": events, "has_more": cursor.is_some(), "next_cursor": cursor})))
 }
@@ -65,25 +59,7 @@ pub(crate) async fn histogram(
     Ok(Json(json!({"buckets": days[begin..]})))
 }
 
-/// What the API calls the lists of these events.
-async fn names(db: &mut PgConnection, events: &[Event]) -> Result<HashMap<String, Uuid>, Error> {
-    let lists = events.iter().filter_map(|event| match event.what {
-        What::Playlist { .. } | What::Album { .. } => Some(event.uri.to_string()),
-        _ => None,
-    });
-    let lists: Vec<String> = lists.collect();
-    let rows = sqlx::query!(
-        r#"select l.uri as "uri!", coalesce(album.id, list_id(l.uri)) as "id!"
-             from list l left join album on album.list_uri = l.uri and l.list_type = 'album'
-            where l.uri = any($1)"#,
-        &lists
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.uri, row.id)).collect())
-}
-
-fn response(event: &Event, names: &HashMap<String, Uuid>) -> Value {
+fn response(event: &Event) -> Value {
     let (mut track, mut text, mut collection) = (Value::Null, Value::Null, Value::Null);
     let kind = match &event.what {
         What::Liked { track: view } => {
@@ -100,11 +76,11 @@ fn response(event: &Event, names: &HashMap<String, Uuid>) -> Value {
         }
         What::Joined {} => "join",
         What::Playlist { list } => {
-            collection = short_list("playlist", list, names);
+            collection = short_list("playlist", list);
             "playlist_create"
         }
         What::Album { list } => {
-            collection = short_list("album", list, names);
+            collection = short_list("album", list);
             "album_release"
         }
     };
@@ -117,8 +93,8 @@ fn short(view: &TrackView) -> Value {
            "image_url": view.cover, "thumbnail_url": view.thumbnail, "artist_avatar_url": view.author.avatar})
 }
 
-fn short_list(kind: &str, list: &ListView, names: &HashMap<String, Uuid>) -> Value {
-    json!({"type": kind, "id": names.get(list.uri.as_str()), "name": said(list.record.get(), "name"),
+fn short_list(kind: &str, list: &ListView) -> Value {
+    json!({"type": kind, "id": list.id, "name": said(list.record.get(), "name"),
            "image_url": list.cover, "owner_handle": card::called(&list.author), "slug": list.slug})
 }
 

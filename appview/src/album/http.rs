@@ -6,13 +6,13 @@ use indexer::syntax::{AtUri, Did};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::Row;
+use super::{Owned, Row};
 use crate::actor::{self, AtIdentifier, ProfileViewBasic};
 use crate::detail::{Detail, Named};
-use crate::error::{Error, stored};
+use crate::error::Error;
 use crate::session::Viewer;
 use crate::track::response;
-use crate::{App, Options, card, hydrate};
+use crate::{App, Options, card};
 
 /// Albums of one artist that are listed.
 const ALBUMS_MAX: i64 = 200;
@@ -37,16 +37,14 @@ pub(crate) async fn all(State(app): State<App>) -> Result<Json<Value>, Detail> {
     let mut rows = super::rows(&mut db, &ids).await?;
     rows.retain(|row| row.tracks > 0);
     rows.sort_by_cached_key(|row| row.title.as_ref().unwrap_or(&row.slug).to_lowercase());
-    let dids = rows.iter().map(|row| stored(&row.did)).collect::<Result<Vec<Did>, Error>>()?;
-    let people = hydrate::people(&app.options, &mut db, &dids).await?;
-    let albums = rows.iter().zip(&dids).filter_map(|(row, did)| {
-        let artist = people.get(did)?;
-        let mut album = summary(&app.options, row, artist);
+    let albums = rows.iter().map(|row| {
+        let artist = row.author(&app.options)?;
+        let mut album = summary(&app.options, row, &artist);
         album["artist"] = artist.name().into();
-        album["artist_handle"] = card::called(artist).into();
-        Some(album)
+        album["artist_handle"] = card::called(&artist).into();
+        Ok(album)
     });
-    Ok(Json(json!({"albums": albums.collect::<Vec<Value>>()})))
+    Ok(Json(json!({"albums": albums.collect::<Result<Vec<Value>, Error>>()?})))
 }
 
 /// `GET /albums/{handle}`: those that have a track to show. A DID is taken as well.
@@ -67,11 +65,9 @@ pub(crate) async fn of_artist(
     .fetch_all(&mut *db)
     .await?;
     let rows = super::rows(&mut db, &ids).await?;
-    let mut people = hydrate::people(&app.options, &mut db, std::slice::from_ref(&did)).await?;
-    let artist = people.remove(&did).ok_or_else(|| Detail::not_found("artist not found"))?;
     let shown = rows.iter().filter(|row| row.tracks > 0);
-    let albums: Vec<Value> = shown.map(|row| summary(&app.options, row, &artist)).collect();
-    Ok(Json(json!({"albums": albums})))
+    let albums = shown.map(|row| Ok(summary(&app.options, row, &row.author(&app.options)?)));
+    Ok(Json(json!({"albums": albums.collect::<Result<Vec<Value>, Error>>()?})))
 }
 
 /// `GET /albums/{handle}/{slug}`.
@@ -82,9 +78,9 @@ pub(crate) async fn one(
 ) -> Result<Json<Value>, Detail> {
     let missing = || Detail::not_found("album not found");
     let mut db = app.pool.acquire().await?;
-    let did = artist(&mut db, handle, "album not found").await?;
-    let id = super::find(&mut db, &did, &slug).await?.ok_or_else(missing)?;
-    let (view, row) = super::one(&app, &mut db, &did, id).await?.ok_or_else(missing)?;
+    let name = AtIdentifier::try_from(handle).map_err(|_| missing())?;
+    let Owned { did, album } = super::find(&mut db, &name, &slug).await?.ok_or_else(missing)?;
+    let (view, row) = super::one(&app, &mut db, album.ok_or_else(missing)?).await?.ok_or_else(missing)?;
     let uris: Vec<AtUri> =
         super::tracks(&mut db, &did, &row, None, TRACKS_MAX).await?.into_iter().map(|(_, uri)| uri).collect();
     let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;

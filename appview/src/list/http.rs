@@ -94,8 +94,11 @@ pub(crate) async fn by_artist(
     State(app): State<App>,
     Named(did): Named<String>,
 ) -> Result<Json<Value>, Detail> {
-    let Ok(name) = AtIdentifier::try_from(did) else { return Ok(Json(json!([]))) };
-    let found = actor::find(&mut *app.pool.acquire().await?, name).await?;
+    let found = match AtIdentifier::try_from(did) {
+        Ok(AtIdentifier::Did(did)) => Some(did),
+        Ok(handle) => actor::find(&mut *app.pool.acquire().await?, handle).await?,
+        Err(_) => None,
+    };
     match found {
         Some(did) => of_person(&app, &did).await,
         None => Ok(Json(json!([]))),

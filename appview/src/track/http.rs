@@ -238,10 +238,8 @@ pub(crate) async fn liked_by(
     let missing = || Detail::not_found("user not found");
     let actor = AtIdentifier::try_from(handle).map_err(|_| missing())?;
     let mut db = app.pool.acquire().await?;
-    let did = actor::find(&mut db, actor).await?.ok_or_else(missing)?;
-    let mut people = hydrate::people(&app.options, &mut db, std::slice::from_ref(&did)).await?;
-    let person = people.remove(&did).ok_or_else(missing)?;
-    let skeleton = feed::liked(&mut db, &did, &Position::default(), Likes::All, LISTED_MAX).await?;
+    let person = hydrate::person(&app.options, &mut db, &actor).await?.ok_or_else(missing)?;
+    let skeleton = feed::liked(&mut db, &person.did, &Position::default(), Likes::All, LISTED_MAX).await?;
     let uris: Vec<AtUri> = skeleton.into_iter().map(|place| place.track).collect();
     let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;
     Ok(Json(json!({"user": short_person(&person), "count": tracks.len(), "tracks": tracks})))

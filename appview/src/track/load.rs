@@ -1,11 +1,11 @@
-//! Everything that is shown of a page of tracks, in one query; and in a second whom they feature, where they do.
-
-use std::collections::HashMap;
+//! Everything that is shown of a page of tracks, in one query.
 
 use chrono::{DateTime, Utc};
-use indexer::syntax::{AtUri, Did};
+use indexer::syntax::AtUri;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use url::Url;
 
 use super::{TrackView, ViewerState};
@@ -20,6 +20,15 @@ use crate::session::Viewer;
 /// JSON of a view beside its record and whom it features, at most; and of each of those.
 const VIEW_BYTES: usize = 4096;
 const FEATURE_BYTES: usize = 512;
+
+/// Somebody whom a track features, and who may be seen.
+#[derive(Deserialize)]
+struct Feature {
+    did: String,
+    handle: Option<String>,
+    display_name: Option<String>,
+    avatar_cid: Option<String>,
+}
 
 /// What is stored of one track.
 struct Row {
@@ -37,7 +46,7 @@ struct Row {
     has_blob: bool,
     audio_url: Option<String>,
     tags: Vec<String>,
-    feature_dids: Vec<String>,
+    features: Option<Json<Vec<Feature>>>,
     created_at: DateTime<Utc>,
     sort_at: DateTime<Utc>,
     id: Option<i64>,
@@ -75,18 +84,19 @@ pub(crate) async fn views(
     // Only the last row may reach over the edge; if none did, nothing was cut.
     let cut = rows.last().filter(|last| last.total >= PAGE_MAX_BYTES as i64);
     let covered = cut.map_or(uris.len(), |last| last.position as usize);
-    let features = features(options, db, &rows).await?;
     let (mut views, mut size_bytes) = (Vec::with_capacity(rows.len()), 0);
     for row in rows {
         let position = row.position as usize;
         let Some(json) = hydrate::record_json(&row.uri, &row.value) else { continue };
         // What stands in the view beside the record is in the record, too. Its JSON may be six times as long as the bytes that the
         // query limited.
-        size_bytes += 2 * json.get().len() + VIEW_BYTES + row.feature_dids.len() * FEATURE_BYTES;
+        size_bytes += 2 * json.get().len()
+            + VIEW_BYTES
+            + row.features.as_ref().map_or(0, |features| features.len()) * FEATURE_BYTES;
         if size_bytes > PAGE_MAX_BYTES && !views.is_empty() {
             return Ok((views, position - 1));
         }
-        views.push(view(options, row, json, &features, viewer.is_some())?);
+        views.push(view(options, row, json, viewer.is_some())?);
     }
     Ok((views, covered))
 }
@@ -99,9 +109,17 @@ async fn rows(db: &mut PgConnection, viewer: Option<&Viewer>, uris: &[AtUri]) ->
         r#"select page.uri as "uri!", page.did as "did!", page.cid as "cid!", page.rev as "rev!", page.value as "value!",
                   page.indexed_at as "indexed_at!", page.position as "position!", page.total as "total!", page.handle,
                   p.display_name as "display_name?", avatar.cid as "avatar_cid?", page.audio_cid is not null as "has_blob!",
-                  page.audio_url, page.tags as "tags!", page.feature_dids as "feature_dids!", page.created_at as "created_at!",
+                  page.audio_url, page.tags as "tags!", page.created_at as "created_at!",
                   page.sort_at as "sort_at!", n.id as "id?", audio.file_id as "audio_file?", audio.mime as "audio_mime?",
                   own.file_id as "own_file?", own.mime as "own_mime?", cover.cid as "cover_cid?", small.cid as "thumbnail_cid?",
+                  case when page.feature_dids <> '{}' then
+                    (select json_agg(json_build_object('did', f.did, 'handle', who.handle, 'display_name', them.display_name,
+                                                       'avatar_cid', face.cid) order by f.n)
+                       from unnest(page.feature_dids) with ordinality as f (did, n)
+                       join actor as who on who.did = f.did and who.active
+                       left join bsky_profile as them on them.did = f.did
+                       left join blob as face on face.cid = them.avatar_cid and face.mime like 'image/%')
+                  end as "features: Json<Vec<Feature>>",
                   case when $3::text is not null then
                     (select r.uri from reaction r where r.subject_uri = page.uri and r.did = $3 and r.verb = 'like' and r.source = 'plyr'
                       order by r.sort_at, r.uri limit 1) end as liked,
@@ -141,25 +159,7 @@ async fn rows(db: &mut PgConnection, viewer: Option<&Viewer>, uris: &[AtUri]) ->
     Ok(rows.fetch_all(db).await?)
 }
 
-/// The people whom these feature, as far as they may be seen.
-async fn features(
-    options: &Options,
-    db: &mut PgConnection,
-    rows: &[Row],
-) -> Result<HashMap<Did, ProfileViewBasic>, Error> {
-    // Not a key of ours but a claim in a record: one that is no DID features nobody.
-    let dids: Vec<Did> =
-        rows.iter().flat_map(|row| &row.feature_dids).filter_map(|did| did.parse().ok()).collect();
-    if dids.is_empty() { Ok(HashMap::new()) } else { hydrate::people(options, db, &dids).await }
-}
-
-fn view(
-    options: &Options,
-    row: Row,
-    record: Box<RawValue>,
-    features: &HashMap<Did, ProfileViewBasic>,
-    has_viewer: bool,
-) -> Result<TrackView, Error> {
+fn view(options: &Options, row: Row, record: Box<RawValue>, has_viewer: bool) -> Result<TrackView, Error> {
     let uri: AtUri = stored(&row.uri)?;
     // What the bytes are decides, not what the record takes them for.
     let sound = |file: Option<String>, mime: Option<String>| {
@@ -172,7 +172,11 @@ fn view(
             row.audio_url.as_deref().and_then(|url| playable(options, url, own.as_deref()))
         }
     };
-    let featured = row.feature_dids.iter().filter_map(|did| features.get(&did.parse::<Did>().ok()?)).cloned();
+    // Not a key of ours but a claim in a record: one that is no DID features nobody.
+    let featured = row.features.into_iter().flat_map(|Json(features)| features).filter_map(|feature| {
+        let Feature { did, handle, display_name, avatar_cid } = feature;
+        Some(ProfileViewBasic::of(options, did.parse().ok()?, handle, display_name, avatar_cid))
+    });
     let liked = row.liked.as_deref().map(stored).transpose()?;
     Ok(TrackView {
         labels: label::own(&uri, &row.cid, row.created_at, &record),

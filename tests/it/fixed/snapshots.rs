@@ -21,7 +21,7 @@ const FORM_ONLY: [&str; 3] =
 const UNORDERED: [&str; 2] = ["fm.plyr.feed.getTop", "fm.teal.stats."];
 
 /// What is asked for: a method of a lexicon, its parameters, and whether as the fan.
-type Ask<'a> = (&'a str, Vec<(&'a str, &'a str)>, bool);
+pub(super) type Ask<'a> = (&'a str, Vec<(&'a str, &'a str)>, bool);
 
 #[test]
 fn every_method_answers_as_it_did() {
@@ -79,7 +79,7 @@ fn every_method_answers_as_it_did() {
     });
 }
 
-fn asks(world: &World) -> Vec<Ask<'_>> {
+pub(super) fn asks(world: &World) -> Vec<Ask<'_>> {
     let at = &world.picked;
     let (artist, fan, listener) = (at.artist.as_str(), at.fan.as_str(), at.listener.as_str());
     let (liked, commented, list) = (at.liked.as_str(), at.commented.as_str(), at.list.as_str());
@@ -179,7 +179,7 @@ fn asks(world: &World) -> Vec<Ask<'_>> {
 }
 
 /// Reads of the HTTP API that can be named without a number.
-fn paths(world: &World) -> Vec<String> {
+pub(super) fn paths(world: &World) -> Vec<String> {
     let at = &world.picked;
     let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
     vec![
