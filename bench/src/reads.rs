@@ -149,7 +149,7 @@ fn latest(nth: usize) -> String {
 /// Every kind of page that a client turns, asked for at a steady rate.
 async fn steady(report: &mut Report, address: SocketAddr) -> anyhow::Result<()> {
     type Question = fn(usize) -> String;
-    let kinds: [(&str, Question); 12] = [
+    let kinds: [(&str, Question); 15] = [
         ("getLatest", latest),
         ("getTrack", |nth| format!("/xrpc/fm.plyr.feed.getTrack?uri={}", nth_track(nth))),
         ("getActorTracks", |nth| {
@@ -172,7 +172,7 @@ async fn steady(report: &mut Report, address: SocketAddr) -> anyhow::Result<()> 
             format!(
                 "{}&tag={}",
                 latest(nth).replace("getLatest", "getTagTracks"),
-                ["ba", "ste", "ga", "mi"][nth % 4]
+                ["soma", "ste", "ga", "fuma"][nth % 4]
             )
         }),
         ("getTags", |nth| format!("/xrpc/fm.plyr.feed.getTags?limit={}", 1 + nth % 100)),
@@ -187,6 +187,11 @@ async fn steady(report: &mut Report, address: SocketAddr) -> anyhow::Result<()> 
                 50 + nth / 5000 % 50
             )
         }),
+        ("getActivity", |nth| {
+            latest(nth).replace("getLatest", "getActivity").replace("cursor=74", "cursor=65")
+        }),
+        ("/tracks/{id}", |nth| format!("/tracks/{}", 1 + nth * 7919 % SIZE.tracks)),
+        ("/albums/{handle}/{slug}", |nth| format!("/albums/{}/album-{}", nth_artist(nth), nth / 1000 % 5)),
         ("getProfile", |nth| format!("/xrpc/fm.plyr.actor.getProfile?actor={}", nth_artist(nth))),
         ("/tracks/", |nth| {
             format!(
