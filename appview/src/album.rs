@@ -152,7 +152,7 @@ pub(crate) async fn find(
 }
 
 /// Those of these albums that there is something of, by when they were made. One query, and for each album one walk over its tracks.
-async fn rows(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Row>, Error> {
+async fn rows(db: &mut PgConnection, ids: &[Uuid], counts_plays: bool) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select a.id as "id!", a.did as "did!", who.handle, them.display_name as "display_name?", face.cid as "avatar_cid?",
@@ -182,17 +182,20 @@ async fn rows(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Row>, Error> {
                       join track t on t.uri = m.uri
                       join actor on actor.did = t.did and actor.active
                      order by t.uri, m.position)
-                  select count(*) as tracks, coalesce(sum(c.play_count), 0)::bigint as plays, min(m.created_at) as created_at,
+                  select count(*) as tracks, min(m.created_at) as created_at,
+                         case when $3 then (select coalesce(sum(c.play_count), 0)::bigint
+                                              from member i join subject_count c on c.uri = i.uri) else 0 end as plays,
                          (select album from member where album is not null order by position desc nulls first, sort_at, uri limit 1)
                            as title,
                          (select blob.cid from member i
                             join blob on blob.cid = i.image_cid and blob.mime like 'image/%'
                            order by i.position, i.sort_at, i.uri limit 1) as cover
-                    from member m left join subject_count c on c.uri = m.uri) as told
+                    from member m) as told
             where a.id = any($1) and (l.uri is not null or told.tracks > 0)
             order by created_at desc nulls last, a.id"#,
         ids,
-        TEXTS_MAX
+        TEXTS_MAX,
+        counts_plays
     );
     Ok(rows.fetch_all(db).await?)
 }
@@ -203,7 +206,7 @@ pub(crate) async fn one(
     db: &mut PgConnection,
     id: Uuid,
 ) -> Result<Option<(AlbumView, Row)>, Error> {
-    let Some(row) = rows(db, &[id]).await?.pop() else { return Ok(None) };
+    let Some(row) = rows(db, &[id], true).await?.pop() else { return Ok(None) };
     Ok(Some((view(app, &row)?, row)))
 }
 
@@ -213,7 +216,7 @@ pub(crate) async fn several(
     db: &mut PgConnection,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AlbumView>, Error> {
-    let rows = rows(db, ids).await?;
+    let rows = rows(db, ids, false).await?;
     rows.iter().filter(|row| row.tracks > 0).map(|row| Ok((row.id, view(app, row)?))).collect()
 }
 

@@ -196,6 +196,11 @@ pub(crate) async fn get_list(
     Ok(Json(List { list, items, cursor: cursor.map(|position| Cursor::at(position.into(), uri)) }))
 }
 
+/// What a playlist is called, where it has to be called something.
+pub(crate) fn title(name: Option<&str>) -> &str {
+    name.filter(|name| !name.trim().is_empty()).unwrap_or("a playlist without a name")
+}
+
 /// The lists of active people among these, in their order, until they fill a page; and how many of `uris` that covers.
 pub(crate) async fn views(
     app: &App,

@@ -83,6 +83,11 @@ impl PdsError {
         }
     }
 
+    /// Whether there was an answer that says nothing: its bytes may have been damaged on their way.
+    pub fn is_doubtful(&self) -> bool {
+        matches!(self, PdsError::Unproven(_) | PdsError::Net(NetError::Malformed(_)))
+    }
+
     /// How long whoever was asked wants to be left alone, if they said so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

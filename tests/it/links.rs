@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::world::gate::Act;
 use crate::world::pds::now;
-use crate::world::{Account, Plyr, eventually, network, run, same};
+use crate::world::{Account, Gate, Plyr, eventually, network, run, same};
 
 const PUBLIC_URL: &str = "http://plyr.example";
 const LIKE: &str = "app.bsky.feed.like";
@@ -132,6 +133,32 @@ fn who_is_hidden_counts_nowhere_until_they_return() {
         await_numbers(&plyr, &track.0, [0; 6]).await;
         plyr.await_quiet().await;
         assert!(rebuild(&plyr).contains(" 0 counts mended"));
+    });
+}
+
+/// A like of before the post was known to share something is asked for at its author's PDS. What arrives may have been damaged on
+/// its way: that it proves nothing is not believed at once.
+#[test]
+fn a_damaged_answer_is_not_the_last_word_on_a_like() {
+    run(async {
+        let (net, gate) = Gate::network(&[]).await;
+        let plyr = Plyr::up_with(&net, &[("PLYR_PUBLIC_URL", PUBLIC_URL)]).await;
+        let artist = Account::create(&net, "artist").await;
+        let (sharer, fan) = (Account::create(&net, "sharer").await, Account::create(&net, "fan").await);
+        let track = artist.create_track("found later").await;
+        let post = sharer.create_record(POST, json!({"text": "wait for it", "createdAt": now()})).await;
+        fan.create_record(LIKE, about(&post)).await;
+        // All of that has been heard when this has.
+        let last = artist.create_track("after the like").await;
+        await_numbers(&plyr, &last.0, [0; 6]).await;
+        let question = ["com.atproto.sync.getRecord", LIKE];
+        for kept in [40, 300] {
+            gate.rule(1, &question, Act::Cut(kept));
+        }
+        let key = post.0.rsplit('/').next().expect("a key");
+        sharer.put_record(POST, key, share(&track.0, PUBLIC_URL)).await;
+        await_numbers(&plyr, &track.0, [1, 0, 0, 1, 1, 0]).await;
+        assert_eq!(gate.count(&question), 3);
     });
 }
 

@@ -32,6 +32,7 @@ mod play;
 mod problems;
 mod rebuild;
 mod river;
+mod sdk;
 mod search;
 mod service_auth;
 mod sim;

@@ -34,7 +34,7 @@ pub(crate) async fn all(State(app): State<App>) -> Result<Json<Value>, Detail> {
     )
     .fetch_all(&mut *db)
     .await?;
-    let mut rows = super::rows(&mut db, &ids).await?;
+    let mut rows = super::rows(&mut db, &ids, true).await?;
     rows.retain(|row| row.tracks > 0);
     rows.sort_by_cached_key(|row| row.title.as_ref().unwrap_or(&row.slug).to_lowercase());
     let albums = rows.iter().map(|row| {
@@ -64,7 +64,7 @@ pub(crate) async fn of_artist(
     )
     .fetch_all(&mut *db)
     .await?;
-    let rows = super::rows(&mut db, &ids).await?;
+    let rows = super::rows(&mut db, &ids, true).await?;
     let shown = rows.iter().filter(|row| row.tracks > 0);
     let albums = shown.map(|row| Ok(summary(&app.options, row, &row.author(&app.options)?)));
     Ok(Json(json!({"albums": albums.collect::<Result<Vec<Value>, Error>>()?})))

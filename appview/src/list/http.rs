@@ -17,7 +17,7 @@ use crate::detail::{Detail, Named, query};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::response;
-use crate::{App, card, hydrate};
+use crate::{App, card, hydrate, list};
 
 /// Playlists of one person that are listed, the newest; `fm.plyr.list.getLists` has pages.
 const LISTED_MAX: i64 = 200;
@@ -42,7 +42,7 @@ pub(crate) struct Row {
 impl Row {
     /// What it is called.
     pub(crate) fn title(&self) -> &str {
-        self.name.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or("a playlist without a name")
+        list::title(self.name.as_deref())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::search::http;
 /// The shapes that have a name.
 pub(super) fn shapes() -> Vec<(&'static str, Schema)> {
     let kind = |name: &str| word(&[name], "Which kind.");
-    let relevance = || number("How well it fits, from 0 to 1 and more where it is much heard.");
+    let relevance = || number("How well it fits: 1 is what is called exactly so.");
     let artist = || ("artist_handle", text("What its artist is called."));
     let name = || ("artist_display_name", text("Its artist's display name, or their handle."));
     let cover = || ("image_url", url("Its cover.").or_null());
@@ -16,7 +16,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Schema)> {
         [
             ("type", kind("track")),
             ("id", integer("Its number here.")),
-            ("title", text("What it is called.").or_null()),
+            ("title", text("What it is called.")),
             artist(),
             name(),
             cover(),
@@ -52,7 +52,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Schema)> {
         [
             ("type", kind("playlist")),
             ("id", uuid("What the API calls it.")),
-            ("name", text("What it is called.").or_null()),
+            ("name", text("What it is called; words of ours where its owner gave it no name.")),
             ("owner_handle", text("What its owner is called.")),
             ("owner_display_name", text("Their display name, or their handle.")),
             cover(),

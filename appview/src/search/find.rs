@@ -276,8 +276,15 @@ async fn resembling(
     let meant = slip::meant(db, typed).await?;
     let rows = called(db, kinds, &meant.phrases).await?;
     rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
-    let rows = with_words(db, kinds, &meant.words).await?;
-    rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
+    if meant.has_slip {
+        let rows = with_words(db, kinds, &meant.likely).await?;
+        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
+    }
+    // That a word which is known is not the one that was meant is thought of only where nothing else is found.
+    if hits.0.is_empty() {
+        let rows = with_words(db, kinds, &meant.words).await?;
+        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Search by the HTTP API: `/search`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -9,13 +9,11 @@ use indexer::search::{KINDS, Kind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::find::{Question, find};
 use super::{Found, kind_of, shown};
 use crate::detail::{Detail, number, query};
-use crate::{App, card};
+use crate::{App, card, list};
 
 /// Of each kind, unless asked for fewer or more, and at most.
 pub(crate) const RESULTS: i64 = 20;
@@ -53,38 +51,18 @@ pub(crate) async fn search(State(app): State<App>, RawQuery(asked): RawQuery) ->
     let question = Question { typed: &typed, kinds: &kinds, limit: limit as usize };
     let hits = find(&mut db, &question).await?;
     let found = shown(&app, &mut db, None, &hits).await?;
-    let ids = playlist_ids(&mut db, &found).await?;
-    let results: Vec<Value> = found.iter().map(|found| item(found, &ids)).collect();
+    let results: Vec<Value> = found.iter().map(item).collect();
     let count = |kind: &str| results.iter().filter(|item| item["type"] == kind).count();
     let counts = json!({"tracks": count("track"), "artists": count("artist"), "albums": count("album"),
                         "playlists": count("playlist"), "tags": count("tag")});
     Ok(Json(json!({"results": results, "counts": counts})))
 }
 
-/// What the API calls these playlists, by their URIs.
-async fn playlist_ids(db: &mut PgConnection, found: &[Found]) -> Result<HashMap<String, Uuid>, Detail> {
-    let uris: Vec<&str> = found
-        .iter()
-        .filter_map(|found| match found {
-            Found::Playlist { playlist, .. } => Some(playlist.uri.as_str()),
-            _ => None,
-        })
-        .collect();
-    if uris.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = sqlx::query!(
-        r#"select uri as "uri!", list_id(uri) as "id!" from unnest($1::text[]) as l (uri)"#,
-        &uris as &[&str]
-    );
-    Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.uri, row.id)).collect())
-}
-
-fn item(found: &Found, ids: &HashMap<String, Uuid>) -> Value {
+fn item(found: &Found) -> Value {
     let of = |relevance: &u16| f64::from(*relevance) / 1000.0;
     match found {
         Found::Track { relevance, track } => json!({
-            "type": "track", "id": track.id, "title": title(track.record.get()),
+            "type": "track", "id": track.id, "title": title(track.record.get()).unwrap_or_default(),
             "artist_handle": card::called(&track.author), "artist_display_name": track.author.name(),
             "image_url": track.cover, "relevance": of(relevance)}),
         Found::Artist { relevance, artist } => json!({
@@ -95,8 +73,8 @@ fn item(found: &Found, ids: &HashMap<String, Uuid>) -> Value {
             "artist_handle": card::called(&album.author), "artist_display_name": album.author.name(),
             "image_url": album.cover, "relevance": of(relevance)}),
         Found::Playlist { relevance, playlist } => {
-            let handle = card::called(&playlist.author);
-            json!({"type": "playlist", "id": ids.get(playlist.uri.as_str()), "name": name(playlist.record.get()), "owner_handle": handle,
+            let (handle, name) = (card::called(&playlist.author), name(playlist.record.get()));
+            json!({"type": "playlist", "id": playlist.id, "name": list::title(name.as_deref()), "owner_handle": handle,
                    "owner_display_name": playlist.author.name(), "image_url": playlist.cover,
                    "track_count": playlist.item_count, "relevance": of(relevance)})
         }

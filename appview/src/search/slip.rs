@@ -21,6 +21,10 @@ const SPLIT_MIN: usize = 4;
 pub(super) struct Meant {
     /// For each word that may mean something, what.
     pub words: Vec<Vec<String>>,
+    /// The same, but words that are known mean themselves: what has all of a question's common words in some form may be much.
+    pub likely: Vec<Vec<String>>,
+    /// Whether one of the words is not known.
+    pub has_slip: bool,
     /// Beginnings of names.
     pub phrases: Vec<String>,
 }
@@ -42,7 +46,13 @@ pub(super) async fn meant(db: &mut PgConnection, typed: &Folded) -> Result<Meant
         phrases.extend(meant.pop().into_iter().flatten());
     }
     phrases.extend(together(&meant));
-    Ok(Meant { words: meant.into_iter().filter(|any| !any.is_empty()).collect(), phrases })
+    let has_slip = words.iter().zip(&meant).any(|(word, any)| !any.contains(word));
+    let likely = words.iter().zip(&meant).map(|(word, any)| match any.contains(word) {
+        true => vec![word.clone()],
+        false => any.clone(),
+    });
+    let likely = likely.filter(|any| !any.is_empty()).collect();
+    Ok(Meant { likely, has_slip, words: meant.into_iter().filter(|any| !any.is_empty()).collect(), phrases })
 }
 
 /// Known words that are one slip away from these, share much with them, or have them inside; by position.

@@ -79,7 +79,7 @@ async fn facts(
                   coalesce(
                     (select blob.cid
                        from (select subject_uri, position from list_item where list_uri = l.uri order by position limit $3) i
-                       join track m on m.uri = i.subject_uri
+                       join track m on m.uri = i.subject_uri and m.image_cid is not null
                        join actor who on who.did = m.did and who.active
                        join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
                       order by i.position limit 1),
@@ -87,6 +87,7 @@ async fn facts(
                        from (select image_cid, sort_at, uri from track m where m.did = t.did and m.album_base = t.album_base
                               order by sort_at, uri limit $3) m
                        join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
+                      where m.image_cid is not null
                       order by m.sort_at, m.uri limit 1)) as "cover?"
              from track t
              join actor on actor.did = t.did

@@ -18,6 +18,8 @@ pub struct Size {
 
 /// What names are made of.
 const WORDS: usize = 20_000;
+/// Tracks of an album.
+const ALBUM: usize = 10;
 /// Rows of one statement.
 const CHUNK: usize = 5_000;
 /// Everything is of this year.
@@ -154,7 +156,7 @@ pub async fn tracks(pool: &PgPool, numbers: std::ops::Range<usize>, artists: usi
             let record = json!({
                 "$type": "fm.plyr.track", "title": title, "artist": "somebody", "fileType": "mp3", "duration": 200,
                 "audioUrl": format!("https://audio.example/{number}.mp3"), "createdAt": "2025-01-02T03:04:05Z", "tags": tag,
-                "album": format!("album {}", number / artists % 5),
+                "album": format!("album {}", number / artists / ALBUM),
                 "description": "what somebody says of it, in a sentence or two, as people do when they are asked to say something",
             });
             let (cid, value) = encoded(&record)?;
@@ -181,7 +183,7 @@ pub async fn tracks(pool: &PgPool, numbers: std::ops::Range<usize>, artists: usi
              numbers as (insert into public_id (kind, uri) select 'track', uri from t),
              tagged as (insert into track_tag (uri, tag, sort_at) select distinct uri, unnest(tags), at from t)
              insert into track (uri, did, title, artist, album, album_base, file_type, duration_s, audio_cid, image_cid, tags, created_at, sort_at)
-             select uri, did, title, 'somebody', 'album ' || n / {artists} % 5, 'album-' || n / {artists} % 5, 'mp3', 200, 'bafkreia' || n,
+             select uri, did, title, 'somebody', 'album ' || n / {artists} / {ALBUM}, 'album-' || n / {artists} / {ALBUM}, 'mp3', 200, 'bafkreia' || n,
                     case when n % 2 = 0 then 'bafkreic' || n end, tags, at, at from t"
         )))
         .bind(&uris)

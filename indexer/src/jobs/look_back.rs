@@ -26,6 +26,8 @@ const AT_ONCE: usize = 8;
 const BUDGET: Duration = Duration::from_secs(300);
 /// Before those are asked again who did not answer.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Attempts after which an answer that proves nothing is believed to be all there is: before, it may have been damaged on its way.
+const DOUBTED: i32 = 4;
 /// Links that a service tells of on one page, and pages that are read.
 const PAGE: &str = "100";
 const PAGES_MAX: usize = 1000;
@@ -58,7 +60,7 @@ pub(super) async fn look_back(indexer: &Indexer, job: &Job) -> anyhow::Result<Ou
         let mut asked = stream::iter(awaited)
             .map(|uri| async move {
                 let looked = match uri.parse() {
-                    Ok(uri) => look(indexer, &uri).await,
+                    Ok(uri) => look(indexer, &uri, job.attempts).await,
                     Err(_) => Ok(true),
                 };
                 (uri, looked)
@@ -91,7 +93,7 @@ pub(super) async fn look_back(indexer: &Indexer, job: &Job) -> anyhow::Result<Ou
 }
 
 /// Whether it is known now what a like is. Fails where that may be asked again.
-async fn look(indexer: &Indexer, uri: &AtUri) -> Result<bool, PdsError> {
+async fn look(indexer: &Indexer, uri: &AtUri, attempts: i32) -> Result<bool, PdsError> {
     if is_held(indexer, uri).await? {
         return Ok(true);
     }
@@ -112,7 +114,7 @@ async fn look(indexer: &Indexer, uri: &AtUri) -> Result<bool, PdsError> {
             super::note_standing(indexer, &did, &error).await;
             if super::is_away(indexer, &did).await? { Ok(false) } else { Err(error) }
         }
-        Err(error) if error.is_transient() => Err(error),
+        Err(error) if error.is_transient() || error.is_doubtful() && attempts < DOUBTED => Err(error),
         // No such person, or no such record and no proof of it.
         Err(error) => {
             tracing::info!(%uri, %error, "no proof of a like");
