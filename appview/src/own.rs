@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::detail::{Detail, number};
 use crate::session::{SignedIn, Viewer};
-use crate::track::response;
+use crate::track::response::{self, WithTracks};
 use crate::{App, public_id};
 
 /// Tracks of one page, unless asked for fewer or more, and at most.
@@ -30,7 +30,7 @@ pub(crate) async fn mine(
     State(app): State<App>,
     viewer: Viewer,
     asked: Result<Query<Mine>, QueryRejection>,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<WithTracks>, Detail> {
     let Query(asked) = asked.map_err(|_| Detail::invalid("query", "q", "the query cannot be read"))?;
     if asked.q.contains('\0') {
         return Err(Detail::invalid("query", "q", "holds a character that no title has"));
@@ -74,12 +74,12 @@ pub(crate) async fn mine(
         listed.push(row.parse::<AtUri>().map_err(Detail::internal)?);
     }
     let (tracks, covered) = response::of(&app.options, &mut db, Some(&viewer), &listed).await?;
-    Ok(Json(json!({
-        "tracks": tracks,
+    let beside = json!({
         "total": counts.total,
         "has_more": counted < counts.total || covered < listed.len(),
         "pds_savable_count": counts.savable,
-    })))
+    });
+    Ok(Json(WithTracks { tracks, beside }))
 }
 
 /// `DELETE /tracks/{id}`: the record, and with it all that came of it. Its bytes are the collector's.

@@ -11,7 +11,7 @@ use crate::actor::{self, AtIdentifier, ProfileViewBasic};
 use crate::detail::{Detail, Named};
 use crate::error::Error;
 use crate::session::Viewer;
-use crate::track::response;
+use crate::track::response::{self, WithTracks};
 use crate::{App, Options, card};
 
 /// Albums of one artist that are listed.
@@ -75,7 +75,7 @@ pub(crate) async fn one(
     State(app): State<App>,
     viewer: Option<Viewer>,
     Named((handle, slug)): Named<(String, String)>,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<WithTracks>, Detail> {
     let missing = || Detail::not_found("album not found");
     let mut db = app.pool.acquire().await?;
     let name = AtIdentifier::try_from(handle).map_err(|_| missing())?;
@@ -90,7 +90,7 @@ pub(crate) async fn one(
     metadata["artist_did"] = did.as_str().into();
     metadata["description"] = Value::Null;
     metadata["list_uri"] = json!(row.list_uri);
-    Ok(Json(json!({"metadata": metadata, "tracks": tracks})))
+    Ok(Json(WithTracks { tracks, beside: json!({"metadata": metadata}) }))
 }
 
 /// Without a cover of its own it has its artist's face.

@@ -16,7 +16,7 @@ use crate::actor::{self, AtIdentifier};
 use crate::detail::{Detail, Named, query};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
-use crate::track::response;
+use crate::track::response::{self, WithTracks};
 use crate::{App, card, hydrate, list};
 
 /// Playlists of one person that are listed, the newest; `fm.plyr.list.getLists` has pages.
@@ -123,7 +123,7 @@ pub(crate) async fn one(
     State(app): State<App>,
     viewer: Option<Viewer>,
     Named(id): Named<String>,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<WithTracks>, Detail> {
     let mut db = app.pool.acquire().await?;
     let uri = card::target(&app, &mut db, &["playlist", &id]).await?;
     whole(&app, &mut db, viewer.as_ref(), uri).await
@@ -154,7 +154,7 @@ pub(crate) async fn by_uri(
     State(app): State<App>,
     viewer: Option<Viewer>,
     RawQuery(text): RawQuery,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<WithTracks>, Detail> {
     let mut db = app.pool.acquire().await?;
     let uri = asked(&app, &mut db, text).await?;
     whole(&app, &mut db, viewer.as_ref(), uri).await
@@ -191,14 +191,13 @@ async fn whole(
     db: &mut PgConnection,
     viewer: Option<&Viewer>,
     uri: Option<AtUri>,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<WithTracks>, Detail> {
     let uri = uri.ok_or_else(missing)?;
     let rows = rows(db, &[uri.as_str().to_owned()]).await?;
-    let mut playlist = shown(app, db, &rows).await?.pop().ok_or_else(missing)?;
+    let playlist = shown(app, db, &rows).await?.pop().ok_or_else(missing)?;
     let uris = tracks(db, uri.as_str(), TRACKS_MAX).await?;
     let tracks = response::all(&app.options, db, viewer, &uris).await?;
-    playlist["tracks"] = Value::Array(tracks);
-    Ok(Json(playlist))
+    Ok(Json(WithTracks { tracks, beside: playlist }))
 }
 
 fn missing() -> Detail {

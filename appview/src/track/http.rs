@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::response;
+use super::response::{self, Track, WithTracks};
 use crate::actor::http::short_person;
 use crate::actor::{self, AtIdentifier};
 use crate::chart::place::Place as ChartPlace;
@@ -54,7 +54,7 @@ pub(crate) async fn list(
     State(app): State<App>,
     viewer: Option<Viewer>,
     RawQuery(asked): RawQuery,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<WithTracks>, Detail> {
     let asked: Listed = query(asked)?;
     let limit = clamped("limit", asked.limit.as_deref(), PAGE, 1..=PAGE_MAX)?;
     if asked.tags.len() > WANTED_MAX {
@@ -99,7 +99,7 @@ async fn page(
     viewer: Option<&Viewer>,
     mut skeleton: Vec<Place>,
     limit: i64,
-) -> Result<Value, Detail> {
+) -> Result<WithTracks, Detail> {
     let more = skeleton.len() as i64 > limit;
     skeleton.truncate(limit as usize);
     let uris: Vec<AtUri> = skeleton.iter().map(|place| place.track.clone()).collect();
@@ -107,7 +107,7 @@ async fn page(
     let has_more = more || covered < uris.len();
     let last = skeleton.into_iter().take(covered).next_back().filter(|_| has_more);
     let cursor = last.map(|Place { track, time }| Cursor::<b't'>::at_time(time, track).to_string());
-    Ok(json!({"tracks": tracks, "next_cursor": cursor, "has_more": has_more}))
+    Ok(WithTracks { tracks, beside: json!({"next_cursor": cursor, "has_more": has_more}) })
 }
 
 /// `GET /tracks/{id}`.
@@ -115,7 +115,7 @@ pub(crate) async fn one(
     State(app): State<App>,
     viewer: Option<Viewer>,
     id: Id,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<Track>, Detail> {
     let mut db = app.pool.acquire().await?;
     let uri = public_id::find(&mut db, "track", id).await?;
     single(&app, &mut db, viewer.as_ref(), uri).await
@@ -131,7 +131,7 @@ pub(crate) async fn by_uri(
     State(app): State<App>,
     viewer: Option<Viewer>,
     RawQuery(asked): RawQuery,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<Track>, Detail> {
     let uri = query::<ByUri>(asked)?.uri.ok_or_else(|| Detail::invalid("query", "uri", "Field required"))?;
     let mut db = app.pool.acquire().await?;
     let uri = indexer::link::names::target(&mut db, app.registry(), &uri).await?;
@@ -143,7 +143,7 @@ async fn single(
     db: &mut PgConnection,
     viewer: Option<&Viewer>,
     uri: Option<AtUri>,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<Track>, Detail> {
     let missing = || Detail::not_found("track not found");
     let uri = uri.ok_or_else(missing)?;
     let (tracks, _) = response::of(&app.options, db, viewer, &[uri]).await?;
@@ -161,7 +161,7 @@ pub(crate) async fn top(
     State(app): State<App>,
     viewer: Option<Viewer>,
     RawQuery(asked): RawQuery,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<Vec<Track>>, Detail> {
     let asked: Top = query(asked)?;
     let limit = number("limit", asked.limit.as_deref(), TOP, 1..=TOP_MAX)?;
     let period = match asked.period.as_deref().unwrap_or("all_time") {
@@ -175,7 +175,7 @@ pub(crate) async fn top(
     let rows = everybodys(&mut db, Kind::Track, period, By::Likes, ChartPlace::TOP, limit).await?;
     let uris = rows.iter().map(|row| crate::error::stored(&row.key)).collect::<Result<Vec<AtUri>, _>>()?;
     let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;
-    Ok(Json(Value::Array(tracks)))
+    Ok(Json(tracks))
 }
 
 #[derive(Debug, Deserialize)]
@@ -203,7 +203,7 @@ pub(crate) async fn tagged(
     State(app): State<App>,
     viewer: Option<Viewer>,
     Named(name): Named<String>,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<WithTracks>, Detail> {
     let missing = || Detail::not_found(format!("tag '{name}' not found"));
     let wanted = Wanted { tags: normalize_tags(vec![name.replace('\0', "")]), hidden: Vec::new() };
     let tag = wanted.tags.first().ok_or_else(missing)?;
@@ -216,17 +216,17 @@ pub(crate) async fn tagged(
     let uris: Vec<AtUri> = skeleton.into_iter().map(|place| place.track).collect();
     let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;
     let tag = json!({"name": tag, "track_count": count, "created_by_handle": null});
-    Ok(Json(json!({"tag": tag, "tracks": tracks})))
+    Ok(Json(WithTracks { tracks, beside: json!({"tag": tag}) }))
 }
 
 /// `GET /tracks/liked`: what the viewer likes here.
-pub(crate) async fn liked(State(app): State<App>, viewer: Viewer) -> Result<Json<Value>, Detail> {
+pub(crate) async fn liked(State(app): State<App>, viewer: Viewer) -> Result<Json<WithTracks>, Detail> {
     let mut db = app.pool.acquire().await?;
     let from = Position::default();
     let skeleton = feed::liked(&mut db, &viewer.did, &from, Likes::Plyr, LISTED_MAX).await?;
     let uris: Vec<AtUri> = skeleton.into_iter().map(|place| place.track).collect();
     let tracks = response::all(&app.options, &mut db, Some(&viewer), &uris).await?;
-    Ok(Json(json!({"tracks": tracks})))
+    Ok(Json(WithTracks { tracks, beside: json!({}) }))
 }
 
 /// `GET /users/{handle}/likes`: what somebody likes, wherever they say so.
@@ -234,7 +234,7 @@ pub(crate) async fn liked_by(
     State(app): State<App>,
     viewer: Option<Viewer>,
     Named(handle): Named<String>,
-) -> Result<Json<Value>, Detail> {
+) -> Result<Json<WithTracks>, Detail> {
     let missing = || Detail::not_found("user not found");
     let actor = AtIdentifier::try_from(handle).map_err(|_| missing())?;
     let mut db = app.pool.acquire().await?;
@@ -242,5 +242,6 @@ pub(crate) async fn liked_by(
     let skeleton = feed::liked(&mut db, &person.did, &Position::default(), Likes::All, LISTED_MAX).await?;
     let uris: Vec<AtUri> = skeleton.into_iter().map(|place| place.track).collect();
     let tracks = response::all(&app.options, &mut db, viewer.as_ref(), &uris).await?;
-    Ok(Json(json!({"user": short_person(&person), "count": tracks.len(), "tracks": tracks})))
+    let beside = json!({"user": short_person(&person), "count": tracks.len()});
+    Ok(Json(WithTracks { tracks, beside }))
 }

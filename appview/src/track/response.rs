@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use indexer::dag::parse_cid;
-use indexer::syntax::AtUri;
+use indexer::syntax::{AtUri, Did};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use url::Url;
@@ -29,18 +31,29 @@ struct Facts {
     album: Value,
 }
 
+/// A track as it is sent.
+pub(crate) type Track = Box<RawValue>;
+
+/// Tracks, and what an answer says beside them.
+#[derive(Debug, Serialize)]
+pub(crate) struct WithTracks {
+    pub tracks: Vec<Track>,
+    #[serde(flatten)]
+    pub beside: Value,
+}
+
 /// As many of these as one answer holds, in their order, and how many of `uris` that covers. What cannot be seen is left out.
 pub(crate) async fn of(
     options: &Options,
     db: &mut PgConnection,
     viewer: Option<&Viewer>,
     uris: &[AtUri],
-) -> Result<(Vec<Value>, usize), Detail> {
+) -> Result<(Vec<Track>, usize), Detail> {
     let (views, covered) = super::views(options, db, viewer, uris).await?;
     let shown: Vec<&str> = views.iter().map(|view| view.uri.as_str()).collect();
     let facts = facts(options, db, &shown).await?;
     let tracks = views.iter().filter_map(|view| Some(response(options, view, facts.get(view.uri.as_str())?)));
-    Ok((tracks.collect(), covered))
+    Ok((tracks.collect::<Result<_, _>>().map_err(Detail::internal)?, covered))
 }
 
 /// All of these, where an answer has no pages: read in as many steps as it takes.
@@ -49,12 +62,12 @@ pub(crate) async fn all(
     db: &mut PgConnection,
     viewer: Option<&Viewer>,
     mut uris: &[AtUri],
-) -> Result<Vec<Value>, Detail> {
+) -> Result<Vec<Track>, Detail> {
     let mut tracks = Vec::with_capacity(uris.len());
     let mut size_bytes = 0;
     while !uris.is_empty() && size_bytes < ALL_MAX_BYTES {
         let (some, covered) = of(options, db, viewer, uris).await?;
-        size_bytes += some.iter().map(|track| track.to_string().len()).sum::<usize>();
+        size_bytes += some.iter().map(|track| track.get().len()).sum::<usize>();
         tracks.extend(some);
         uris = &uris[covered.clamp(1, uris.len())..];
     }
@@ -116,73 +129,140 @@ async fn facts(
     Ok(facts.collect())
 }
 
+/// What is asked of a record. Unknown fields are not looked at, and none is read twice.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    #[serde(borrow)]
+    title: Option<&'a RawValue>,
+    #[serde(borrow)]
+    file_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    description: Option<&'a RawValue>,
+    #[serde(borrow)]
+    duration: Option<&'a RawValue>,
+    #[serde(borrow)]
+    support_gate: Option<&'a RawValue>,
+    #[serde(default)]
+    audio_blob: Value,
+    #[serde(default)]
+    audio_url: Value,
+}
+
 /// A track as the HTTP API shows it. What this server does not know yet is null, false or empty.
-fn response(options: &Options, view: &TrackView, facts: &Facts) -> Value {
-    let record: Value = serde_json::from_str(view.record.get()).unwrap_or_default();
-    let blob_cid = record["audioBlob"]["ref"]["$link"].as_str();
-    let ours = record["audioUrl"].as_str().and_then(|url| options.file_id_in(&Url::parse(url).ok()?));
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: i64,
+    title: Option<&'a RawValue>,
+    artist: &'a str,
+    artist_did: &'a Did,
+    artist_handle: &'a str,
+    artist_avatar_url: Option<&'a str>,
+    file_id: String,
+    file_type: Option<&'a RawValue>,
+    features: Vec<Value>,
+    r2_url: Option<&'a str>,
+    atproto_record_uri: &'a AtUri,
+    atproto_record_cid: &'a str,
+    atproto_record_url: Option<String>,
+    play_count: i64,
+    created_at: String,
+    image_url: Option<&'a str>,
+    thumbnail_url: Option<&'a str>,
+    is_liked: bool,
+    like_count: i64,
+    comment_count: i64,
+    album: &'a Value,
+    tags: &'a [String],
+    description: Option<&'a RawValue>,
+    duration: Option<&'a RawValue>,
+    support_gate: Option<&'a RawValue>,
+    audio_storage: &'static str,
+    pds_blob_cid: Option<&'a str>,
+    self_labels: &'a [&'a str],
+    labels: &'a [&'a str],
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+/// What clients read and nothing here says yet.
+#[derive(Serialize)]
+struct Unknown {
+    copyright_flagged: (),
+    copyright_match: (),
+    copyright_song_uri: (),
+    copyright_recording_uri: (),
+    gated: bool,
+    downloadable: bool,
+    download_policy: (),
+    artist_support_url: (),
+    original_file_id: (),
+    original_file_type: (),
+    is_optimizing: bool,
+    visibility: &'static str,
+    unlisted: bool,
+    operator_labels: [(); 0],
+}
+
+const UNKNOWN: Unknown = Unknown {
+    copyright_flagged: (),
+    copyright_match: (),
+    copyright_song_uri: (),
+    copyright_recording_uri: (),
+    gated: false,
+    downloadable: false,
+    download_policy: (),
+    artist_support_url: (),
+    original_file_id: (),
+    original_file_type: (),
+    is_optimizing: false,
+    visibility: "public",
+    unlisted: false,
+    operator_labels: [],
+};
+
+fn response(options: &Options, view: &TrackView, facts: &Facts) -> Result<Track, serde_json::Error> {
+    let record: Told<'_> = serde_json::from_str(view.record.get())?;
+    let blob_cid = record.audio_blob["ref"]["$link"].as_str();
+    let ours = record.audio_url.as_str().and_then(|url| options.file_id_in(&Url::parse(url).ok()?));
     let by_blob = blob_cid.and_then(|cid| Some(blob::file_id(&blob::digest_of(&parse_cid(cid)?).ok()?)));
-    let features: Vec<Value> = view.features.iter().map(short_person).collect();
     let labels: Vec<&str> = view.labels.iter().map(|label| label.val.as_str()).collect();
-    let storage = match (&ours, blob_cid) {
+    let audio_storage = match (&ours, blob_cid) {
         (Some(_), Some(_)) => "both",
         (None, Some(_)) => "pds",
         _ => "r2",
     };
-    let mut track = json!({
-        "id": view.id,
-        "title": record["title"],
-        "artist": view.author.name(),
-        "artist_did": view.author.did,
-        "artist_handle": card::called(&view.author),
-        "artist_avatar_url": view.author.avatar,
-        "file_id": by_blob.or(ours).unwrap_or_default(),
-        "file_type": record["fileType"],
-        "features": features,
-        "r2_url": view.audio,
-        "atproto_record_uri": view.uri,
-        "atproto_record_cid": view.cid,
-        "atproto_record_url": facts.pds.as_deref().map(|pds| record_url(pds, &view.uri)),
-        "play_count": view.play_count,
-        "created_at": time(&facts.created_at),
-        "image_url": view.cover,
-        "thumbnail_url": view.thumbnail,
-        "is_liked": view.viewer.as_ref().is_some_and(|viewer| viewer.like.is_some()),
-        "like_count": view.like_count,
-        "comment_count": view.comment_count,
-        "album": facts.album,
-        "tags": view.tags,
-        "description": record["description"],
-        "duration": record["duration"],
-        "support_gate": record["supportGate"],
-        "audio_storage": storage,
-        "pds_blob_cid": blob_cid,
-        "self_labels": labels,
-        "labels": labels,
-    });
-    if let (Some(track), Value::Object(unknown)) = (track.as_object_mut(), not_known_yet()) {
-        track.extend(unknown);
-    }
-    track
-}
-
-/// What clients read and nothing here says yet.
-fn not_known_yet() -> Value {
-    json!({
-        "copyright_flagged": null,
-        "copyright_match": null,
-        "copyright_song_uri": null,
-        "copyright_recording_uri": null,
-        "gated": false,
-        "downloadable": false,
-        "download_policy": null,
-        "artist_support_url": null,
-        "original_file_id": null,
-        "original_file_type": null,
-        "is_optimizing": false,
-        "visibility": "public",
-        "unlisted": false,
-        "operator_labels": [],
+    serde_json::value::to_raw_value(&Shown {
+        id: view.id,
+        title: record.title,
+        artist: view.author.name(),
+        artist_did: &view.author.did,
+        artist_handle: card::called(&view.author),
+        artist_avatar_url: view.author.avatar.as_deref(),
+        file_id: by_blob.or(ours).unwrap_or_default(),
+        file_type: record.file_type,
+        features: view.features.iter().map(short_person).collect(),
+        r2_url: view.audio.as_deref(),
+        atproto_record_uri: &view.uri,
+        atproto_record_cid: &view.cid,
+        atproto_record_url: facts.pds.as_deref().and_then(|pds| record_url(pds, &view.uri)),
+        play_count: view.play_count,
+        created_at: time(&facts.created_at),
+        image_url: view.cover.as_deref(),
+        thumbnail_url: view.thumbnail.as_deref(),
+        is_liked: view.viewer.as_ref().is_some_and(|viewer| viewer.like.is_some()),
+        like_count: view.like_count,
+        comment_count: view.comment_count,
+        album: &facts.album,
+        tags: &view.tags,
+        description: record.description,
+        duration: record.duration,
+        support_gate: record.support_gate,
+        audio_storage,
+        pds_blob_cid: blob_cid,
+        self_labels: &labels,
+        labels: &labels,
+        unknown: UNKNOWN,
     })
 }
 
