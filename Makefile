@@ -36,7 +36,7 @@ help:
 	  'make build        the plyr binary with its web player, in $(target)/debug' \
 	  'make web          the web player alone, in $(web)/dist' \
 	  'make client       the TypeScript client, in $(client)/dist' \
-	  'make setup        install what is missing (Debian packages through apt-get, Node packages through npm)' \
+	  'make setup        install what is missing (Debian packages through apt-get, Node packages through npm, a Python SDK for the tests through pip)' \
 	  'make sqlx         check the queries against the database at DATABASE_URL and save what it said' \
 	  '' \
 	  'make demo DEMO_PORT=8080 PLC_PORT=8082 PDS_PORT=8083 takes other ports; DEMO_DIR (.demo) another directory.'

@@ -15,6 +15,10 @@ sdk=tests/sdk/.venv
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# What is installed belongs to one Python.
+sdk_digest() { { python3 -VV && cat tests/sdk/requirements.txt; } 2>/dev/null | sha256sum; }
+has_sdk() { [[ -x $sdk/bin/python && -f $sdk/.installed && $(<"$sdk/.installed") == "$(sdk_digest)" ]]; }
+
 have_postgres() {
   local dir version
   for dir in /usr/lib/postgresql/*/bin; do
@@ -41,7 +45,7 @@ missing_packages() {
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
   if [[ $goal == test ]]; then
     have chromium || echo chromium fonts-dejavu-core
-    [[ -x $sdk/bin/python ]] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    has_sdk || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   fi
 }
 
@@ -77,12 +81,13 @@ install_modules() {
 # The Python SDK that others published, for the test that uses it.
 install_sdk() {
   local digest
-  digest=$(sha256sum <tests/sdk/requirements.txt)
-  [[ -f $sdk/.installed && $(<"$sdk/.installed") == "$digest" ]] && return
+  digest=$(sdk_digest)
+  has_sdk && return
   say "pip install in $sdk"
   rm -rf "$sdk"
   python3 -m venv "$sdk"
-  "$sdk/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r tests/sdk/requirements.txt
+  "$sdk/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+    -r tests/sdk/requirements.txt
   printf '%s\n' "$digest" >"$sdk/.installed"
 }
 

@@ -161,22 +161,3 @@ pub(crate) async fn counts(db: &mut PgConnection, uris: &[String]) -> Result<Has
         rows.into_iter().map(|row| (row.uri, Counts { likes: row.like_count, plays: row.play_count }));
     Ok(counts.collect())
 }
-
-/// Where to fetch the small forms of covers, by the CID of the cover.
-pub(crate) async fn thumbnails(
-    options: &Options,
-    db: &mut PgConnection,
-    covers: &[String],
-) -> Result<HashMap<String, String>, Error> {
-    let rows = sqlx::query!(
-        "select cover_cid, blob.cid
-           from cover_size
-           join blob on blob.cid = cover_size.cid
-          where cover_cid = any($1) and width_px = $2",
-        covers,
-        crate::cover::THUMBNAIL_PX as i32
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.cover_cid, options.image_url(&row.cid))).collect())
-}

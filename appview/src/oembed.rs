@@ -83,9 +83,11 @@ async fn find(app: &App, db: &mut PgConnection, parts: &[&str]) -> Result<Card, 
     let artist = |name: &str| AtIdentifier::try_from(name.to_owned());
     let missing = |what: &str| Detail::not_found(format!("{what} not found"));
     // A player for other pages is of the same thing as the page.
-    let parts = match parts {
-        ["embed", rest @ ..] => rest,
-        parts => parts,
+    let parts = match *parts {
+        ["embed", "album", name, slug] => &["u", name, "album", slug],
+        ["embed", "u", _, "album", _] => return Err(invalid()),
+        ["embed", ref rest @ ..] => rest,
+        _ => parts,
     };
     match *parts {
         ["track", _] | ["track", _, _] => {
@@ -100,7 +102,7 @@ async fn find(app: &App, db: &mut PgConnection, parts: &[&str]) -> Result<Card, 
             let name = artist(name).map_err(|_| missing("artist"))?;
             card::artist(app, db, name).await?.ok_or_else(|| missing("artist"))
         }
-        ["u", name, "album", slug] | ["album", name, slug] => {
+        ["u", name, "album", slug] => {
             let name = artist(name).map_err(|_| missing("album"))?;
             card::album(app, db, name, slug).await?.ok_or_else(|| missing("album"))
         }

@@ -1,6 +1,6 @@
 //! What a request passes before its handler: who sends it is found out once, and whether they ask too much.
 //!
-//! Reads are counted per person, and per address where nobody is known; what changes something has limits of its own besides
+//! Reads are counted per person, and per address where nobody is known, as pages do not know anybody; what changes something has limits of its own besides
 //! (`limit.rs`). Bytes of sound and images, the player's files and the stream of events are not counted here.
 
 use axum::extract::{Request, State};

@@ -71,10 +71,15 @@ impl World {
         World { net, plyr, picked }
     }
 
+    /// What their PDS would sign for the fan.
+    fn fans_token(&self, method: &str) -> String {
+        let key = self.net.look(|world| world.account(&self.picked.fan).map(|fan| fan.key.clone()));
+        holder::token(&self.picked.fan, &key.expect("somebody"), "did:web:plyr.example", method)
+    }
+
     /// Asks as the fan, who is nobody's guest here: their PDS would ask so.
     async fn ask_as_fan(&self, method: &str, query: &[(&str, &str)]) -> (u16, Value) {
-        let key = self.net.look(|world| world.account(&self.picked.fan).map(|fan| fan.key.clone()));
-        let token = holder::token(&self.picked.fan, &key.expect("somebody"), "did:web:plyr.example", method);
+        let token = self.fans_token(method);
         let url = format!("{}/xrpc/{method}", self.plyr.url);
         let request = self.plyr.http().get(url).query(query).bearer_auth(token);
         let answer = request.send().await.expect("an answer");

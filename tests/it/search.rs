@@ -121,6 +121,8 @@ fn names_come_before_beginnings_before_words_before_likenesses() {
             "AC/DC Live",
             "Midnight City",
             "!!!",
+            "Zephyrgold Marrow Tundra",
+            "Zephyrbold",
         ];
         publish(&artist, &blob, &all).await;
         await_findable(&plyr, &artist, all.len()).await;
@@ -147,6 +149,8 @@ fn names_come_before_beginnings_before_words_before_likenesses() {
             ("acdc", "AC/DC Live"),
             ("city midnight", "Midnight City"),
             ("midnightcity", "Midnight City"),
+            // A word that is known, but is not the one that was meant.
+            ("zephyrbold tundra", "Zephyrgold Marrow Tundra"),
             ("mid night city", "Midnight City"),
             ("m", "Midnight City"),
             ("mi", "Midnight City"),

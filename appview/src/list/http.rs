@@ -1,7 +1,5 @@
 //! Playlists by the HTTP API: `/lists/playlists`, `/lists/by-uri`. All of them are public: a private one is in nobody's repo.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use chrono::{DateTime, Utc};
@@ -17,7 +15,7 @@ use crate::detail::{Detail, Named, query};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::response::{self, WithTracks};
-use crate::{App, card, hydrate, list};
+use crate::{App, card, list};
 
 /// Playlists of one person that are listed, the newest; `fm.plyr.list.getLists` has pages.
 const LISTED_MAX: i64 = 200;
@@ -31,12 +29,14 @@ pub(crate) struct Row {
     /// What addresses and the API call it: made of its URI.
     pub id: Uuid,
     pub did: String,
+    handle: Option<String>,
     name: Option<String>,
     pub created_at: DateTime<Utc>,
     /// Items of the record, shown or not.
     pub items: i64,
-    /// The covers of its first tracks, each once, at most four.
+    /// The covers of its first tracks, each once, at most four; and the small form of each, or itself where it has none.
     pub pictures: Vec<String>,
+    previews: Vec<String>,
 }
 
 impl Row {
@@ -50,24 +50,31 @@ impl Row {
 pub(crate) async fn rows(db: &mut PgConnection, uris: &[String]) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select l.uri as "uri!", list_id(l.uri) as "id!", l.did as "did!", l.name, l.created_at as "created_at!",
+        r#"select l.uri as "uri!", list_id(l.uri) as "id!", l.did as "did!", actor.handle, l.name, l.created_at as "created_at!",
                   (select count(*) from list_item where list_uri = l.uri) as "items!",
-                  array(select first.cid
-                          from (select distinct on (blob.cid) blob.cid, position
-                                  from list_item
-                                  join track on track.uri = subject_uri
-                                  join actor on actor.did = track.did and actor.active
-                                  join blob on blob.cid = track.image_cid and blob.mime like 'image/%'
-                                 where list_uri = l.uri and position < $2
-                                 order by blob.cid, position) as first
-                         order by first.position
-                         limit 4) as "pictures!"
+                  coalesce(covers.cids, '{}') as "pictures!", coalesce(covers.small, '{}') as "previews!"
              from unnest($1::text[]) with ordinality as wanted (uri, place)
              join list l on l.uri = wanted.uri collate "C" and l.list_type = 'playlist'
              join actor on actor.did = l.did and actor.active
+            cross join lateral (
+                  select array_agg(first.cid order by first.position) as cids,
+                         array_agg(coalesce(small.cid, first.cid) order by first.position) as small
+                    from (select cid, position
+                            from (select distinct on (blob.cid) blob.cid, position
+                                    from list_item
+                                    join track on track.uri = subject_uri
+                                    join actor on actor.did = track.did and actor.active
+                                    join blob on blob.cid = track.image_cid and blob.mime like 'image/%'
+                                   where list_uri = l.uri and position < $2
+                                   order by blob.cid, position) as each
+                           order by position
+                           limit 4) as first
+                    left join cover_size s on s.cover_cid = first.cid and s.width_px = $3
+                    left join blob small on small.cid = s.cid) as covers
             order by wanted.place"#,
         uris,
-        COVER_AMONG
+        COVER_AMONG,
+        crate::cover::THUMBNAIL_PX as i32
     );
     Ok(rows.fetch_all(db).await?)
 }
@@ -115,7 +122,7 @@ async fn of_person(app: &App, did: &Did) -> Result<Json<Value>, Detail> {
     .fetch_all(&mut *db)
     .await?;
     let rows = rows(&mut db, &uris).await?;
-    Ok(Json(Value::Array(shown(app, &mut db, &rows).await?)))
+    Ok(Json(rows.iter().map(|row| response(app, row)).collect()))
 }
 
 /// `GET /lists/playlists/{id}`: with its tracks. What another server called it is taken as well, where an operator told of it.
@@ -134,7 +141,7 @@ pub(crate) async fn meta(State(app): State<App>, Named(id): Named<String>) -> Re
     let mut db = app.pool.acquire().await?;
     let uri = card::target(&app, &mut db, &["playlist", &id]).await?.ok_or_else(missing)?;
     let rows = rows(&mut db, &[uri.as_str().to_owned()]).await?;
-    shown(&app, &mut db, &rows).await?.pop().map(Json).ok_or_else(missing)
+    rows.first().map(|row| Json(response(&app, row))).ok_or_else(missing)
 }
 
 #[derive(Debug, Deserialize)]
@@ -194,43 +201,29 @@ async fn whole(
 ) -> Result<Json<WithTracks>, Detail> {
     let uri = uri.ok_or_else(missing)?;
     let rows = rows(db, &[uri.as_str().to_owned()]).await?;
-    let playlist = shown(app, db, &rows).await?.pop().ok_or_else(missing)?;
+    let beside = rows.first().map(|row| response(app, row)).ok_or_else(missing)?;
     let uris = tracks(db, uri.as_str(), TRACKS_MAX).await?;
     let tracks = response::all(&app.options, db, viewer, &uris).await?;
-    Ok(Json(WithTracks { tracks, beside: playlist }))
+    Ok(Json(WithTracks { tracks, beside }))
 }
 
 fn missing() -> Detail {
     Detail::not_found("playlist not found")
 }
 
-async fn shown(app: &App, db: &mut PgConnection, rows: &[Row]) -> Result<Vec<Value>, Detail> {
-    let dids = rows.iter().map(|row| stored(&row.did)).collect::<Result<Vec<Did>, Error>>()?;
-    let people = hydrate::people(&app.options, db, &dids).await?;
-    let pictures: Vec<String> = rows.iter().flat_map(|row| row.pictures.clone()).collect();
-    let small = hydrate::thumbnails(&app.options, db, &pictures).await?;
-    let shown = rows.iter().zip(&dids).filter_map(|(row, did)| {
-        let owner = people.get(did)?;
-        Some(response(app, row, card::called(owner), &small))
-    });
-    Ok(shown.collect())
-}
-
-fn response(app: &App, row: &Row, handle: &str, small: &HashMap<String, String>) -> Value {
+fn response(app: &App, row: &Row) -> Value {
     let picture = |cid: &String| app.options.image_url(cid);
-    let previews: Vec<String> =
-        row.pictures.iter().map(|cid| small.get(cid).cloned().unwrap_or_else(|| picture(cid))).collect();
     json!({
         "id": row.id,
         "name": row.title(),
         "owner_did": row.did,
-        "owner_handle": handle,
+        "owner_handle": row.handle.as_ref().unwrap_or(&row.did),
         "track_count": row.items,
         "image_url": row.pictures.first().map(picture),
         "show_on_profile": true,
         "atproto_record_uri": row.uri,
         "is_private": false,
         "created_at": response::time(&row.created_at),
-        "preview_thumbnails": previews,
+        "preview_thumbnails": row.previews.iter().map(picture).collect::<Vec<String>>(),
     })
 }

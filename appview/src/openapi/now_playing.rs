@@ -56,7 +56,7 @@ pub(crate) fn tell() -> Operation {
 
 /// `DELETE /now-playing/`.
 pub(crate) fn clear() -> Operation {
-    operation("clearNowPlaying", TAG, "Tell that nothing plays").acts().answers(named("Done"))
+    operation("clearNowPlaying", TAG, "Tell that nothing plays").acts().limited().answers(named("Done"))
 }
 
 fn shown(operation: Operation) -> Operation {

@@ -281,7 +281,7 @@ async fn resembling(
         rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
     }
     // That a word which is known is not the one that was meant is thought of only where nothing else is found.
-    if hits.0.is_empty() {
+    if hits.0.is_empty() && meant.likely != meant.words {
         let rows = with_words(db, kinds, &meant.words).await?;
         rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
     }

@@ -52,8 +52,12 @@ pub(crate) async fn of(
     let (views, covered) = super::views(options, db, viewer, uris).await?;
     let shown: Vec<&str> = views.iter().map(|view| view.uri.as_str()).collect();
     let facts = facts(options, db, &shown).await?;
-    let tracks = views.iter().filter_map(|view| Some(response(options, view, facts.get(view.uri.as_str())?)));
-    Ok((tracks.collect::<Result<_, _>>().map_err(Detail::internal)?, covered))
+    let tracks = views.iter().filter_map(|view| {
+        let track = response(options, view, facts.get(view.uri.as_str())?);
+        // One that cannot be written does not hide the others.
+        track.inspect_err(|error| tracing::error!(uri = %view.uri, %error, "a track cannot be shown")).ok()
+    });
+    Ok((tracks.collect(), covered))
 }
 
 /// All of these, where an answer has no pages: read in as many steps as it takes.

@@ -26,8 +26,8 @@ const AT_ONCE: usize = 8;
 const BUDGET: Duration = Duration::from_secs(300);
 /// Before those are asked again who did not answer.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Attempts after which an answer that proves nothing is believed to be all there is: before, it may have been damaged on its way.
-const DOUBTED: i32 = 4;
+/// Answers about a like that prove nothing, after which that is believed to be all there is: one may have been damaged on its way.
+const DOUBTS_MAX: i16 = 4;
 /// Links that a service tells of on one page, and pages that are read.
 const PAGE: &str = "100";
 const PAGES_MAX: usize = 1000;
@@ -37,7 +37,7 @@ const PAGE_BYTES_MAX: u64 = 1 << 20;
 pub(super) async fn look_back(indexer: &Indexer, job: &Job) -> anyhow::Result<Outcome> {
     let (post, started) = (job.key.parse::<AtUri>()?, Instant::now());
     let mut unknown = None;
-    // Once: what it told stands in our notes, and is asked for from them.
+    // Once, for that attempt is not given back: what it told stands in our notes, and is asked for from them.
     if let Some(service) = indexer.backlinks.as_ref().filter(|_| job.attempts == 1) {
         for collection in [LIKE, REPOST] {
             // What we noted ourselves is asked for all the same.
@@ -60,7 +60,7 @@ pub(super) async fn look_back(indexer: &Indexer, job: &Job) -> anyhow::Result<Ou
         let mut asked = stream::iter(awaited)
             .map(|uri| async move {
                 let looked = match uri.parse() {
-                    Ok(uri) => look(indexer, &uri, job.attempts).await,
+                    Ok(uri) => look(indexer, &uri).await,
                     Err(_) => Ok(true),
                 };
                 (uri, looked)
@@ -81,19 +81,20 @@ pub(super) async fn look_back(indexer: &Indexer, job: &Job) -> anyhow::Result<Ou
         if started.elapsed() > BUDGET {
             // Others come first; what is left is asked for then.
             anyhow::ensure!(settled > 0, "nobody has answered for {} s", BUDGET.as_secs());
+            anyhow::ensure!(job.attempts > 1, "not all were asked within {} s", BUDGET.as_secs());
             return Ok(Outcome::Later(Duration::from_secs(1)));
         }
     }
     match unknown {
         // Somebody's host may be away for ever: it costs an attempt, unless something came of this one.
-        Some(_) if settled > 0 => Ok(Outcome::Later(AGAIN)),
+        Some(_) if settled > 0 && job.attempts > 1 => Ok(Outcome::Later(AGAIN)),
         Some(error) => Err(error.into()),
         None => Ok(Outcome::Done),
     }
 }
 
 /// Whether it is known now what a like is. Fails where that may be asked again.
-async fn look(indexer: &Indexer, uri: &AtUri, attempts: i32) -> Result<bool, PdsError> {
+async fn look(indexer: &Indexer, uri: &AtUri) -> Result<bool, PdsError> {
     if is_held(indexer, uri).await? {
         return Ok(true);
     }
@@ -114,13 +115,27 @@ async fn look(indexer: &Indexer, uri: &AtUri, attempts: i32) -> Result<bool, Pds
             super::note_standing(indexer, &did, &error).await;
             if super::is_away(indexer, &did).await? { Ok(false) } else { Err(error) }
         }
-        Err(error) if error.is_transient() || error.is_doubtful() && attempts < DOUBTED => Err(error),
+        Err(error) if error.is_transient() => Err(error),
+        Err(error) if error.is_doubtful() && doubt(indexer, uri).await? < DOUBTS_MAX => Err(error),
         // No such person, or no such record and no proof of it.
         Err(error) => {
             tracing::info!(%uri, %error, "no proof of a like");
             Ok(true)
         }
     }
+}
+
+/// Notes that an answer about a like proved nothing; how often that was so.
+async fn doubt(indexer: &Indexer, uri: &AtUri) -> sqlx::Result<i16> {
+    let doubts = sqlx::query_scalar!(
+        "update awaited_link set doubts = least(doubts + 1, $2) where uri = $1 returning doubts",
+        uri.as_str(),
+        i32::from(DOUBTS_MAX)
+    )
+    .fetch_optional(&indexer.door.pool)
+    .await?;
+    // Whoever took the note away has the answer.
+    Ok(doubts.unwrap_or(DOUBTS_MAX))
 }
 
 async fn is_held(indexer: &Indexer, uri: &AtUri) -> sqlx::Result<bool> {

@@ -22,6 +22,16 @@ fn oembed_describes_pages_of_ours_and_no_others() {
         let answer = described(&track).await;
         assert_eq!(answer, described(&ours(&format!("/track/{id}"))).await);
         assert_eq!(answer, described(&track.replace(&artist.did, &artist.handle)).await);
+        // A player for other pages is described like the page, and what is neither is nothing.
+        assert_eq!(answer, described(&ours(&format!("/embed/track/{id}"))).await);
+        let framed = album.replace("/u/", "/embed/album/").replacen("/album/first", "/first", 1);
+        assert_eq!(described(&album).await, described(&framed).await, "{framed}");
+        for neither in [
+            album.replace("/u/", "/album/").replacen("/album/first", "/first", 1),
+            album.replace("/u/", "/embed/u/"),
+        ] {
+            assert_eq!(scene.oembed(&[("url", &neither)]).await.0, 404, "{neither}");
+        }
         let expected = json!({
             "version": "1.0", "type": "rich", "title": format!("{TITLE} - the testers"), "width": 400, "height": 165,
             "author_name": artist.handle, "author_url": page, "provider_url": plyr.public_url, "thumbnail_width": 300,
