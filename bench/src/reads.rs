@@ -270,7 +270,7 @@ async fn searches(
 ) -> anyhow::Result<()> {
     let seconds = wanted("BENCH_SECONDS", SECONDS)?;
     let mut caller = Caller::connect(address).await?;
-    for nth in 0..300 {
+    for nth in 0..2_000 {
         caller.get(&typed(10_000_000 + nth)).await?;
     }
     let spread = Spread::of(open_loop(address, RATE * seconds, typed).await?);

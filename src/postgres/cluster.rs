@@ -135,6 +135,26 @@ async fn launch(layout: &Layout, options: &Options, install: &Install) -> Result
     Ok(log_start)
 }
 
+/// What Postgres keeps of its tables by itself: an eighth of the machine's memory, within these bounds.
+const BUFFERS_MIN_MB: u64 = 128;
+const BUFFERS_MAX_MB: u64 = 1024;
+
+fn buffers_mb(memory_mb: u64) -> u64 {
+    (memory_mb / 8).clamp(BUFFERS_MIN_MB, BUFFERS_MAX_MB)
+}
+
+/// Memory of the machine or of our container, whichever is less; nothing where neither can be read.
+fn memory_mb() -> u64 {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.as_deref().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let container = container.and_then(|text| text.trim().parse::<u64>().ok());
+    [machine.map(|kb| kb / 1024), container.map(|bytes| bytes >> 20)].into_iter().flatten().min().unwrap_or(0)
+}
+
 fn settings(layout: &Layout, options: &Options) -> Vec<String> {
     // In this list a directory may be quoted, so that it can hold any character.
     let socket_dir = layout.socket_dir.to_string_lossy().replace('"', "\"\"");
@@ -145,7 +165,10 @@ fn settings(layout: &Layout, options: &Options) -> Vec<String> {
         format!("port={PORT}"),
         format!("cluster_name={NAME}"),
         format!("max_connections={}", options.connections_max),
-        "shared_buffers=128MB".into(),
+        format!(
+            "shared_buffers={}MB",
+            if options.durable { buffers_mb(memory_mb()) } else { BUFFERS_MIN_MB }
+        ),
         "timezone=UTC".into(),
         "log_timezone=UTC".into(),
         "log_line_prefix=%m [%p] ".into(),
