@@ -115,6 +115,8 @@ pub async fn findable(pool: &PgPool) -> anyhow::Result<()> {
     while search::settle(pool).await? {}
     search::rerank(pool).await?;
     pool.execute("vacuum analyze").await?;
+    // What was written just now would otherwise go to the disk while answers are measured.
+    pool.execute("checkpoint").await?;
     Ok(())
 }
 
