@@ -67,6 +67,10 @@ impl Hits {
         }
     }
 
+    fn add_all(&mut self, rows: Vec<Row>, relevance: impl Fn(score::Named<'_>) -> f64) {
+        rows.into_iter().for_each(|row| self.add(row, |row| relevance(row_of(row))));
+    }
+
     /// The kinds of which fewer than so many were found.
     fn fewer_than(&self, enough: usize, kinds: &BTreeSet<Kind>) -> Vec<i16> {
         let found = |kind: Kind| self.0.keys().filter(|(of, _)| *of == kind).count();
@@ -101,14 +105,14 @@ pub(crate) async fn find(db: &mut PgConnection, question: &Question<'_>) -> Resu
     }
     let rows = begin_with(db, &all, &start, 4 * limit as i64).await?;
     let overfull = overfull(&rows, &all);
-    rows.into_iter().for_each(|row| hits.add(row, |row| score::of_start(typed, row_of(row))));
+    hits.add_all(rows, |named| score::of_start(typed, named));
     if !overfull.is_empty() && start.chars().count() > 3 {
         let rows = best_of(db, &overfull, &start, 4 * limit as i64).await?;
-        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_start(typed, row_of(row))));
+        hits.add_all(rows, |named| score::of_start(typed, named));
     }
     if let Some(joined) = typed.joined() {
         let rows = begin_with(db, &all, &joined, 2 * limit as i64).await?;
-        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_joined(&joined, row_of(row))));
+        hits.add_all(rows, |named| score::of_joined(&joined, named));
     }
     let lacking = hits.fewer_than(limit, kinds);
     if !lacking.is_empty() {
@@ -118,7 +122,7 @@ pub(crate) async fn find(db: &mut PgConnection, question: &Question<'_>) -> Resu
             *last = begun(db, &last[0]).await?;
         }
         let rows = with_words(db, &lacking, &words).await?;
-        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_words(typed, row_of(row))));
+        hits.add_all(rows, |named| score::of_words(typed, named));
     }
     if hits.0.len() < ENOUGH {
         resembling(db, typed, &all, &mut hits).await?;
@@ -275,15 +279,15 @@ async fn resembling(
 ) -> Result<(), Error> {
     let meant = slip::meant(db, typed).await?;
     let rows = called(db, kinds, &meant.phrases).await?;
-    rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
+    hits.add_all(rows, |named| score::of_likeness(typed, named));
     if meant.has_slip {
         let rows = with_words(db, kinds, &meant.likely).await?;
-        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
+        hits.add_all(rows, |named| score::of_likeness(typed, named));
     }
     // That a word which is known is not the one that was meant is thought of only where nothing else is found.
     if hits.0.is_empty() && meant.likely != meant.words {
         let rows = with_words(db, kinds, &meant.words).await?;
-        rows.into_iter().for_each(|row| hits.add(row, |row| score::of_likeness(typed, row_of(row))));
+        hits.add_all(rows, |named| score::of_likeness(typed, named));
     }
     Ok(())
 }
