@@ -200,6 +200,8 @@ impl<'a> Parts<'a> {
             self.tasks.spawn(firehose::run(self.indexer.clone(), upstream, self.stop.clone()));
         }
         self.tasks.spawn(compare::run(self.indexer.clone(), self.config.compare_every, self.stop.clone()));
+        let (door, stop) = (self.indexer.door.clone(), self.stop.clone());
+        self.tasks.spawn(async move { door.follow_others(stop).await });
         let pool = self.indexer.door.pool.clone();
         self.tasks.spawn(firehose::blind::watch(pool, self.config.blind_after, self.stop.clone()));
         Ok(())

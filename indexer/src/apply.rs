@@ -11,6 +11,7 @@ pub mod batch;
 pub mod effects;
 pub mod hear;
 mod load;
+mod met;
 #[cfg(test)]
 mod model;
 pub mod rebuild;
@@ -21,12 +22,10 @@ pub mod table;
 mod world;
 mod write;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use foldhash::HashSet;
-use futures_util::{Stream, TryStreamExt};
 use sqlx::{PgConnection, PgPool};
 
 use crate::change::{Cursor, Input, RepoSnapshot};
@@ -35,6 +34,7 @@ use crate::link::names;
 use crate::record::Registry;
 use crate::sabotage;
 use crate::syntax::{AtUri, Did};
+use met::{Met, Refreshed};
 pub(crate) use settle::FINISH_PATIENCE;
 use world::World;
 pub use write::RECORDS;
@@ -50,18 +50,11 @@ pub struct Door {
     pub concerns: Concerns,
     tracked: RwLock<HashSet<Did>>,
     refreshed: tokio::sync::Mutex<Refreshed>,
+    /// By which it knows its own notes among those of other processes.
+    id: u64,
+    /// Whether the network's stream is read here.
+    hears: AtomicBool,
 }
-
-/// When it was last read what other processes met.
-#[derive(Debug)]
-struct Refreshed {
-    at: tokio::time::Instant,
-    /// By the database's clock; none before the first time.
-    upto: Option<DateTime<Utc>>,
-}
-
-/// How old our knowledge of whom other processes met may be.
-const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
 impl Door {
     /// Opens the door on a migrated database.
@@ -76,65 +69,21 @@ impl Door {
 
     /// A door that has not looked at its database, and so knows of no repo that it follows.
     pub fn unopened(pool: PgPool, registry: Registry) -> Self {
-        let refreshed = Refreshed { at: tokio::time::Instant::now(), upto: None }.into();
         let concerns = Concerns::new(&registry);
-        Door { pool, registry, concerns, tracked: RwLock::default(), refreshed }
+        Door {
+            pool,
+            registry,
+            concerns,
+            tracked: RwLock::default(),
+            refreshed: Refreshed::never(),
+            id: rand::random(),
+            hears: AtomicBool::new(false),
+        }
     }
 
     /// Whether this repo is followed: all its commits matter, not only those that touch collections of ours.
     pub fn is_tracked(&self, did: &Did) -> bool {
         self.tracked.read().unwrap_or_else(PoisonError::into_inner).contains(did)
-    }
-
-    /// Reads whom other processes have met and which posts they have found to share something.
-    pub async fn refresh_tracked(&self) -> sqlx::Result<()> {
-        let mut refreshed = self.refreshed.lock().await;
-        self.refresh(&mut refreshed).await
-    }
-
-    /// The same, unless it was done within the last half minute.
-    pub async fn refresh_tracked_if_old(&self) -> sqlx::Result<()> {
-        let mut refreshed = self.refreshed.lock().await;
-        if refreshed.at.elapsed() > REFRESH_EVERY {
-            self.refresh(&mut refreshed).await?;
-        }
-        Ok(())
-    }
-
-    async fn refresh(&self, refreshed: &mut Refreshed) -> sqlx::Result<()> {
-        let at = tokio::time::Instant::now();
-        // Rows carry the time at which their transaction began, which may have taken long.
-        let upto = sqlx::query_scalar!(r#"select now() - interval '10 minutes' as "upto!""#)
-            .fetch_one(&self.pool)
-            .await?;
-        let since = refreshed.upto;
-        // Added, never replaced: some are expected whose first record is still on its way here. Row by row: of millions only
-        // hashes are kept.
-        let mut db = self.pool.acquire().await?;
-        let mut followed = sqlx::query_scalar!(
-            "select did from actor where followed_at > coalesce($1, '-infinity'::timestamptz)",
-            since
-        )
-        .fetch(&mut *db);
-        while let Some(did) = followed.try_next().await? {
-            if let Ok(did) = did.parse::<Did>() {
-                self.track(std::iter::once(&did));
-            }
-        }
-        drop(followed);
-        let people = sqlx::query_scalar!(
-            "select did from actor
-             where first_seen_at > coalesce($1, '-infinity'::timestamptz) and followed_at is null",
-            since
-        );
-        each_some(people.fetch(&mut *db), |people| self.concerns.add_people(people.iter())).await?;
-        let posts = sqlx::query_scalar!(
-            "select post_uri from shared_post where found_at > coalesce($1, '-infinity'::timestamptz)",
-            since
-        );
-        each_some(posts.fetch(&mut *db), |posts| self.concerns.add_posts(posts.iter())).await?;
-        *refreshed = Refreshed { at, upto: Some(upto) };
-        Ok(())
     }
 
     /// Follows a repo before anything of it is applied.
@@ -151,24 +100,6 @@ impl Door {
     }
 }
 
-/// Hands over texts as they come, some thousands at a time.
-async fn each_some(
-    mut texts: impl Stream<Item = sqlx::Result<String>> + Unpin,
-    mut take: impl FnMut(&[String]),
-) -> sqlx::Result<()> {
-    const SOME: usize = 4096;
-    let mut some = Vec::with_capacity(SOME);
-    while let Some(text) = texts.try_next().await? {
-        some.push(text);
-        if some.len() == SOME {
-            take(&some);
-            some.clear();
-        }
-    }
-    take(&some);
-    Ok(())
-}
-
 /// Applies what a source says and saves how far it has come, or nothing of both.
 pub async fn apply(door: &Door, inputs: &[Input], cursor: Option<&Cursor>) -> sqlx::Result<()> {
     transact(door, inputs, cursor.map(|cursor| &cursor.source), cursor, true).await
@@ -181,26 +112,6 @@ pub async fn apply_within(door: &Door, db: &mut PgConnection, inputs: &[Input]) 
     // Known a moment early where the transaction fails: that only asks for more than is needed.
     met.tell(door);
     Ok(())
-}
-
-/// Whom and what a transaction made known.
-#[derive(Debug, Default)]
-struct Met {
-    followed: Vec<Did>,
-    others: Vec<Did>,
-    posts: Vec<String>,
-}
-
-impl Met {
-    fn tell(&self, door: &Door) {
-        door.track(self.followed.iter());
-        for did in self.others.iter().filter(|did| !door.concerns.knows(did.as_str())) {
-            door.concerns.add_people(std::iter::once(did));
-        }
-        if !self.posts.is_empty() {
-            door.concerns.add_posts(self.posts.iter());
-        }
-    }
 }
 
 async fn write(

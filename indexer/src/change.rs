@@ -229,9 +229,9 @@ pub enum Input {
         /// Whose repo.
         did: Did,
     },
-    /// Somebody likes or reposts a post that may turn out to share something of ours; nothing of it is proven.
+    /// Somebody likes, reposts or quotes a post that may turn out to share something of ours; nothing of it is proven.
     Awaited {
-        /// The like or repost.
+        /// The like, repost or quote.
         like: AtUri,
         /// The post.
         post: AtUri,

@@ -37,8 +37,15 @@ pub const ACCOUNT: &str = "account";
 pub const RESYNC: &str = "resync";
 /// A repo is being read in stretches: see that whoever reads it comes to its end. Key: DID.
 pub const FINISH: &str = "finish";
-/// A post was found to share something of ours: ask who liked it before. Key: its URI.
+/// A post was found to share something of ours: ask those who were noted to have liked it before. Key: its URI.
 pub const LOOK_BACK: &str = "look_back";
+/// The same: ask a service that knows who links to what, and note whom it tells of. Key: its URI.
+pub const BACKLINKS: &str = "backlinks";
+/// Something of somebody whom we do not follow may have been passed over: ask for what is held of them. Key: DID.
+pub const DOUBT: &str = "doubt";
+/// Something of the whole network's stream was lost: the same of everybody whom we do not follow, some at a time. Key: the DID after
+/// which it goes on.
+pub const DOUBT_ALL: &str = "doubt_all";
 /// A handle or page came to mean something: read again what names things by it. Key: the name.
 pub const NAMED: &str = "named";
 /// A record names a blob: bring its bytes. Key: CID.
@@ -190,8 +197,10 @@ pub type Handler = Arc<dyn Fn(Job) -> Handling + Send + Sync>;
 pub type Handlers = BTreeMap<&'static str, Handler>;
 
 /// Every kind that anything enqueues.
-pub const KINDS: [&str; 11] =
-    [MEET, GREET, ACCOUNT, RESYNC, FINISH, LOOK_BACK, NAMED, BLOB, PROVE, INTENT, UPLOAD];
+pub const KINDS: [&str; 14] = [
+    MEET, GREET, ACCOUNT, RESYNC, FINISH, LOOK_BACK, BACKLINKS, DOUBT, DOUBT_ALL, NAMED, BLOB, PROVE, INTENT,
+    UPLOAD,
+];
 
 /// Slots of a kind: downloads and whole repos are slow, and must not keep confirmations waiting.
 const SLOTS: [(&str, usize); KINDS.len()] = [
@@ -202,6 +211,9 @@ const SLOTS: [(&str, usize); KINDS.len()] = [
     (PROVE, 4),
     (NAMED, 1),
     (LOOK_BACK, 4),
+    (BACKLINKS, 2),
+    (DOUBT, 1),
+    (DOUBT_ALL, 1),
     (UPLOAD, 2),
     (FINISH, 1),
     (RESYNC, 8),

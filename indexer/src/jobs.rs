@@ -1,5 +1,7 @@
 //! The jobs of the write side: meeting people, confirming their standing, reading repos anew, looking who liked a share.
 
+mod backlinks;
+mod doubt;
 mod look_back;
 
 use std::sync::Arc;
@@ -51,6 +53,9 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
             Box::pin(async move { look_back::look_back(&indexer, &job).await })
         }),
     );
+    handle!(job::BACKLINKS, AtUri, backlinks::ask);
+    handle!(job::DOUBT, Did, doubt::doubt);
+    handle!(job::DOUBT_ALL, String, doubt::doubt_all);
     handle!(job::PROVE, Did, prove);
     handle!(job::NAMED, String, named);
     handlers

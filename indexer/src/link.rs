@@ -23,6 +23,9 @@ use chrono::{DateTime, Utc};
 use ipld_core::ipld::Ipld;
 use sqlx::PgPool;
 
+use crate::record::URI_MAX_BYTES;
+use crate::syntax::AtUri;
+
 /// Posts of Bluesky: what shares may be.
 pub const POST: &str = "app.bsky.feed.post";
 /// Likes of Bluesky.
@@ -55,6 +58,15 @@ pub(crate) struct Links<'a> {
     pub created_at: DateTime<Utc>,
     pub sort_at: DateTime<Utc>,
     pub links: BTreeSet<(&'static str, &'a str)>,
+}
+
+/// Where a post names the record that it quotes, alone or beside something else.
+pub(crate) const QUOTES: [&str; 2] = ["embed.record.uri", "embed.record.record.uri"];
+
+/// The post that a post quotes.
+pub(crate) fn quoted(path: &str, text: &str) -> Option<AtUri> {
+    let named = || text.parse::<AtUri>().ok().filter(|uri| uri.collection() == POST);
+    (QUOTES.contains(&path) && text.len() <= URI_MAX_BYTES).then(named).flatten()
 }
 
 /// What a post names, and where: by its embed, the record it quotes, or a link in its text.
@@ -91,14 +103,20 @@ fn at<'a>(value: &'a Ipld, path: &[&str]) -> Option<&'a Ipld> {
     })
 }
 
-/// Forgets likes of posts that did not turn out to be shares: after an hour, and the oldest beyond two million. Those of people
-/// who are hidden are kept, as long as the post is a share: nobody can say what they are until their authors return. Returns how
-/// many went.
+/// Forgets likes of posts that did not turn out to be shares: after an hour, those of posts that were old already after a week, and
+/// of either the oldest beyond two million. Those of people who are hidden are kept, as long as the post is a share: nobody can say
+/// what they are until their authors return. Returns how many went.
 pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
     let swept = sqlx::query!(
         "delete from awaited_link a
-         where seen_at < greatest(now() - interval '1 hour',
-                                  (select seen_at from awaited_link order by seen_at desc offset 2000000 limit 1))
+         where (is_old = false
+                and seen_at < greatest(now() - interval '1 hour',
+                                       (select seen_at from awaited_link where is_old = false
+                                         order by seen_at desc offset 2000000 limit 1))
+                or is_old = true
+                and seen_at < greatest(now() - interval '7 days',
+                                       (select seen_at from awaited_link where is_old = true
+                                         order by seen_at desc offset 2000000 limit 1)))
            and (seen_at < now() - interval '30 days'
                 or not exists (select from shared_post s where s.post_uri = a.target))"
     )

@@ -1,12 +1,13 @@
 //! Where we read the network from, and how far we have come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use crate::change::Cursor;
+use crate::job;
 use crate::memory::{Forgotten, Memory};
 use crate::sabotage;
 
@@ -148,13 +149,15 @@ pub async fn save_health(pool: &PgPool, key: &str, health: &Health) -> sqlx::Res
     Ok(())
 }
 
-/// Notes that something of the source's stream was lost: the revs of the repos that we hold are to be compared with the
-/// network's.
+/// Notes that something of the source's stream was lost: the revs of the repos that we follow are to be compared with the network's,
+/// and what is held of other people is to be asked for again.
 pub async fn owe_compare(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
     sqlx::query!("update source set compare_owed_at = clock_timestamp() where key = $1", key)
-        .execute(pool)
+        .execute(&mut *tx)
         .await?;
-    Ok(())
+    job::enqueue(&mut tx, &BTreeSet::from([(job::DOUBT_ALL, String::new())])).await?;
+    tx.commit().await
 }
 
 /// Notes that a source has gone blind to collections of ours, which owes a comparison, or that it sees them again.
@@ -174,10 +177,8 @@ pub async fn set_blind(pool: &PgPool, key: &str, is_blind: bool) -> sqlx::Result
 /// Forgets the cursor, because the source does not know it: its sequence numbers began anew. What was lost by that, a
 /// comparison will show.
 pub async fn forget_cursor(pool: &PgPool, key: &str) -> sqlx::Result<()> {
-    sqlx::query!("update source set cursor = null, compare_owed_at = clock_timestamp() where key = $1", key)
-        .execute(pool)
-        .await?;
-    Ok(())
+    sqlx::query!("update source set cursor = null where key = $1", key).execute(pool).await?;
+    owe_compare(pool, key).await
 }
 
 /// Forgets the cursor of a source that lists repos: all of them are to be read.

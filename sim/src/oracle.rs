@@ -23,8 +23,10 @@ pub type Table = BTreeMap<String, Value>;
 /// Tables by name.
 pub type Tables = BTreeMap<&'static str, Table>;
 
+const POST: &str = "app.bsky.feed.post";
+
 /// Every table that is told of, whether or not it has a row.
-pub const TABLES: [&str; 21] = [
+const TABLES: [&str; 21] = [
     "actor",
     "actor_status",
     "bsky_profile",
@@ -280,10 +282,13 @@ impl Person {
         let collection_of = |uri: &str| uri.split('/').nth(3).unwrap_or_default().to_owned();
         let need = match (kind, links.first()) {
             _ if !refers => Need::Must,
-            (project::Kind::Post, Some(_)) => Need::Must,
+            (project::Kind::Post, Some(_)) if links.iter().any(|(_, uri)| collection_of(uri) != POST) => {
+                Need::Must
+            }
+            (project::Kind::Post, Some((_, quoted))) => Need::Post(quoted.clone()),
             (project::Kind::Liked, Some((_, subject))) => match collection_of(subject) {
                 nsid if reader.is_ours(&nsid) => Need::Must,
-                nsid if nsid == "app.bsky.feed.post" => Need::Post(subject.clone()),
+                nsid if nsid == POST => Need::Post(subject.clone()),
                 _ => Need::May,
             },
             _ => Need::May,

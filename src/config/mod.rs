@@ -297,11 +297,12 @@ impl Invocation {
 impl Config {
     /// For the guarded client: what the operator listed or configured is exempt.
     pub fn net_options(&self) -> NetOptions {
-        let configured = [Some(&self.plc_url), self.handle_resolver_url.as_ref()].into_iter().flatten();
+        let configured =
+            [Some(&self.plc_url), self.handle_resolver_url.as_ref(), self.backlinks_url.as_ref()];
         let upstreams = self.upstreams.iter().map(|upstream| &upstream.http_url);
         NetOptions {
             private_hosts: self.private_hosts.clone(),
-            operator_urls: configured.chain(upstreams).cloned().collect(),
+            operator_urls: configured.into_iter().flatten().chain(upstreams).cloned().collect(),
             crowd: self.crowd,
             spool_dir: Some(self.data_dir.join("tmp")),
             ..NetOptions::default()

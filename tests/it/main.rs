@@ -22,6 +22,7 @@ mod lexicons;
 mod liar;
 mod links;
 mod live;
+mod looking;
 mod machines;
 mod media;
 mod names;

@@ -3,6 +3,8 @@
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::world::gate::Act;
 use crate::world::network::Network;
 use crate::world::{Account, Gate, Plyr, eventually, pds, run, same};
@@ -95,9 +97,18 @@ fn what_was_deleted_beyond_the_hosts_memory_is_gone() {
         let (artist, fan) = (Account::create(&net, "artist").await, Account::create(&net, "fan").await);
         let track = artist.create_track("loved and left").await;
         let like = fan.like(&track).await;
-        plyr.await_counts(&track.0, Some([1, 0, 0])).await;
+        // Somebody whose repo is not followed: no comparison of revs says anything of one like.
+        let stranger = Account::create(&net, "stranger").await;
+        let theirs = stranger
+            .create_record(
+                "app.bsky.feed.like",
+                json!({"subject": {"uri": track.0, "cid": track.1}, "createdAt": pds::now()}),
+            )
+            .await;
+        plyr.await_counts(&track.0, Some([2, 0, 0])).await;
         plyr.kill();
         fan.delete_record(&like.0).await;
+        stranger.delete_record(&theirs.0).await;
         // The host has to forget it: its memory is counted in time.
         tokio::time::sleep(Duration::from_secs(4)).await;
         let second = artist.create_track("remembered").await;

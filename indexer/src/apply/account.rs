@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use super::Door;
 use super::effects::{Count, Effects};
 use super::load::meet;
+use super::met::REFRESH_EVERY;
 use crate::change::Status;
 use crate::job;
 use crate::record::{self, Kind};
@@ -36,19 +37,29 @@ pub async fn welcome(door: &Door, did: &Did) -> sqlx::Result<()> {
         effects.job(job::RESYNC, did.to_string());
     }
     effects.carry_out(&mut tx).await?;
+    door.tell_others(&mut tx).await?;
     tx.commit().await?;
     door.expect(did);
     Ok(())
 }
 
-/// Makes a person known of whom something is asked, without following them: whatever they write meanwhile shall be heard.
+/// Makes a person known of whom something is asked, without following them: whatever they write meanwhile shall be heard. Where
+/// another process reads the network's stream, it may pass something over until it has heard of them: then what is held of them by
+/// that time is asked for once more.
 pub async fn acquaint(door: &Door, did: &Did) -> sqlx::Result<()> {
     let mut tx = door.pool.begin().await?;
     let mut effects = Effects::default();
-    for did in meet(&mut tx, &[did.to_string()], false).await? {
+    let new = meet(&mut tx, &[did.to_string()], false).await?;
+    for did in &new {
         effects.job(job::GREET, did);
+        if !door.hears() {
+            effects.job_after(2 * REFRESH_EVERY, job::DOUBT, did);
+        }
     }
     effects.carry_out(&mut tx).await?;
+    if !new.is_empty() {
+        door.tell_others(&mut tx).await?;
+    }
     tx.commit().await?;
     door.concerns.add_people(std::iter::once(did));
     Ok(())

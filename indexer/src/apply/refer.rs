@@ -1,7 +1,7 @@
 //! Which records of other people's collections a transaction keeps: those that name something of ours, whom those follow who have
 //! signed in, and what it holds already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ipld_core::ipld::Ipld;
 use sqlx::PgConnection;
@@ -14,8 +14,16 @@ use crate::record::{FOLLOW, VALUE_MAX_BYTES};
 use crate::syntax::{AtUri, Did, Tid};
 use crate::{dag, job, sabotage};
 
-/// Likes and posts that may turn out to belong together: (like, post).
-pub(super) type Awaited = BTreeSet<(AtUri, AtUri)>;
+/// Likes and quotes, and posts that may turn out to share something: (like, post), and whether the post is an old one.
+pub(super) type Awaited = BTreeMap<(AtUri, AtUri), bool>;
+
+/// A like of a post of which nothing is known.
+struct Unknown {
+    like: AtUri,
+    rev: Tid,
+    /// The repo is read as a whole: who wrote the post may be read later.
+    is_of_whole: bool,
+}
 
 /// What a record of such a collection names.
 enum Names {
@@ -37,15 +45,16 @@ impl World<'_> {
 
     /// Looks which of the records told of name something of ours, as far as that decides whether they are kept.
     pub(super) async fn refer(&mut self, db: &mut PgConnection, inputs: &[Input]) -> sqlx::Result<()> {
-        let mut of_posts: BTreeMap<AtUri, Vec<(AtUri, Tid)>> = BTreeMap::new();
+        let mut of_posts: BTreeMap<AtUri, Vec<Unknown>> = BTreeMap::new();
         let mut deleted = Vec::new();
         for input in inputs {
             let Some(rev) = input.rev() else {
                 if let Input::Awaited { like, post } = input {
-                    self.awaited.insert((like.clone(), post.clone()));
+                    self.awaited.insert((like.clone(), post.clone()), false);
                 }
                 continue;
             };
+            let is_of_whole = matches!(input, Input::Snapshot(_));
             for (uri, value) in told(input) {
                 if !self.refers(uri) {
                     continue;
@@ -60,7 +69,8 @@ impl World<'_> {
                     None => deleted.push(uri.to_string()),
                     Some(Names::Ours) => drop(self.concerned.insert(uri.clone())),
                     Some(Names::Post(post)) => {
-                        of_posts.entry(post).or_default().push((uri.clone(), rev.clone()));
+                        let unknown = Unknown { like: uri.clone(), rev: rev.clone(), is_of_whole };
+                        of_posts.entry(post).or_default().push(unknown);
                     }
                     Some(Names::Nothing) => {}
                 }
@@ -78,15 +88,9 @@ impl World<'_> {
             let here = of_posts.keys().filter(|post| self.concerned.contains(*post)).map(AtUri::to_string);
             for post in shared.into_iter().chain(here.collect::<Vec<_>>()) {
                 let likes = post.parse::<AtUri>().ok().and_then(|post| of_posts.remove(&post));
-                self.concerned.extend(likes.into_iter().flatten().map(|(uri, _)| uri));
+                self.concerned.extend(likes.into_iter().flatten().map(|unknown| unknown.like));
             }
-            for (post, likes) in of_posts {
-                let early = likes
-                    .into_iter()
-                    .filter(|(_, rev)| concern::is_early(post.rkey(), rev.timestamp_us()))
-                    .map(|(uri, _)| (uri, post.clone()));
-                self.awaited.extend(early);
-            }
+            self.wait(db, of_posts).await?;
         }
         if !deleted.is_empty() {
             // Somebody may be asking for it just now: the answer shall find that it is gone.
@@ -98,6 +102,33 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Notes likes of posts that may turn out to share something: the post is young; it names something by what means nothing yet; or
+    /// somebody wrote it whom we know, and of whom that may not have been read.
+    async fn wait(
+        &mut self,
+        db: &mut PgConnection,
+        of_posts: BTreeMap<AtUri, Vec<Unknown>>,
+    ) -> sqlx::Result<()> {
+        let posts: Vec<&str> = of_posts.keys().map(AtUri::as_str).collect();
+        let unclear = sqlx::query_scalar!(
+            "select distinct uri from record_name where uri = any($1) and meaning is null",
+            &posts as &[&str]
+        )
+        .fetch_all(db)
+        .await?;
+        for (post, likes) in of_posts {
+            let is_unclear = unclear.iter().any(|uri| uri == post.as_str());
+            let is_known = self.door.concerns.knows(post.authority());
+            for Unknown { like, rev, is_of_whole } in likes {
+                let is_early = concern::is_early(post.rkey(), rev.timestamp_us());
+                if is_early || is_unclear || is_of_whole && is_known {
+                    self.awaited.insert((like, post.clone()), !is_early);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn names(&self, uri: &AtUri, value: &[u8]) -> Names {
         let registry = &self.door.registry;
         if value.len() > VALUE_MAX_BYTES {
@@ -105,7 +136,8 @@ impl World<'_> {
         }
         if uri.collection() == POST {
             // Nearly all posts are told by their bytes.
-            if !self.door.concerns.mentions_ours(value) {
+            let concerns = &self.door.concerns;
+            if !concerns.mentions_ours(value) && !concern::quotes(value) {
                 return Names::Nothing;
             }
             let Ok(Ipld::Map(post)) = dag::decode(value) else { return Names::Nothing };
@@ -113,9 +145,14 @@ impl World<'_> {
                 Some(Ipld::List(facets)) => facets.as_slice(),
                 _ => &[],
             };
-            let mut named = link::of_post(post.get("embed"), facets);
-            let names_ours = named.any(|(_, text)| registry.reference(text).is_some());
-            return if names_ours { Names::Ours } else { Names::Nothing };
+            let mut quoted = None;
+            for (path, text) in link::of_post(post.get("embed"), facets) {
+                if registry.reference(text).is_some() {
+                    return Names::Ours;
+                }
+                quoted = quoted.or_else(|| link::quoted(path, text));
+            }
+            return quoted.map_or(Names::Nothing, Names::Post);
         }
         let Ok(Ipld::Map(record)) = dag::decode(value) else { return Names::Nothing };
         let Some(Ipld::Map(subject)) = record.get("subject") else { return Names::Nothing };
@@ -138,13 +175,15 @@ impl World<'_> {
             return Ok(());
         }
         let (likes, posts): (Vec<&str>, Vec<&str>) =
-            self.awaited.iter().map(|(like, post)| (like.as_str(), post.as_str())).unzip();
+            self.awaited.keys().map(|(like, post)| (like.as_str(), post.as_str())).unzip();
+        let old: Vec<bool> = self.awaited.values().copied().collect();
         sqlx::query!(
-            "insert into awaited_link (uri, target)
-             select uri, target from unnest($1::text[], $2::text[]) as a (uri, target) order by target, uri
-             on conflict do nothing",
+            "insert into awaited_link (uri, target, is_old)
+             select uri, target, is_old from unnest($1::text[], $2::text[], $3::boolean[]) as a (uri, target, is_old)
+             order by target, uri on conflict do nothing",
             &likes as &[&str],
-            &posts as &[&str]
+            &posts as &[&str],
+            &old
         )
         .execute(&mut *db)
         .await?;

@@ -52,7 +52,7 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
     let mut shares = Vec::new();
     for ((uri, ..), read) in records.into_iter().zip(rows) {
         if let Ok(Row::Post(post)) = &read
-            && !post.links.is_empty()
+            && post.shared().next().is_some()
         {
             shares.push(post.uri.clone());
         }
@@ -88,6 +88,9 @@ pub async fn reread(door: &Door, did: &Did, uris: &[String]) -> sqlx::Result<Vec
         }
     }
     effects.carry_out(&mut tx).await?;
+    if !shares.is_empty() {
+        door.tell_others(&mut tx).await?;
+    }
     tx.commit().await?;
     door.concerns.add_posts(shares.iter());
     Ok(still)

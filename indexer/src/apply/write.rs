@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::Met;
+use super::met::Met;
 use super::world::{Held, World, Write};
 use crate::copy::{self, Rows, Target};
 use crate::link::names::{self, Names};
@@ -82,14 +82,13 @@ impl World<'_> {
         }
         let mut met = Met::default();
         for row in projections.values().flat_map(|of_kind| &of_kind.rows) {
-            if let Row::Post(post) = row
-                && !post.links.is_empty()
-            {
+            // Also one that shares what means nothing yet: it may come to.
+            if let Row::Post(post) = row {
                 met.posts.push(post.uri.clone());
             }
         }
         let changes = projections.iter().map(|(kind, of_kind)| (*kind, &*of_kind.gone, &*of_kind.rows));
-        let awaited = self.awaited.iter().map(|(_, post)| post.as_str());
+        let awaited = self.awaited.keys().map(|(_, post)| post.as_str());
         record::take_turns(db, changes, awaited).await?;
         new.write(db).await?;
         known.update(db, self.now).await?;
@@ -112,8 +111,12 @@ impl World<'_> {
         problem::keep(db, self.source.as_deref(), &self.problems).await?;
         source::count_divergences(db, &self.divergent).await?;
         self.effects.carry_out(db).await?;
+        let door = self.door;
         for (did, held) in self.repos {
             if held.followed { met.followed.push(did) } else { met.others.push(did) }
+        }
+        if met.is_news(door) {
+            door.tell_others(db).await?;
         }
         Ok(met)
     }

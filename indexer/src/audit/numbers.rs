@@ -54,7 +54,9 @@ create temp table audit_tag (did text collate "C", tag text collate "C") on comm
 /// What the records say beside what stands there, where they differ.
 const WRONG: &str = r#"
 with link as materialized (select l.* from audit_link l join actor a on a.did = l.did and a.active),
-share as materialized (select distinct uri as post, target as subject from link where collection = 'app.bsky.feed.post'),
+-- A post that it quotes is nothing that a post shares.
+share as materialized (select distinct uri as post, target as subject from link
+                        where collection = 'app.bsky.feed.post' and split_part(target, '/', 4) <> 'app.bsky.feed.post'),
 liking as materialized (
   select *, case when collection = 'app.bsky.feed.repost' then 'repost' else 'like' end as verb,
          collection like 'app.bsky.%' as is_bluesky, split_part(target, '/', 4) = 'app.bsky.feed.post' as is_of_post

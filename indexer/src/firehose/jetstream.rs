@@ -26,7 +26,7 @@ use super::told::Told;
 use crate::apply::Door;
 use crate::change::Problem;
 use crate::link::POST;
-use crate::link::concern::Concern;
+use crate::link::concern::{Concern, quotes};
 use crate::record::Kind;
 use crate::syntax::{AtUri, Did};
 pub(super) use connect::Session;
@@ -182,7 +182,7 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8]) -> anyhow::Resul
     }
     let touched = || Touched::uri(&did, place.dialect, bytes);
     let told = match concern {
-        Concern::Early(posts) => match touched().filter(|uri| is_like(door, uri)) {
+        Concern::Early(posts) => match touched().filter(|uri| may_be_of_post(door, uri, bytes)) {
             Some(like) => Told::Awaited { likes: vec![like], posts },
             None => {
                 reader.lanes.pass(head.seq);
@@ -205,9 +205,13 @@ async fn take(reader: &Reader, place: &mut Place, bytes: &[u8]) -> anyhow::Resul
     Ok(())
 }
 
-/// Whether a record is a like or repost.
-fn is_like(door: &Door, uri: &AtUri) -> bool {
-    door.registry.get(uri.collection()).is_some_and(|known| known.kind == Kind::Like)
+/// Whether a record likes, reposts or quotes the post that it names, and does not only answer it.
+fn may_be_of_post(door: &Door, uri: &AtUri, bytes: &[u8]) -> bool {
+    match door.registry.get(uri.collection()).map(|known| known.kind) {
+        Some(Kind::Like) => true,
+        Some(Kind::Post) => quotes(bytes),
+        _ => false,
+    }
 }
 
 /// Hears from now on of what this person takes back, and of likes of these records, should they be shares: the next event may

@@ -9,7 +9,7 @@ use super::socket::{self, Message};
 use super::told::Told;
 use crate::apply::Door;
 use crate::change::{Input, Problem, Status};
-use crate::link::concern::Concern;
+use crate::link::concern::{self, Concern};
 use crate::proto::frame::{Action, CommitFrame, FRAME_BYTES_MAX, Frame};
 use crate::record::Kind;
 use crate::source;
@@ -153,7 +153,10 @@ async fn take(reader: &Reader, frame: Frame, message: Bytes) -> anyhow::Result<(
                 }
                 Concern::Early(posts) => {
                     let Frame::Commit(event) = told else { return Ok(()) };
-                    let likes = written(&indexer.door, event, Kind::Like);
+                    let mut likes = written(&indexer.door, event, Kind::Like);
+                    if concern::quotes(&message) {
+                        likes.extend(written(&indexer.door, event, Kind::Post));
+                    }
                     if likes.is_empty() {
                         reader.lanes.pass(seq);
                         return Ok(());

@@ -23,7 +23,7 @@ pub(super) enum Told {
         /// Nothing was known of the repo before: it is to be read as a whole.
         is_first: bool,
     },
-    /// Of either: likes and reposts, and the young posts that they may be of. Read no further, and not verified: each is asked
+    /// Of either: likes, reposts and quotes, and the young posts that they may be of. Read no further, and not verified: each is asked
     /// for where it is found to matter.
     Awaited { likes: Vec<AtUri>, posts: Vec<AtUri> },
 }

@@ -1,23 +1,19 @@
 //! Who liked a post before it was known to share something of ours.
 //!
-//! Likes that were seen come from our own notes; older ones from a service that knows who links to what. Neither is believed:
-//! each like is asked for at its author's PDS. Whoever is asked about is made known before that, so that what they take back
-//! meanwhile is heard.
+//! Likes that were seen stand in our own notes, and so do those that a backlink service told of. None is believed: each is asked
+//! for at its author's PDS. Whoever is asked about is made known before that, so that what they take back meanwhile is heard.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use serde::Deserialize;
 
 use crate::Indexer;
 use crate::apply::account;
 use crate::apply::batch::apply_all;
 use crate::change::Input;
 use crate::job::{Job, Outcome};
-use crate::link::{LIKE, REPOST};
-use crate::pds::{self, PdsError, xrpc};
-use crate::syntax::{AtUri, Did, Nsid, Rkey};
+use crate::pds::{self, PdsError};
+use crate::syntax::{AtUri, Nsid, Rkey};
 
 /// Likes that are read from our notes at once, and questions under way.
 const PAGE_URIS: i64 = 500;
@@ -28,23 +24,11 @@ const BUDGET: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_secs(10);
 /// Answers about a like that prove nothing, after which that is believed to be all there is: one may have been damaged on its way.
 const DOUBTS_MAX: i16 = 4;
-/// Links that a service tells of on one page, and pages that are read.
-const PAGE: &str = "100";
-const PAGES_MAX: usize = 1000;
-const PAGE_BYTES_MAX: u64 = 1 << 20;
 
-/// Asks for every like and repost of a post that is told of and that we do not hold, each once.
+/// Asks for every like, repost and quote of a post that was noted and that we do not hold, each once.
 pub(super) async fn look_back(indexer: &Indexer, job: &Job) -> anyhow::Result<Outcome> {
     let (post, started) = (job.key.parse::<AtUri>()?, Instant::now());
-    let mut unknown = None;
-    // Once, for that attempt is not given back: what it told stands in our notes, and is asked for from them.
-    if let Some(service) = indexer.backlinks.as_ref().filter(|_| job.attempts == 1) {
-        for collection in [LIKE, REPOST] {
-            // What we noted ourselves is asked for all the same.
-            unknown = note_told(indexer, service, &post, collection).await.err().or(unknown);
-        }
-    }
-    let (mut settled, mut after) = (0, String::new());
+    let (mut unknown, mut settled, mut after) = (None, 0, String::new());
     loop {
         let awaited = sqlx::query_scalar!(
             "select a.uri from awaited_link a left join actor p on p.did = split_part(a.uri, '/', 3)
@@ -81,13 +65,12 @@ pub(super) async fn look_back(indexer: &Indexer, job: &Job) -> anyhow::Result<Ou
         if started.elapsed() > BUDGET {
             // Others come first; what is left is asked for then.
             anyhow::ensure!(settled > 0, "nobody has answered for {} s", BUDGET.as_secs());
-            anyhow::ensure!(job.attempts > 1, "not all were asked within {} s", BUDGET.as_secs());
             return Ok(Outcome::Later(Duration::from_secs(1)));
         }
     }
     match unknown {
         // Somebody's host may be away for ever: it costs an attempt, unless something came of this one.
-        Some(_) if settled > 0 && job.attempts > 1 => Ok(Outcome::Later(AGAIN)),
+        Some(_) if settled > 0 => Ok(Outcome::Later(AGAIN)),
         Some(error) => Err(error.into()),
         None => Ok(Outcome::Done),
     }
@@ -142,57 +125,4 @@ async fn is_held(indexer: &Indexer, uri: &AtUri) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"select exists (select from record where uri = $1) as "held!""#, uri.as_str())
         .fetch_one(&indexer.door.pool)
         .await
-}
-
-/// `blue.microcosm.links.getBacklinks`
-#[derive(Deserialize)]
-struct Page {
-    cursor: Option<String>,
-    #[serde(alias = "linking_records")]
-    records: Vec<LinkingRecord>,
-}
-
-#[derive(Deserialize)]
-struct LinkingRecord {
-    did: Did,
-    collection: Nsid,
-    rkey: Rkey,
-}
-
-/// Notes what a service tells of and we do not hold.
-async fn note_told(
-    indexer: &Indexer,
-    service: &url::Url,
-    post: &AtUri,
-    collection: &str,
-) -> Result<(), PdsError> {
-    let source = format!("{collection}:subject.uri");
-    let (mut cursor, mut seen): (Option<String>, BTreeSet<String>) = (None, BTreeSet::new());
-    for _ in 0..PAGES_MAX {
-        let mut query = vec![("subject", post.as_str()), ("source", source.as_str()), ("limit", PAGE)];
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let url = xrpc(service, "blue.microcosm.links.getBacklinks", &query)
-            .ok_or(PdsError::Document("service"))?;
-        let page: Page = indexer.net.get_json(&url, PAGE_BYTES_MAX).await?;
-        let uris: Vec<String> = page
-            .records
-            .iter()
-            .filter(|record| record.collection.as_str() == collection)
-            .map(|record| AtUri::new(&record.did, &record.collection, &record.rkey).into())
-            .collect();
-        sqlx::query!(
-            "insert into awaited_link (uri, target) select uri, $2 from unnest($1::text[]) as told (uri)
-             where not exists (select from record where record.uri = told.uri collate \"C\")
-             order by uri on conflict do nothing",
-            &uris,
-            post.as_str()
-        )
-        .execute(&indexer.door.pool)
-        .await?;
-        match page.cursor {
-            Some(next) if seen.insert(next.clone()) => cursor = Some(next),
-            _ => break,
-        }
-    }
-    Ok(())
 }

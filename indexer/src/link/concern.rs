@@ -139,6 +139,11 @@ impl Concerns {
     }
 }
 
+/// Whether a post, JSON or DAG-CBOR, may quote a record: most that name a post only answer it.
+pub fn quotes(bytes: &[u8]) -> bool {
+    memmem::find(bytes, b"app.bsky.embed.record").is_some()
+}
+
 /// Whether a post with this key may not have been seen by then.
 pub fn is_early(rkey: &str, now_us: i64) -> bool {
     rkey.parse::<Tid>().is_ok_and(|tid| tid.timestamp_us() > now_us - EARLY_US)

@@ -75,7 +75,7 @@ impl Turns {
                 Row::Like(like) => drop(self.liked.insert(like.subject.clone())),
                 Row::Post(post) => {
                     self.posts.insert(post.uri.clone());
-                    self.shared.extend(post.links.iter().map(|link| link.target.clone()));
+                    self.shared.extend(post.shared().map(str::to_owned));
                 }
                 _ => {}
             }

@@ -24,7 +24,7 @@ struct Record {
     facets: Vec<Ipld>,
 }
 
-/// A post, as far as it names something of ours.
+/// A post, as far as it names something of ours or a post, which may share that.
 #[derive(Debug)]
 pub struct Row {
     pub(crate) uri: String,
@@ -32,6 +32,13 @@ pub struct Row {
     pub(super) created_at: DateTime<Utc>,
     pub(super) sort_at: DateTime<Utc>,
     pub(crate) links: Vec<Link>,
+}
+
+impl Row {
+    /// What of ours it shares: a post that it quotes is none of it.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = &str> {
+        self.links.iter().map(|link| link.target.as_str()).filter(|target| !link::is_post(target))
+    }
 }
 
 pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
@@ -42,7 +49,8 @@ pub(super) fn read(mut checked: Checked) -> Result<Row, String> {
         if links.len() == link::LINKS_MAX {
             break;
         }
-        links.extend(checked.target(text).map(|target| Link { path, target: target.into() }));
+        let target = checked.target(text).or_else(|| link::quoted(path, text));
+        links.extend(target.map(|target| Link { path, target: target.into() }));
     }
     Ok(Row {
         uri: checked.uri.to_string(),
@@ -80,7 +88,7 @@ pub(super) async fn project(
     let mut shares = Rows::into(SHARED_POSTS);
     let mut changed: Vec<String> = Vec::new();
     for row in rows {
-        let subjects: BTreeSet<String> = row.links.iter().map(|link| link.target.clone()).collect();
+        let subjects: BTreeSet<String> = row.shared().map(str::to_owned).collect();
         for subject in &subjects {
             effects.count(&row.did, subject, Count::Shares, 1);
             effects.touch(subject, false);
@@ -88,8 +96,9 @@ pub(super) async fn project(
         }
         let shared = before.remove(&row.uri).unwrap_or_default();
         if !subjects.is_empty() && shared.is_empty() {
-            // Who liked it before we knew of it.
+            // Who liked or quoted it before we knew of it: whom we noted, and whom others know of.
             effects.job(job::LOOK_BACK, row.uri.clone());
+            effects.job(job::BACKLINKS, row.uri.clone());
         }
         // One that is written anew and shares the same is liked by the same people: they may be many.
         if subjects != shared {

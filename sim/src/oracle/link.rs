@@ -94,7 +94,7 @@ impl Expected {
                 let key = format!("{} {} {}", said.uri, said.path, said.target);
                 put("link", key, json!({"did": said.did, "collection": said.collection}));
             }
-            if said.collection == POST {
+            if said.collection == POST && collection_of(said.target) != POST {
                 shares.entry(said.uri).or_default().insert(said.target);
                 if said.is_judged {
                     let row = json!({"did": said.did, "created_at": said.created_at});

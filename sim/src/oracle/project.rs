@@ -230,7 +230,7 @@ impl Reader {
         self.kind(collection).is_some() && collection.starts_with(&format!("{}.", self.namespace))
     }
 
-    /// What of ours a post shares, and where it says so.
+    /// What of ours a post shares, or the post that it quotes, and where it says so.
     fn shared(&self, it: &Value) -> BTreeSet<(&'static str, String)> {
         let embed = &it["embed"];
         let mut said = vec![
@@ -246,8 +246,18 @@ impl Reader {
                 }
             }
         }
-        said.into_iter().filter_map(|(path, text)| Some((path, self.named_by(text.as_str()?)?))).collect()
+        let named = |path: &str, text: &str| self.named_by(text).or_else(|| quoted(path, text));
+        said.into_iter().filter_map(|(path, text)| Some((path, named(path, text.as_str()?)?))).collect()
     }
+}
+
+/// The post that a post quotes.
+fn quoted(path: &str, text: &str) -> Option<String> {
+    let [did, "app.bsky.feed.post", _] = text.strip_prefix("at://")?.split('/').collect::<Vec<_>>()[..]
+    else {
+        return None;
+    };
+    (path.starts_with("embed.record.") && did.starts_with("did:")).then(|| text.to_owned())
 }
 
 /// A DID of did:web may hold a `%` of its own, which a URL holds as `%25`.

@@ -23,6 +23,14 @@ fn liked(making: &mut Making<'_>) -> Value {
     }
 }
 
+/// A post that somebody wrote, or one of no concern.
+fn quoted(making: &mut Making<'_>) -> Subject {
+    match making.dice.pick(making.posts).cloned() {
+        Some(post) if making.dice.chance(0.8) => post,
+        _ => any_post(making),
+    }
+}
+
 /// A post of the last day, which nobody wrote.
 fn any_post(making: &mut Making<'_>) -> Subject {
     let did = making.dice.pick(making.people).cloned().unwrap_or_else(|| "did:web:nobody.example".into());
@@ -44,7 +52,7 @@ pub(super) fn post(making: &mut Making<'_>) -> Value {
             .with(texts[0].0, texts[0].1.clone())
             .with(texts[1].0, texts[1].1.clone())
     };
-    match making.dice.weighed(&[4.0, 3.0, 2.0, 1.0, 2.0, 1.0, 1.0]) {
+    match making.dice.weighed(&[4.0, 3.0, 2.0, 1.0, 2.0, 1.0, 1.0, 2.0, 1.0]) {
         0 => post,
         1 => post.with("embed", embed("app.bsky.embed.external", [("external", external(page))])),
         2 => post.with("embed", embed("app.bsky.embed.record", [("record", strong_ref(&track))])),
@@ -59,6 +67,23 @@ pub(super) fn post(making: &mut Making<'_>) -> Value {
         5 => {
             let uri = format!("https://elsewhere.example/?u={page}");
             post.with("embed", embed("app.bsky.embed.external", [("external", external(uri))]))
+        }
+        // Quotes one that may share something: alone, or beside something else.
+        7 => {
+            let quoted = quoted(making);
+            post.with("embed", embed("app.bsky.embed.record", [("record", strong_ref(&quoted))]))
+        }
+        8 => {
+            let quoted = quoted(making);
+            let record = Value::map([("record", strong_ref(&quoted))]);
+            let media = embed(
+                "app.bsky.embed.external",
+                [("external", external("https://elsewhere.example/".into()))],
+            );
+            post.with(
+                "embed",
+                embed("app.bsky.embed.recordWithMedia", [("record", record)]).with("media", media),
+            )
         }
         _ => {
             let did = making.dice.pick(making.people).cloned().unwrap_or_default();

@@ -26,7 +26,7 @@ pub(crate) fn directory(shared: Arc<Shared>) -> Router {
 /// Records of one page.
 const PAGE: usize = 16;
 
-/// Who links to something by `subject.uri`, whoever they are and whether they are to be seen.
+/// Who links to something, whoever they are and whether they are to be seen.
 async fn backlinks(
     State(shared): State<Arc<Shared>>,
     Extension(stop): Extension<CancellationToken>,
@@ -35,10 +35,10 @@ async fn backlinks(
 ) -> Response {
     let answer = || {
         let of = |name: &str| params.get(name).map(String::as_str).unwrap_or_default();
-        let Some(collection) = of("source").strip_suffix(":subject.uri") else {
-            return refuse("InvalidRequest", "only subject.uri is known here");
+        let Some((collection, path)) = of("source").split_once(':') else {
+            return refuse("InvalidRequest", "source: a collection, a colon, a path");
         };
-        let linking = shared.world().linking(of("subject"), collection);
+        let linking = shared.world().linking(of("subject"), collection, path);
         let from: usize = of("cursor").parse().unwrap_or(0);
         let page: Vec<_> = linking.iter().skip(from).take(PAGE).collect();
         let records: Vec<_> = page

@@ -86,15 +86,16 @@ impl Home {
 }
 
 impl World {
-    /// Whose records of a collection name something as their subject: (DID, record key).
-    pub fn linking(&self, subject: &str, collection: &str) -> Vec<(String, String)> {
+    /// Whose records of a collection name something at a path: (DID, record key).
+    pub fn linking(&self, subject: &str, collection: &str, path: &str) -> Vec<(String, String)> {
+        let pointer = format!("/{}", path.replace('.', "/"));
         let prefix = format!("{collection}/");
         let mut linking = Vec::new();
         for account in &self.accounts {
             let tree = account.home().and_then(|home| home.repo.as_ref()).map(|repo| &repo.tree);
             for leaf in tree.map(Tree::leaves).unwrap_or_default() {
                 let Some(rkey) = leaf.path.strip_prefix(&prefix) else { continue };
-                if to_json(&leaf.bytes)["subject"]["uri"] == subject {
+                if to_json(&leaf.bytes).pointer(&pointer).is_some_and(|named| named == subject) {
                     linking.push((account.did.clone(), rkey.to_owned()));
                 }
             }
