@@ -7,7 +7,7 @@ use axum::http::header::{
     RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
-use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowCredentials, AllowHeaders, AllowOrigin, Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use url::Url;
 
@@ -41,13 +41,16 @@ pub(crate) fn open_cors() -> CorsLayer {
         .max_age(Duration::from_secs(7200))
 }
 
-/// Pages of listed web apps may act with credentials, and read refusals too.
+/// Pages of listed web apps may act with credentials. All others may read and, with a token of their own, act; no browser shows them an
+/// answer to a request that carried the cookie, as they are not told that credentials are allowed. Refusals can be read like all else.
 pub(crate) fn app_cors(options: &Options) -> CorsLayer {
     let origin = |url: &Url| HeaderValue::from_str(&url.origin().ascii_serialization()).ok();
     let origins = [&options.public_url].into_iter().chain(&options.web_origins).filter_map(origin);
+    let listed: Vec<HeaderValue> = origins.collect();
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
-        .allow_credentials(true)
+        // By name, not `*`, which means nothing to who sends credentials; caches are told that it varies.
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_credentials(AllowCredentials::predicate(move |origin, _| listed.contains(origin)))
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(exposed())

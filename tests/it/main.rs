@@ -10,6 +10,7 @@ mod cache;
 mod chart;
 mod cli;
 mod clients;
+mod cors;
 mod crash;
 mod door;
 mod feeds;
