@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 use crate::error::{Error, stored};
+use crate::label::{self, Label};
 use crate::{App, Options, hydrate};
 
 /// `fm.plyr.actor.defs#profileViewBasic`.
@@ -73,6 +74,9 @@ pub struct ProfileView {
     /// The commit that brought this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rev: Option<String>,
+    /// What they say of their account, in their Bluesky profile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
     /// Tracks they have published.
     pub track_count: i64,
     /// When this version of the record was indexed.
@@ -177,12 +181,15 @@ async fn profiles(
     let people = hydrate::people(&app.options, db, dids).await?;
     let names: Vec<&str> = people.keys().map(Did::as_str).collect();
     let rows = sqlx::query!(
-        r#"select a.did as "did!", profile.uri as "uri?", bio, cid, rev as "rev?", indexed_at as "indexed_at?",
+        r#"select a.did as "did!", profile.uri as "uri?", bio, record.cid, record.rev as "rev?", record.indexed_at as "indexed_at?",
+                  said.uri as "said_uri?", said.cid as "said_cid?", said.value as "said?", said.indexed_at as "said_at?",
                   (select count(*) from track where track.did = a.did) as "tracks!"
              from actor a
-             left join (profile join record on record.uri = profile.uri and cid is not null) on profile.did = a.did
+             left join (profile join record on record.uri = profile.uri and record.cid is not null) on profile.did = a.did
+             left join (bsky_profile b join record said on said.uri = b.uri and position($2::bytea in said.value) > 0) on b.did = a.did
             where a.did = any($1)"#,
-        &names as &[&str]
+        &names as &[&str],
+        label::SELF_LABELS.as_bytes()
     )
     .fetch_all(db)
     .await?;
@@ -190,8 +197,13 @@ async fn profiles(
     for row in rows {
         let did: Did = stored(&row.did)?;
         let Some(basic) = people.get(&did).cloned() else { continue };
+        let labels = match (row.said_uri, row.said_cid, row.said, row.said_at) {
+            (Some(uri), Some(cid), Some(value), Some(at)) => own_labels(&uri, &cid, &value, at)?,
+            _ => Vec::new(),
+        };
         let view = ProfileView {
             basic,
+            labels,
             bio: row.bio,
             uri: row.uri.as_deref().map(stored).transpose()?,
             cid: row.cid,
@@ -202,6 +214,20 @@ async fn profiles(
         views.insert(did, view);
     }
     Ok(views)
+}
+
+/// What a Bluesky profile says of its account: since it was made, if it tells, or else since we know of it.
+fn own_labels(uri: &str, cid: &str, value: &[u8], indexed_at: DateTime<Utc>) -> Result<Vec<Label>, Error> {
+    let Some(record) = hydrate::record_json(uri, value) else { return Ok(Vec::new()) };
+    let made: Made = serde_json::from_str(record.get()).unwrap_or_default();
+    let created_at = made.created_at.and_then(|at| at.as_str()?.parse().ok()).unwrap_or(indexed_at);
+    Ok(label::own(&stored(uri)?, cid, created_at, &record))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Made {
+    created_at: Option<serde_json::Value>,
 }
 
 /// Who is meant; none where nobody is, or they are not to be seen.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The form of labels that stand in the record itself.
-const SELF_LABELS: &str = "com.atproto.label.defs#selfLabels";
+pub(crate) const SELF_LABELS: &str = "com.atproto.label.defs#selfLabels";
 /// As many are shown, and none whose value is longer: the lexicon's bounds, held here too.
 const LABELS_MAX: usize = 10;
 const VALUE_MAX_BYTES: usize = 128;
@@ -16,7 +16,7 @@ const VALUE_MAX_BYTES: usize = 128;
 /// `com.atproto.label.defs#label`, unsigned: the record that it stands in is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Label {
-    /// Who says so: the author.
+    /// Who says so: the record's author.
     pub src: Did,
     /// Of which record.
     pub uri: AtUri,

@@ -41,6 +41,38 @@ fn a_track_arrives_whole() {
 }
 
 #[test]
+fn what_people_say_of_themselves_is_told() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let person = Account::create(net, "labelled").await;
+        person.create_track("by somebody labelled").await;
+        let values = json!([{"val": "!no-unauthenticated"}, {"val": "bot"}]);
+        let labels = json!({"$type": "com.atproto.label.defs#selfLabels", "values": values});
+        let (at, kind) = ("2024-05-06T07:08:09Z", "app.bsky.actor.profile");
+        let profile = json!({"$type": kind, "displayName": "Labelled", "labels": labels, "createdAt": at});
+        let (uri, cid) = person.put_record(kind, "self", profile).await;
+        let told = eventually("the labels", || async {
+            let (_, told) = plyr.xrpc("fm.plyr.actor.getProfile", &[("actor", &person.did)]).await;
+            if told["labels"].is_array() { Ok(told) } else { Err(told.to_string()) }
+        })
+        .await;
+        let label = |val: &str| json!({"src": person.did, "uri": uri, "cid": cid, "val": val, "cts": at});
+        assert_eq!(told["labels"], json!([label("!no-unauthenticated"), label("bot")]));
+        let both = plyr.query("fm.plyr.actor.getProfiles", &[("actors", &person.did)]).await;
+        assert_eq!(both["profiles"][0], told);
+        // They hide nothing, and go when they are taken back.
+        assert_eq!((&told["displayName"], &told["trackCount"]), (&json!("Labelled"), &json!(1)));
+        person.put_record(kind, "self", json!({"$type": kind, "displayName": "Labelled"})).await;
+        eventually("no labels", || async {
+            let told = plyr.query("fm.plyr.actor.getProfile", &[("actor", &person.did)]).await;
+            same(told.get("labels").cloned(), None)
+        })
+        .await;
+    });
+}
+
+#[test]
 fn likes_and_comments_come_and_go() {
     run(async {
         let net = network();
