@@ -18,7 +18,7 @@ use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::{self, TrackView};
 use crate::xrpc::Params;
-use crate::{App, Options};
+use crate::{App, Options, foreign};
 
 /// Tracks of an album that only say that they belong to it, the first of them: a list has room for as many.
 const TEXTS_MAX: i64 = 500;
@@ -117,6 +117,11 @@ impl Row {
         let (handle, name, avatar) = (handle.clone(), display_name.clone(), avatar_cid.clone());
         Ok(ProfileViewBasic::of(options, stored(did)?, handle, name, avatar))
     }
+
+    /// The picture of the first of its tracks that has one.
+    fn cover(&self, options: &Options) -> Option<String> {
+        foreign::picture(options, self.cover.as_deref()?)
+    }
 }
 
 /// Somebody who may be seen, and the album of theirs that was asked for.
@@ -173,7 +178,7 @@ async fn rows(db: &mut PgConnection, ids: &[Uuid], counts_plays: bool) -> Result
                                                   order by o.slug = c.slug desc, c.n limit 1)) as bases) as called
             cross join lateral (
                   with member as materialized (
-                    select distinct on (t.uri) t.uri, t.album, t.image_cid, t.created_at, t.sort_at, m.position
+                    select distinct on (t.uri) t.uri, t.album, t.image_cid, t.image_url, t.created_at, t.sort_at, m.position
                       from (select subject_uri as uri, position from list_item where list_uri = l.uri
                             union all
                             select text.uri, null from unnest(called.bases) as b (base),
@@ -187,8 +192,9 @@ async fn rows(db: &mut PgConnection, ids: &[Uuid], counts_plays: bool) -> Result
                                               from member i join subject_count c on c.uri = i.uri) else 0 end as plays,
                          (select album from member where album is not null order by position desc nulls first, sort_at, uri limit 1)
                            as title,
-                         (select blob.cid from member i
-                            join blob on blob.cid = i.image_cid and blob.mime like 'image/%'
+                         (select picture(blob.cid, i.image_url) from member i
+                            left join blob on blob.cid = i.image_cid and blob.mime like 'image/%'
+                           where picture(blob.cid, i.image_url) is not null
                            order by i.position, i.sort_at, i.uri limit 1) as cover
                     from member m) as told
             where a.id = any($1) and (l.uri is not null or told.tracks > 0)
@@ -228,7 +234,7 @@ fn view(app: &App, row: &Row) -> Result<AlbumView, Error> {
         author: row.author(&app.options)?,
         uri: row.list_uri.as_deref().map(stored).transpose()?,
         cid: row.list_cid.clone(),
-        cover: row.cover.as_deref().map(|cid| app.options.image_url(cid)),
+        cover: row.cover(&app.options),
         track_count: row.tracks,
         created_at: row.created_at,
     })

@@ -2,22 +2,27 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method};
-use axum::response::Response;
+use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use url::Url;
 
-use crate::App;
-use crate::error::Error;
+use crate::detail::Detail;
 use crate::media::{self, Held, Kind};
+use crate::{App, Options, foreign};
+
+/// Caches ask again after so long: whose track it is may stop being visible.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// Answers the bytes, in part if asked, of a blob that a visible track names as its audio; 307 when a media
-/// host is set.
+/// host is set, or to the address that is called so, where a visible track gives nothing else.
 pub(crate) async fn audio(
     State(app): State<App>,
     file_id: Result<Path<String>, PathRejection>,
     method: Method,
     headers: HeaderMap,
-) -> Result<Response, Error> {
-    let missing = || Error::not_found("no such audio");
+) -> Result<Response, Detail> {
+    let missing = || Detail::not_found("audio file not found");
     let Path(file_id) = file_id.map_err(|_| missing())?;
     if !is_file_id(&file_id) {
         return Err(missing());
@@ -38,14 +43,41 @@ pub(crate) async fn audio(
     )
     .fetch_optional(&app.pool)
     .await?;
-    let held = held.filter(|held| media::kind(&held.mime) == Some(Kind::Audio)).ok_or_else(missing)?;
+    let Some(held) = held.filter(|held| media::kind(&held.mime) == Some(Kind::Audio)) else {
+        let address = address(&app, &file_id).await?.ok_or_else(missing)?;
+        let location = HeaderValue::try_from(String::from(address)).map_err(Detail::internal)?;
+        return Ok(
+            (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location), (CACHE_CONTROL, CACHE)]).into_response()
+        );
+    };
     if let Some(elsewhere) = media::elsewhere(&app, &headers, &format!("audio/{file_id}")) {
         return Ok(elsewhere);
     }
-    media::deliver(&app, &method, &headers, &held).await
+    Ok(media::deliver(&app, &method, &headers, &held).await?)
 }
 
-/// The first 16 hex digits of a SHA-256.
+/// The address that is called so, where a visible track gives only that, and pages may play it. Bytes are asked for first.
+async fn address(app: &App, file_id: &str) -> Result<Option<Url>, Detail> {
+    let named = sqlx::query_scalar!(
+        r#"select audio_url as "audio_url!"
+             from track
+             join actor on actor.did = track.did and actor.active
+            where audio_cid is null and audio_url is not null and left(md5(audio_url), 16) = $1
+            limit 1"#,
+        file_id
+    )
+    .fetch_optional(&app.pool)
+    .await?;
+    Ok(named.and_then(|text| foreign::url(&app.options, &text)))
+}
+
+/// The file id of a sound that only has an address: that of the bytes where it is one of ours, else `address_id`, which is made of the
+/// address itself.
+pub(crate) fn id_of(options: &Options, audio_url: &str, address_id: String) -> String {
+    Url::parse(audio_url).ok().and_then(|url| options.file_id_in(&url)).unwrap_or(address_id)
+}
+
+/// The first 16 hex digits of a SHA-256, or of what stands for an address.
 pub(crate) fn is_file_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::feed::{self, Position, Wanted};
 use crate::options::path;
 use crate::track::{self, TrackView};
-use crate::{App, album, hydrate, list};
+use crate::{App, album, foreign, hydrate, list};
 
 /// Tracks of a card, at most: the first of an album or a list, the newest of a person or a tag.
 const TRACKS_MAX: usize = 50;
@@ -45,7 +45,7 @@ pub(crate) struct Card {
     pub path: String,
     /// The path of its player for other pages.
     pub embed: Option<String>,
-    /// Our copy of its picture.
+    /// Its picture: our copy, or a foreign address.
     pub picture: Option<String>,
     /// A small form of it.
     pub thumbnail: Option<String>,
@@ -183,7 +183,7 @@ pub(crate) async fn playlist(app: &App, db: &mut PgConnection, uri: &AtUri) -> R
         text: None,
         path: path(&["playlist", parts[0], parts[1]]),
         embed: Some(path(&["embed", "playlist", parts[0], parts[1]])),
-        picture: row.pictures.first().map(|cid| app.options.image_url(cid)),
+        picture: row.pictures.iter().find_map(|picture| foreign::picture(&app.options, picture)),
         thumbnail: None,
         track_count: row.items,
         songs: songs(app, db, &uris).await?,

@@ -195,7 +195,9 @@ fn main(options: &Options, card: &Card, current: Option<&Song>) -> String {
         let (to, text) = (escape(&options.address(path)), escape(text));
         format!("<a href=\"{to}\" target=\"_blank\" rel=\"noopener\">{text}</a>")
     };
-    let art = card.picture.as_ref().map_or_else(
+    // Who only looks at a page shall not be known to a host that is not ours: the policy says so, too.
+    let is_ours = |url: &&String| Url::parse(url).is_ok_and(|url| options.is_ours(&url));
+    let art = card.picture.as_ref().filter(is_ours).map_or_else(
         || NOTE.to_owned(),
         |url| format!("<img src=\"{}\" alt=\"\" width=\"84\" height=\"84\" />", escape(url)),
     );

@@ -21,6 +21,7 @@ pub mod detail;
 mod embed;
 mod error;
 mod feed;
+mod foreign;
 mod generator;
 mod headers;
 mod health;

@@ -21,7 +21,7 @@ use crate::hydrate::PAGE_MAX_BYTES;
 use crate::session::Viewer;
 use crate::track::{self, TrackView};
 use crate::xrpc::Params;
-use crate::{App, hydrate};
+use crate::{App, foreign, hydrate};
 
 /// Items of a list among which its cover is looked for.
 const COVER_AMONG: i32 = 20;
@@ -212,7 +212,7 @@ pub(crate) async fn views(
         r#"select page.uri as "uri!", page.did as "did!", page.cid as "cid!", page.rev as "rev!", page.value as "value!",
                   page.indexed_at as "indexed_at!", page.sort_at as "sort_at!", page.position as "position!", page.total as "total!",
                   page.handle, p.display_name as "display_name?", avatar.cid as "avatar_cid?", album.slug as "slug?",
-                  first.cid as "cover_cid?",
+                  first.picture as "cover?",
                   coalesce(album.id, list_id(page.uri)) as "id!"
              from (select r.uri, r.cid, r.rev, r.value, r.indexed_at, l.did, l.list_type, l.sort_at, a.handle, w.position,
                           sum(octet_length(r.value)) over (order by w.position)::bigint as total
@@ -225,12 +225,12 @@ pub(crate) async fn views(
              left join album on album.list_uri = page.uri and page.list_type = 'album'
              -- The picture of the first of its tracks that has one and can be seen.
              left join lateral (
-                  select blob.cid
+                  select picture(blob.cid, t.image_url) as picture
                     from list_item i
                     join track t on t.uri = i.subject_uri
                     join actor who on who.did = t.did and who.active
-                    join blob on blob.cid = t.image_cid and blob.mime like 'image/%'
-                   where i.list_uri = page.uri and i.position < $3
+                    left join blob on blob.cid = t.image_cid and blob.mime like 'image/%'
+                   where i.list_uri = page.uri and i.position < $3 and picture(blob.cid, t.image_url) is not null
                    order by i.position
                    limit 1) as first on true
             where page.total - octet_length(page.value) < $2
@@ -265,7 +265,7 @@ pub(crate) async fn views(
             author: ProfileViewBasic::of(options, did, row.handle, row.display_name, row.avatar_cid),
             record: value,
             slug: row.slug,
-            cover: row.cover_cid.map(|cid| options.image_url(&cid)),
+            cover: row.cover.and_then(|picture| foreign::picture(options, &picture)),
             item_count: items.as_ref().and_then(Value::as_array).map_or(0, Vec::len),
             sort_at: row.sort_at,
             indexed_at: row.indexed_at,

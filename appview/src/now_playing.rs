@@ -13,7 +13,7 @@ use crate::actor::{AtIdentifier, visible};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::{self, TrackView};
-use crate::{App, public_id};
+use crate::{App, Options, audio};
 
 /// For so long a player's word holds.
 const PLAYER_LIFE_S: i64 = 300;
@@ -207,8 +207,30 @@ pub(crate) async fn get_now_playing(
     Ok(Json(NowPlaying { did, now_playing }))
 }
 
-/// This server's number for a track, if it has one.
-async fn number(db: &mut PgConnection, subject: Option<&AtUri>) -> Result<Option<i64>, Error> {
-    let Some(uri) = subject else { return Ok(None) };
-    Ok(public_id::of(db, "track", &[uri.to_string()]).await?.remove(uri.as_str()))
+/// What the HTTP API calls a track and its sound.
+#[derive(Debug, Default)]
+struct Named {
+    track_id: Option<i64>,
+    file_id: Option<String>,
+}
+
+/// Nothing where it is not here, or its artist cannot be seen.
+async fn named(options: &Options, db: &mut PgConnection, uri: &AtUri) -> Result<Option<Named>, Error> {
+    let found = sqlx::query!(
+        r#"select n.id as "id?", blob.file_id as "file_id?", audio_url,
+                  case when audio_cid is null then left(md5(audio_url), 16) end as address_id
+             from track
+             join actor on actor.did = track.did and actor.active
+             left join public_id n on n.kind = 'track' and n.uri = track.uri
+             left join blob on blob.cid = audio_cid
+            where track.uri = $1"#,
+        uri.as_str()
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(found.map(|row| {
+        let by_address = row.audio_url.zip(row.address_id);
+        let file_id = row.file_id.or_else(|| by_address.map(|(url, id)| audio::id_of(options, &url, id)));
+        Named { track_id: row.id, file_id }
+    }))
 }

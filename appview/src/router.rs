@@ -256,12 +256,17 @@ fn client(document: &mut Document) -> Router<App> {
 
 /// What is not compressed: sound and images are already, events must leave at once.
 fn bytes(document: &mut Document) -> Router<App> {
-    Routes::new(Family::Plain, document)
+    // Its clients know the HTTP API's refusals.
+    let sound = Routes::new(Family::Plain, document)
         .route("/audio/{file_id}", get(audio::audio, told::media::audio))
+        .done()
+        .method_not_allowed_fallback(api_method_not_allowed);
+    Routes::new(Family::Plain, document)
         .route("/media/{cid}", get(media::image, told::media::image))
         .route("/live", get(live::stream, told::media::live))
         .done()
         .method_not_allowed_fallback(method_not_allowed)
+        .merge(sound)
         .layer(middleware::from_fn(observe::request))
         .layer(headers::open_cors())
 }
@@ -541,9 +546,8 @@ mod tests {
             ("GET", "/xrpc/", 501, "MethodNotImplemented"),
             ("POST", "/xrpc/fm.plyr.feed.getLatest", 405, "InvalidRequest"),
             ("GET", "/xrpc/fm.plyr.feed.getLatest?cursor=x", 400, "InvalidRequest"),
-            ("GET", "/audio/nothing", 404, "NotFound"),
             ("GET", "/media/%FF", 404, "NotFound"),
-            ("POST", "/audio/0123456789abcdef", 405, "InvalidRequest"),
+            ("POST", "/media/nothing", 405, "InvalidRequest"),
         ];
         for (method, path, status, name) in refused {
             let (response, body) = ask(method, path, "text/html").await;
@@ -557,6 +561,20 @@ mod tests {
         }
         let (_, body) = ask("GET", "/xrpc/fm.plyr.feed.getLatest?limit=101", "*/*").await;
         assert!(body.contains("limit"), "the parameter is named: {body}");
+    }
+
+    #[tokio::test]
+    async fn sound_is_refused_as_the_http_api_refuses() {
+        for (method, path, status, text) in [
+            ("GET", "/audio/nothing", 404, "audio file not found"),
+            ("GET", "/audio/%FF", 404, "audio file not found"),
+            ("POST", "/audio/0123456789abcdef", 405, "Method Not Allowed"),
+        ] {
+            let (response, body) = ask(method, path, "*/*").await;
+            assert_eq!(response.status().as_u16(), status, "{method} {path}: {body}");
+            assert_eq!(body, format!(r#"{{"detail":"{text}"}}"#), "{method} {path}");
+            assert_eq!(header(&response, "access-control-allow-origin"), "*", "{method} {path}");
+        }
     }
 
     #[tokio::test]

@@ -41,10 +41,13 @@ pub struct TrackView {
     /// Absent until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<String>,
-    /// Our copy of the cover.
+    /// What the HTTP API calls the address of its sound, where the record has no blob.
+    #[serde(skip)]
+    pub address_id: Option<String>,
+    /// Our copy of the cover; else a foreign https address that the record gives for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cover: Option<String>,
-    /// A small form of it, where we made one.
+    /// A small form of it, where we made one of our copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<String>,
     /// The featured people who can be seen.

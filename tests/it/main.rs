@@ -15,6 +15,7 @@ mod crash;
 mod door;
 mod feeds;
 mod fixed;
+mod foreign;
 mod fuzz_api;
 mod gate;
 mod hand;

@@ -156,6 +156,48 @@ fn a_player_says_what_it_plays() {
 }
 
 #[test]
+fn of_a_hidden_track_nothing_is_told() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let (artist, fan) = (Account::create(net, "artist").await, Account::create(net, "fan").await);
+        let listener = Account::create(net, "listener").await;
+        let track = artist.create_track("not for long").await;
+        plyr.await_counts(&track.0, Some([0, 0, 0])).await;
+        let person = Person::sign_in(&plyr, &fan).await;
+        let told = json!({
+            "track_id": plyr.track_id(&track.0).await, "file_id": "0123456789abcdef", "track_name": "not for long",
+            "artist_name": "artist", "album_name": null, "duration_ms": 60_000, "progress_ms": 5_000, "is_playing": true,
+            "image_url": "https://music.example/media/cover",
+        });
+        person.post_json("/now-playing/", &told).await.good();
+        listener.put_record(STABLE, "self", status("not for long", 10, 3600, &track.0)).await;
+        await_name(&plyr, &listener.did, Some("not for long")).await;
+        let fields = ["track_id", "file_id", "track_url", "image_url"];
+        let paths = [&fan.did, &listener.did].map(|did| format!("/now-playing/{did}"));
+        for path in &paths {
+            let (code, shown) = read(&plyr, path).await;
+            assert_eq!((code, shown["track_id"].is_number()), (200, true), "{shown}");
+            assert!(shown["track_url"].is_string(), "{shown}");
+        }
+        artist.deactivate().await;
+        plyr.await_counts(&track.0, None).await;
+        for path in &paths {
+            let (code, shown) = read(&plyr, path).await;
+            assert_eq!(
+                (code, &shown["track_name"]),
+                (200, &json!("not for long")),
+                "these are words of theirs"
+            );
+            assert_eq!(fields.map(|field| &shown[field]), [&Value::Null; 4], "{shown}");
+        }
+        artist.activate().await;
+        plyr.await_counts(&track.0, Some([0, 0, 0])).await;
+        assert!(read(&plyr, &paths[0]).await.1["track_url"].is_string());
+    });
+}
+
+#[test]
 fn what_was_heard_is_told_once() {
     run(async {
         let net = network();

@@ -101,7 +101,7 @@ fn summary(options: &Options, row: &Row, artist: &ProfileViewBasic) -> Value {
         "slug": row.slug,
         "track_count": row.tracks,
         "total_plays": row.plays,
-        "image_url": row.cover.as_deref().map(|cid| options.image_url(cid)).or_else(|| artist.avatar.clone()),
+        "image_url": row.cover(options).or_else(|| artist.avatar.clone()),
     })
 }
 

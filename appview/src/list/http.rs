@@ -15,7 +15,7 @@ use crate::detail::{Detail, Named, query};
 use crate::error::{Error, stored};
 use crate::session::Viewer;
 use crate::track::response::{self, WithTracks};
-use crate::{App, card, list};
+use crate::{App, card, foreign, list};
 
 /// Playlists of one person that are listed, the newest; `fm.plyr.list.getLists` has pages.
 const LISTED_MAX: i64 = 200;
@@ -52,24 +52,25 @@ pub(crate) async fn rows(db: &mut PgConnection, uris: &[String]) -> Result<Vec<R
         Row,
         r#"select l.uri as "uri!", list_id(l.uri) as "id!", l.did as "did!", actor.handle, l.name, l.created_at as "created_at!",
                   (select count(*) from list_item where list_uri = l.uri) as "items!",
-                  coalesce(covers.cids, '{}') as "pictures!", coalesce(covers.small, '{}') as "previews!"
+                  coalesce(covers.pictures, '{}') as "pictures!", coalesce(covers.small, '{}') as "previews!"
              from unnest($1::text[]) with ordinality as wanted (uri, place)
              join list l on l.uri = wanted.uri collate "C" and l.list_type = 'playlist'
              join actor on actor.did = l.did and actor.active
             cross join lateral (
-                  select array_agg(first.cid order by first.position) as cids,
-                         array_agg(coalesce(small.cid, first.cid) order by first.position) as small
-                    from (select cid, position
-                            from (select distinct on (blob.cid) blob.cid, position
+                  select array_agg(first.picture order by first.position) as pictures,
+                         array_agg(coalesce(small.cid, first.picture) order by first.position) as small
+                    from (select picture, position
+                            from (select distinct on (shown.picture) shown.picture, position
                                     from list_item
                                     join track on track.uri = subject_uri
                                     join actor on actor.did = track.did and actor.active
-                                    join blob on blob.cid = track.image_cid and blob.mime like 'image/%'
-                                   where list_uri = l.uri and position < $2
-                                   order by blob.cid, position) as each
+                                    left join blob on blob.cid = track.image_cid and blob.mime like 'image/%'
+                                   cross join lateral (select picture(blob.cid, track.image_url)) as shown (picture)
+                                   where list_uri = l.uri and position < $2 and shown.picture is not null
+                                   order by shown.picture, position) as each
                            order by position
                            limit 4) as first
-                    left join cover_size s on s.cover_cid = first.cid and s.width_px = $3
+                    left join cover_size s on s.cover_cid = first.picture and s.width_px = $3
                     left join blob small on small.cid = s.cid) as covers
             order by wanted.place"#,
         uris,
@@ -212,18 +213,18 @@ fn missing() -> Detail {
 }
 
 fn response(app: &App, row: &Row) -> Value {
-    let picture = |cid: &String| app.options.image_url(cid);
+    let picture = |picture: &String| foreign::picture(&app.options, picture);
     json!({
         "id": row.id,
         "name": row.title(),
         "owner_did": row.did,
         "owner_handle": row.handle.as_ref().unwrap_or(&row.did),
         "track_count": row.items,
-        "image_url": row.pictures.first().map(picture),
+        "image_url": row.pictures.iter().find_map(picture),
         "show_on_profile": true,
         "atproto_record_uri": row.uri,
         "is_private": false,
         "created_at": response::time(&row.created_at),
-        "preview_thumbnails": row.previews.iter().map(picture).collect::<Vec<String>>(),
+        "preview_thumbnails": row.previews.iter().filter_map(picture).collect::<Vec<String>>(),
     })
 }

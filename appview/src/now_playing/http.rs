@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use indexer::syntax::{AtUri, Did, Handle};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 
 use crate::App;
 use crate::actor::AtIdentifier;
@@ -158,11 +157,14 @@ async fn shown(app: &App, did: Did) -> Result<Response, Detail> {
     let Some(playing) = super::playing(&mut db, &did).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    let track_id = super::number(&mut db, playing.subject.as_ref()).await?;
-    let file_id = match (playing.file_id, &playing.subject) {
-        (None, Some(uri)) => file_id(&mut db, uri).await?,
-        (told, _) => told,
+    let subject = playing.subject.as_ref();
+    let named = match subject {
+        Some(uri) => super::named(&app.options, &mut db, uri).await?,
+        None => None,
     };
+    // Of a track that cannot be seen, only the words of who hears it are told.
+    let is_hidden = subject.is_some() && named.is_none();
+    let super::Named { track_id, file_id } = named.unwrap_or_default();
     let page = |uri: &AtUri| app.options.address(&format!("track/{}/{}", uri.authority(), uri.rkey()));
     let shown = Shown {
         artist_name: playing.artist_names.join(", "),
@@ -171,22 +173,11 @@ async fn shown(app: &App, did: Did) -> Result<Response, Detail> {
         duration_ms: playing.duration_ms.unwrap_or_default(),
         progress_ms: playing.progress_ms.unwrap_or_default(),
         is_playing: true,
-        track_url: playing.subject.as_ref().map(page).or(playing.origin_uri),
+        track_url: subject.map(page).or(playing.origin_uri).filter(|_| !is_hidden),
         track_id,
-        file_id,
-        image_url: playing.image_url,
+        file_id: playing.file_id.or(file_id).filter(|_| !is_hidden),
+        image_url: playing.image_url.filter(|_| !is_hidden),
         service_base_url: app.options.public_url.authority().to_owned(),
     };
     Ok(Json(shown).into_response())
-}
-
-/// Of the sound of a track, if we hold it.
-async fn file_id(db: &mut PgConnection, uri: &AtUri) -> Result<Option<String>, Detail> {
-    let found = sqlx::query_scalar!(
-        "select file_id from track join blob on blob.cid = track.audio_cid where track.uri = $1",
-        uri.as_str()
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(found)
 }

@@ -12,8 +12,6 @@ fn bytes(operation: Operation, kind: &str) -> Operation {
         .answers_type(200, "All of it.", kind)
         .answers_type(206, "The part that `Range` asks for.", kind)
         .answers_empty(304, "Still what `If-None-Match` names.")
-        .leads(307, "To the host of sound and images, where the operator named one.")
-        .fails(404, "There is no such thing, or nobody who can be seen names it.")
         .answers_empty(416, "There is no such part.")
 }
 
@@ -21,6 +19,12 @@ fn bytes(operation: Operation, kind: &str) -> Operation {
 pub(crate) fn audio() -> Operation {
     let id = text("`file_id` of a track.").pattern("^[0-9a-f]{16}$").example("0123456789abcdef");
     bytes(operation("getAudio", TAG, "What a track sounds like").part("file_id", id), "audio/*")
+        .leads(
+            307,
+            "To the host of sound and images, where the operator named one; or to the address that the track gives, where that is all \
+             it has.",
+        )
+        .refuses(404, "There is no such sound, or nobody who can be seen names it.")
 }
 
 /// `GET /media/{cid}`.
@@ -29,6 +33,8 @@ pub(crate) fn image() -> Operation {
         operation("getImage", TAG, "A cover or an avatar").part("cid", text("The CID of the picture.")),
         "image/*",
     )
+    .leads(307, "To the host of sound and images, where the operator named one.")
+    .fails(404, "There is no such picture, or nobody who can be seen names it.")
 }
 
 /// `GET /live`.

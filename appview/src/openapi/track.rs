@@ -33,7 +33,10 @@ fn track() -> Schema {
             ("artist_avatar_url", url("A picture of its artist.").or_null()),
             (
                 "file_id",
-                text("The first 16 hex digits of the SHA-256 of its bytes; empty where they are not known."),
+                text(
+                    "What `/audio/` calls its sound, 16 hex digits: of the SHA-256 of its bytes, or made of its address where it has \
+                     only that. Empty where it is not to be heard.",
+                ),
             ),
             ("file_type", text("The extension of its file, without a dot.").example("mp3")),
             ("features", list(named("Person"), "Who else takes part.")),
@@ -43,7 +46,7 @@ fn track() -> Schema {
             ("atproto_record_url", url("Where the record can be read, at its artist's PDS.").or_null()),
             ("play_count", integer("How often it was heard.")),
             ("created_at", time("When it was published, as its artist says.")),
-            ("image_url", url("Its cover.").or_null()),
+            ("image_url", url("Its cover: our copy, or else the address that its record gives.").or_null()),
             ("thumbnail_url", url("The cover, small.").or_null()),
             ("is_liked", boolean("Whether the viewer likes it. False for who is not signed in.")),
             ("like_count", integer("How many people like it, here or elsewhere.")),

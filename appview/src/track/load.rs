@@ -12,6 +12,7 @@ use super::{TrackView, ViewerState};
 use crate::Options;
 use crate::actor::ProfileViewBasic;
 use crate::error::{Error, stored};
+use crate::foreign;
 use crate::hydrate::{self, LikeSources, PAGE_MAX_BYTES, PlaySources};
 use crate::label;
 use crate::media::{self, Kind};
@@ -45,6 +46,7 @@ struct Row {
     avatar_cid: Option<String>,
     has_blob: bool,
     audio_url: Option<String>,
+    address_id: Option<String>,
     tags: Vec<String>,
     features: Option<Json<Vec<Feature>>>,
     created_at: DateTime<Utc>,
@@ -55,6 +57,8 @@ struct Row {
     own_file: Option<String>,
     own_mime: Option<String>,
     cover_cid: Option<String>,
+    image_url: Option<String>,
+    own_image: Option<String>,
     thumbnail_cid: Option<String>,
     liked: Option<String>,
     like_count: i64,
@@ -109,9 +113,16 @@ async fn rows(db: &mut PgConnection, viewer: Option<&Viewer>, uris: &[AtUri]) ->
         r#"select page.uri as "uri!", page.did as "did!", page.cid as "cid!", page.rev as "rev!", page.value as "value!",
                   page.indexed_at as "indexed_at!", page.position as "position!", page.total as "total!", page.handle,
                   p.display_name as "display_name?", avatar.cid as "avatar_cid?", page.audio_cid is not null as "has_blob!",
-                  page.audio_url, page.tags as "tags!", page.created_at as "created_at!",
+                  page.audio_url, case when page.audio_cid is null then left(md5(page.audio_url), 16) end as address_id, page.tags as "tags!", page.created_at as "created_at!",
                   page.sort_at as "sort_at!", n.id as "id?", audio.file_id as "audio_file?", audio.mime as "audio_mime?",
                   own.file_id as "own_file?", own.mime as "own_mime?", cover.cid as "cover_cid?", small.cid as "thumbnail_cid?",
+                  page.image_url,
+                  case when cover.cid is null then
+                    (select b.cid from blob b
+                      where b.cid = substring(page.image_url from '/media/([a-z0-9]+)$') and b.mime like 'image/%'
+                        and exists (select from blob_ref f join actor who on who.did = f.did and who.active
+                                     where f.cid = b.cid and f.role in ('cover', 'avatar')))
+                  end as own_image,
                   case when page.feature_dids <> '{}' then
                     (select json_agg(json_build_object('did', f.did, 'handle', who.handle, 'display_name', them.display_name,
                                                        'avatar_cid', face.cid) order by f.n)
@@ -128,8 +139,8 @@ async fn rows(db: &mut PgConnection, viewer: Option<&Viewer>, uris: &[AtUri]) ->
                   coalesce(c.share_count, 0) as "share_count!", coalesce(c.repost_count, 0) as "repost_count!",
                   coalesce(c.comment_count, 0) as "comment_count!", coalesce(c.play_count, 0) as "play_count!",
                   coalesce(c.plyr_play_count, 0) as "plyr_play_count!", coalesce(c.teal_play_count, 0) as "teal_play_count!"
-             from (select r.uri, r.cid, r.rev, r.value, r.indexed_at, t.did, t.audio_cid, t.audio_url, t.image_cid, t.tags,
-                          t.feature_dids, t.created_at, t.sort_at, a.handle, w.position,
+             from (select r.uri, r.cid, r.rev, r.value, r.indexed_at, t.did, t.audio_cid, t.audio_url, t.image_cid, t.image_url,
+                          t.tags, t.feature_dids, t.created_at, t.sort_at, a.handle, w.position,
                           sum(octet_length(r.value)) over (order by w.position)::bigint as total
                      from unnest($1::text[]) with ordinality as w (uri, position)
                      join record r on r.uri = w.uri and r.value is not null
@@ -178,6 +189,10 @@ fn view(options: &Options, row: Row, record: Box<RawValue>, has_viewer: bool) ->
         Some(ProfileViewBasic::of(options, did.parse().ok()?, handle, display_name, avatar_cid))
     });
     let liked = row.liked.as_deref().map(stored).transpose()?;
+    let cover = match (row.cover_cid, row.image_url) {
+        (Some(cid), _) => Some(options.image_url(&cid)),
+        (None, address) => address.and_then(|url| picture(options, &url, row.own_image.as_deref())),
+    };
     Ok(TrackView {
         labels: label::own(&uri, &row.cid, row.created_at, &record),
         uri,
@@ -194,7 +209,8 @@ fn view(options: &Options, row: Row, record: Box<RawValue>, has_viewer: bool) ->
         ),
         record,
         audio,
-        cover: row.cover_cid.map(|cid| options.image_url(&cid)),
+        address_id: row.address_id,
+        cover,
         thumbnail: row.thumbnail_cid.map(|cid| options.image_url(&cid)),
         features: featured.collect(),
         tags: row.tags,
@@ -223,6 +239,12 @@ fn playable(options: &Options, text: &str, own: Option<&str>) -> Option<String> 
             .filter(|id| own == Some(id.as_str()))
             .map(|id| options.audio_url(&id));
     }
-    let plain = url.username().is_empty() && url.password().is_none() && text.len() <= 2048;
-    (plain && url.has_host() && url.scheme() == "https").then(|| text.to_owned())
+    foreign::url(options, text).map(|_| text.to_owned())
+}
+
+/// The same of a picture.
+fn picture(options: &Options, text: &str, own: Option<&str>) -> Option<String> {
+    let is_ours = Url::parse(text).is_ok_and(|url| options.is_ours(&url));
+    let shown = if is_ours { own } else { Some(text) };
+    shown.and_then(|shown| foreign::picture(options, shown))
 }

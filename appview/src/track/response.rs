@@ -15,7 +15,7 @@ use super::TrackView;
 use crate::actor::http::short_person;
 use crate::detail::Detail;
 use crate::session::Viewer;
-use crate::{Options, blob, card};
+use crate::{Options, blob, card, foreign};
 
 /// Tracks of an album among which its picture is looked for.
 const COVER_AMONG: i64 = 20;
@@ -94,17 +94,18 @@ async fn facts(
         r#"select t.uri as "uri!", t.created_at as "created_at!", actor.pds as "pds?", a.id::text as "album_id?", a.slug as "slug?",
                   coalesce(l.name, t.album) as "title?",
                   coalesce(
-                    (select blob.cid
+                    (select picture(blob.cid, m.image_url)
                        from (select subject_uri, position from list_item where list_uri = l.uri order by position limit $3) i
-                       join track m on m.uri = i.subject_uri and m.image_cid is not null
+                       join track m on m.uri = i.subject_uri
                        join actor who on who.did = m.did and who.active
-                       join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
+                       left join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
+                      where picture(blob.cid, m.image_url) is not null
                       order by i.position limit 1),
-                    (select blob.cid
-                       from (select image_cid, sort_at, uri from track m where m.did = t.did and m.album_base = t.album_base
+                    (select picture(blob.cid, m.image_url)
+                       from (select image_cid, image_url, sort_at, uri from track m where m.did = t.did and m.album_base = t.album_base
                               order by sort_at, uri limit $3) m
-                       join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
-                      where m.image_cid is not null
+                       left join blob on blob.cid = m.image_cid and blob.mime like 'image/%'
+                      where picture(blob.cid, m.image_url) is not null
                       order by m.sort_at, m.uri limit 1)) as "cover?"
              from track t
              join actor on actor.did = t.did
@@ -123,7 +124,7 @@ async fn facts(
     .fetch_all(db)
     .await?;
     let facts = rows.into_iter().map(|row| {
-        let image = row.cover.map(|cid| options.image_url(&cid));
+        let image = row.cover.and_then(|picture| foreign::picture(options, &picture));
         let album = row.album_id.map(|id| {
             json!({"id": id, "title": row.title.as_ref().or(row.slug.as_ref()), "slug": row.slug, "image_url": image,
                    "thumbnail_url": null})
@@ -243,7 +244,7 @@ fn response(options: &Options, view: &TrackView, facts: &Facts) -> Result<Track,
         artist_did: &view.author.did,
         artist_handle: card::called(&view.author),
         artist_avatar_url: view.author.avatar.as_deref(),
-        file_id: by_blob.or(ours).unwrap_or_default(),
+        file_id: by_blob.or(ours).or_else(|| view.address_id.clone()).unwrap_or_default(),
         file_type: record.file_type,
         features: view.features.iter().map(short_person).collect(),
         r2_url: view.audio.as_deref(),

@@ -145,6 +145,13 @@ function address(value: unknown): string | null {
   }
 }
 
+/** A picture on a host of ours, where it is called so; of others the policy of pages shows none. What is played has to be fetched from
+ * where it is, but who merely looks at a page shall be known to no other host. */
+function picture(value: unknown): string | null {
+  const url = address(value);
+  return url && /\/media\/[a-z0-9]+$/.test(new URL(url).pathname) ? url : null;
+}
+
 function instant(value: unknown): number | null {
   const timeMs = typeof value === 'string' ? Date.parse(value) : NaN;
   return Number.isNaN(timeMs) ? null : timeMs;
@@ -172,7 +179,7 @@ export function parseTrack(value: unknown): Track | null {
   if (!view || !author || typeof view.uri !== 'string' || !parseTrackUri(view.uri)) return null;
   const record = fields(view.record) ?? {};
   const sources = fields(view.likeSources) ?? {};
-  const cover = address(view.cover);
+  const cover = picture(view.cover);
   return {
     uri: view.uri,
     id: id(view.id),
@@ -185,7 +192,7 @@ export function parseTrack(value: unknown): Track | null {
     fileType: line(record.fileType, 16),
     audio: address(view.audio),
     cover,
-    thumbnail: address(view.thumbnail) ?? cover,
+    thumbnail: picture(view.thumbnail) ?? cover,
     features: each(view.features, parseActor).slice(0, 10),
     tags: [...new Set(each(view.tags, (tag) => line(tag, 50)))].slice(0, 10),
     likeCount: count(view.likeCount),
@@ -210,7 +217,7 @@ export function parseOwnTrack(value: unknown): OwnTrack | null {
     uri,
     title: line(view.title) ?? 'untitled',
     album: line(fields(view.album)?.title),
-    cover: address(view.thumbnail_url) ?? address(view.image_url),
+    cover: picture(view.thumbnail_url) ?? picture(view.image_url),
     createdAtMs: instant(view.created_at),
     likeCount: count(view.like_count),
     commentCount: count(view.comment_count),
