@@ -15,7 +15,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use indexer::syntax::{AtUri, Did};
 use moka::future::Cache;
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::actor::ProfileViewBasic;
 use crate::cursor::Cursor;
@@ -23,6 +23,7 @@ use crate::error::{Error, shared, stored};
 use crate::feed::Position;
 use crate::hydrate::PAGE_MAX_BYTES;
 use crate::list::{self, ListView};
+use crate::pool::Pool;
 use crate::session::Viewer;
 use crate::track::{self, TrackView};
 use crate::xrpc::Params;
@@ -309,7 +310,7 @@ pub(crate) async fn days(app: &App) -> Result<Arc<Vec<Day>>, Error> {
 }
 
 /// Counts what active people did, of each kind up to a number that no graph needs to exceed: so it costs no more the more happens.
-async fn count(pool: &PgPool) -> Result<Vec<Day>, Error> {
+async fn count(pool: &Pool) -> Result<Vec<Day>, Error> {
     let days = sqlx::query_as!(
         Day,
         r#"select day::date as "date!",
@@ -334,5 +335,5 @@ async fn count(pool: &PgPool) -> Result<Vec<Day>, Error> {
         DAYS as i32,
         OF_DAY_MAX
     );
-    Ok(days.fetch_all(pool).await?)
+    Ok(days.fetch_all(&mut *pool.acquire().await?).await?)
 }

@@ -41,7 +41,7 @@ pub(crate) async fn audio(
           limit 1",
         file_id
     )
-    .fetch_optional(&app.pool)
+    .fetch_optional(&mut *app.pool.acquire().await?)
     .await?;
     let Some(held) = held.filter(|held| media::kind(&held.mime) == Some(Kind::Audio)) else {
         let address = address(&app, &file_id).await?.ok_or_else(missing)?;

@@ -247,7 +247,7 @@ pub(crate) async fn me(State(app): State<App>, viewer: SignedIn) -> Result<Respo
             where actor.did = $1"#,
         viewer.did.as_str()
     )
-    .fetch_optional(&app.pool)
+    .fetch_optional(&mut *app.pool.acquire().await?)
     .await?;
     let (handle, display_name, avatar_cid) =
         person.map_or((None, None, None), |row| (row.handle, row.display_name, row.avatar_cid));

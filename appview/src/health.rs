@@ -7,17 +7,17 @@ use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use sqlx::PgPool;
 
 use crate::App;
 use crate::error::Error;
+use crate::pool::Pool;
 
 /// A database that takes longer is of no use to a reader.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// `/xrpc/_health`: the version, or 503 when the database does not answer.
 pub(crate) async fn version(State(app): State<App>) -> Result<Response, Error> {
-    let answered = tokio::time::timeout(PATIENCE, sqlx::query("select 1").execute(&app.pool)).await;
+    let answered = tokio::time::timeout(PATIENCE, one(&app.pool)).await;
     match answered {
         Ok(Ok(_)) => Ok(fresh(json!({"version": env!("CARGO_PKG_VERSION")}))),
         Ok(Err(error)) => Err(unready(&error.to_string())),
@@ -43,10 +43,14 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Error> {
     }
 }
 
-async fn schema_version(pool: &PgPool) -> sqlx::Result<i64> {
+async fn one(pool: &Pool) -> sqlx::Result<()> {
+    sqlx::query("select 1").execute(&mut *pool.acquire().await?).await.map(drop)
+}
+
+async fn schema_version(pool: &Pool) -> sqlx::Result<i64> {
     // Written by the migrator, so there is no table to check this against at compile time.
     sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations where success")
-        .fetch_one(pool)
+        .fetch_one(&mut *pool.acquire().await?)
         .await
 }
 

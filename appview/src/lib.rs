@@ -69,7 +69,6 @@ mod xrpc;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +82,6 @@ pub use like::LikeView;
 pub use now_playing::NowPlayingView;
 pub use observe::describe_metrics;
 pub use options::Options;
-pub use pool::read_only;
 pub use server::serve;
 pub use track::TrackView;
 
@@ -105,7 +103,7 @@ impl Deref for App {
 pub struct Shared {
     options: Options,
     database: PgConnectOptions,
-    pool: PgPool,
+    pool: pool::Pool,
     store: store::BlobStore,
     publisher: publish::Publisher,
     limits: limit::Limits,
@@ -133,7 +131,7 @@ impl App {
         let shared = Shared {
             limits: limit::Limits::new(options.rates),
             publisher: publish::Publisher::new(sessions.clone()),
-            pool: pool::read_only(database.clone(), options.pool_connections_max),
+            pool: pool::Pool::read_only(database.clone(), options.pool_connections_max),
             service: service::Service::new(&options.public_url),
             live: live::Live::new(options.live_streams_max),
             answers: cache::Answers::new(),

@@ -20,7 +20,6 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
-use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
@@ -28,6 +27,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cache::Answers;
 use crate::error::Error;
+use crate::pool::Pool;
 use crate::{App, Shared};
 use event::{Asked, Happened};
 
@@ -255,25 +255,11 @@ fn lost() -> sqlx::Error {
 
 /// What these generations moved. Anything unclear is a reset: a page that asks too often beats one that shows
 /// the past.
-async fn read(pool: &PgPool, generations: &[i64]) -> Moved {
-    let rows = sqlx::query!(
-        r#"select generation as "generation!", uri as "uri!", reorders as "reorders!" from (
-             select generation, uri, reorders from live_change where generation = any($1)
-             union all
-             -- One that tells only of what happened moves no track.
-             select distinct generation, '', false from live_event where generation = any($1)) as moved limit 2000"#,
-        generations
-    )
-    .fetch_all(pool)
-    .await;
-    match rows {
+async fn read(pool: &Pool, generations: &[i64]) -> Moved {
+    match changes(pool, generations).await {
         // Perhaps not all of them.
         Ok(rows) if rows.len() == 2000 => Moved::Reset,
-        Ok(rows) => {
-            let rows: Vec<Change> =
-                rows.into_iter().map(|row| (row.generation, row.uri, row.reorders)).collect();
-            event(generations, &rows)
-        }
+        Ok(rows) => event(generations, &rows),
         Err(error) => {
             tracing::warn!(%error, "what moved cannot be read");
             Moved::Reset
@@ -283,6 +269,20 @@ async fn read(pool: &PgPool, generations: &[i64]) -> Moved {
 
 /// A row of `live_change`: generation, URI, whether the feed itself changed.
 type Change = (i64, String, bool);
+
+async fn changes(pool: &Pool, generations: &[i64]) -> sqlx::Result<Vec<Change>> {
+    let rows = sqlx::query!(
+        r#"select generation as "generation!", uri as "uri!", reorders as "reorders!" from (
+             select generation, uri, reorders from live_change where generation = any($1)
+             union all
+             -- One that tells only of what happened moves no track.
+             select distinct generation, '', false from live_event where generation = any($1)) as moved limit 2000"#,
+        generations
+    )
+    .fetch_all(&mut *pool.acquire().await?)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.generation, row.uri, row.reorders)).collect())
+}
 
 fn event(generations: &[i64], rows: &[Change]) -> Moved {
     let wanted: HashSet<i64> = generations.iter().copied().collect();

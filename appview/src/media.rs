@@ -79,7 +79,7 @@ pub(crate) async fn image(
                            and role in ('cover', 'avatar'))",
         cid
     )
-    .fetch_optional(&app.pool)
+    .fetch_optional(&mut *app.pool.acquire().await?)
     .await?;
     let held = held.filter(|held| kind(&held.mime) == Some(Kind::Image)).ok_or_else(missing)?;
     if let Some(elsewhere) = elsewhere(&app, &headers, &format!("media/{}", held.cid)) {

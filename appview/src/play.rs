@@ -97,7 +97,7 @@ async fn duration(app: &App, uri: &AtUri) -> sqlx::Result<Option<Option<i32>>> {
         "select duration_s from track join actor on actor.did = track.did and actor.active where uri = $1",
         uri.as_str()
     )
-    .fetch_optional(&app.pool)
+    .fetch_optional(&mut *app.pool.acquire().await?)
     .await
 }
 

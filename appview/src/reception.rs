@@ -124,6 +124,6 @@ async fn standing(app: &App, did: &Did) -> sqlx::Result<Standing> {
                   (select rev from repo where did = $1 and state = 'synchronized') as rev"#,
         did.as_str()
     )
-    .fetch_one(&app.pool)
+    .fetch_one(&mut *app.pool.acquire().await?)
     .await
 }

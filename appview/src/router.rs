@@ -373,6 +373,7 @@ mod tests {
     use indexer::identity::{Identity, IdentityOptions};
     use indexer::net::{Net, NetOptions};
     use indexer::record::Registry;
+    use sqlx::PgPool;
     use sqlx::postgres::PgConnectOptions;
     use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
@@ -383,7 +384,7 @@ mod tests {
     use crate::store::BlobStore;
 
     fn sessions(options: &Options, database: PgConnectOptions) -> Sessions {
-        let pool = crate::read_only(database, 1);
+        let pool = PgPool::connect_lazy_with(database);
         let registry = Registry::new(&options.namespace, options.public_url.clone());
         let net = Net::new(NetOptions::default()).expect("a client");
         let plc = "https://plc.example".parse().expect("a URL");

@@ -121,7 +121,7 @@ async fn accept_failed(error: &io::Error) {
     }
 }
 
-/// Shows the pool's state in the metrics.
+/// Shows the pool's state in the metrics, and closes what nobody needs.
 async fn watch_pool(app: App) {
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
@@ -129,8 +129,8 @@ async fn watch_pool(app: App) {
             () = app.stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        let idle = app.pool.num_idle();
-        let busy = (app.pool.size() as usize).saturating_sub(idle);
+        app.pool.tidy();
+        let (idle, busy) = app.pool.idle_and_busy();
         metrics::gauge!("plyr_read_pool_connections", "state" => "idle").set(idle as f64);
         metrics::gauge!("plyr_read_pool_connections", "state" => "busy").set(busy as f64);
     }

@@ -74,7 +74,7 @@ async fn index_text(app: &App) -> Result<String, Error> {
             where exists (select from public_id where kind = 'track' and id > (n - 1) * $1 and id <= n * $1)"#,
         PAGE
     )
-    .fetch_all(&app.pool)
+    .fetch_all(&mut *app.pool.acquire().await?)
     .await?;
     let mut text = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n",

@@ -13,11 +13,11 @@ use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 
 use crate::App;
 use crate::detail::Detail;
 use crate::error::{Error, shared};
+use crate::pool::Pool;
 
 /// How old an answer may be.
 const TTL: Duration = Duration::from_secs(60);
@@ -89,7 +89,7 @@ pub(crate) async fn http(State(app): State<App>) -> Result<Json<Value>, Detail> 
     })))
 }
 
-async fn count(pool: &PgPool) -> Result<Stats, Error> {
+async fn count(pool: &Pool) -> Result<Stats, Error> {
     let stats = sqlx::query_as!(
         Stats,
         r#"select now() as "as_of!", tracks as "track_count!", artists as "artist_count!", duration_s as "duration_s!",
@@ -106,5 +106,5 @@ async fn count(pool: &PgPool) -> Result<Stats, Error> {
                      join actor on actor.did = track.did and actor.active
                      left join subject_count on subject_count.uri = track.uri) as told"#
     );
-    Ok(stats.fetch_one(pool).await?)
+    Ok(stats.fetch_one(&mut *pool.acquire().await?).await?)
 }

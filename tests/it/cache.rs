@@ -1,8 +1,11 @@
 //! Answers that are kept: the same bytes for everybody, and nothing of anybody's own; what changed is seen at once.
 
+use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use reqwest::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
 use serde_json::Value;
+use sqlx::{Postgres, Transaction};
+use tokio::task::JoinHandle;
 
 use crate::world::{Account, Person, Plyr, eventually, network, run, same};
 
@@ -133,33 +136,68 @@ fn nothing_of_anybodys_own_is_kept() {
     });
 }
 
+const WAITING: &str = "select count(*) from pg_stat_activity where application_name = 'plyr serve' and datname = current_database()
+                       and wait_event_type = 'Lock'";
+const IDLE: &str = "select count(*) from pg_stat_activity where application_name = 'plyr serve' and datname = current_database()
+                    and state = 'idle'";
+
+/// Every connection asked for what cannot be answered while the lock is held, that is given back.
+async fn rush(
+    plyr: &Plyr,
+) -> (Vec<JoinHandle<reqwest::Result<reqwest::Response>>>, Transaction<'static, Postgres>) {
+    let mut held = plyr.db.pool.begin().await.expect("begun");
+    sqlx::query("lock table tag_count in access exclusive mode").execute(&mut *held).await.expect("locked");
+    let asking = (1..=CONNECTIONS).map(|limit| {
+        let request = plyr.http().get(format!("{}/xrpc/fm.plyr.feed.getTags?limit={limit}", plyr.url));
+        tokio::spawn(request.send())
+    });
+    let asking = asking.collect();
+    eventually("all to be waiting", || async { same(plyr.db.number(WAITING).await, CONNECTIONS) }).await;
+    (asking, held)
+}
+
 /// Whoever does not wait for an answer takes nobody's place: with every connection asked for what cannot be answered now, and all who asked
 /// gone, others are answered.
 #[test]
 fn who_goes_away_leaves_their_place() {
     run(async {
         let plyr = Plyr::up(network()).await;
-        let mut holder = plyr.db.pool.acquire().await.expect("a connection");
-        let mut held = sqlx::Connection::begin(&mut *holder).await.expect("begun");
-        sqlx::query("lock table tag_count in access exclusive mode")
-            .execute(&mut *held)
-            .await
-            .expect("locked");
-        let waiting = "select count(*) from pg_stat_activity where application_name = 'plyr serve' and datname = current_database()
-                       and wait_event_type = 'Lock'";
-        let asking: Vec<_> = (1..=CONNECTIONS)
-            .map(|limit| {
-                let request =
-                    plyr.http().get(format!("{}/xrpc/fm.plyr.feed.getTags?limit={limit}", plyr.url));
-                tokio::spawn(request.send())
-            })
-            .collect();
-        eventually("all to be waiting", || async { same(plyr.db.number(waiting).await, CONNECTIONS) }).await;
-        asking.iter().for_each(tokio::task::JoinHandle::abort);
+        let (asking, held) = rush(&plyr).await;
+        asking.iter().for_each(JoinHandle::abort);
         // Nothing else would end them sooner than their five seconds.
         let answer = plyr.get("/xrpc/fm.plyr.feed.getLatest?limit=1").await;
         assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.expect("text"));
-        eventually("nobody to be waiting", || async { same(plyr.db.number(waiting).await, 0) }).await;
+        eventually("nobody to be waiting", || async { same(plyr.db.number(WAITING).await, 0) }).await;
         held.rollback().await.expect("let go");
+    });
+}
+
+/// However many connections a rush has opened: who asks after it, one after the other, is answered over those that answered last, as
+/// these have at hand what an answer needs.
+#[test]
+fn few_connections_answer_where_few_ask() {
+    run(async {
+        let plyr = Plyr::up(network()).await;
+        let (asking, held) = rush(&plyr).await;
+        held.rollback().await.expect("let go");
+        for asked in asking {
+            assert_eq!(asked.await.expect("asked").expect("an answer").status(), StatusCode::OK);
+        }
+        eventually("all to be back", || async { same(plyr.db.number(IDLE).await, CONNECTIONS) }).await;
+        let began: DateTime<Utc> =
+            sqlx::query_scalar("select clock_timestamp()").fetch_one(&plyr.db.pool).await.expect("a time");
+        for limit in 1..=40 {
+            let answer = plyr.get(&format!("/xrpc/fm.plyr.feed.getLatest?limit={limit}")).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+        }
+        let asked: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+              where application_name = 'plyr serve' and datname = current_database() and query_start > $1",
+        )
+        .bind(began)
+        .fetch_one(&plyr.db.pool)
+        .await
+        .expect("a number");
+        assert!((1..=4).contains(&asked), "{asked} of {CONNECTIONS} connections were asked");
     });
 }

@@ -13,13 +13,13 @@ use chrono::{DateTime, Utc};
 use futures_util::Stream;
 use indexer::syntax::{AtUri, Did};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Moved, Open, reset};
 use crate::App;
 use crate::error::Error;
+use crate::pool::Pool;
 
 /// The kinds that there are.
 const KINDS: [&str; 5] = ["like", "comment", "play", "status", "track"];
@@ -99,7 +99,7 @@ pub(super) fn last_id(headers: &HeaderMap) -> Option<i64> {
 }
 
 /// What these generations told; none where it is too much to be told one by one.
-pub(super) async fn read(pool: &PgPool, generations: &[i64]) -> sqlx::Result<Option<Vec<Happened>>> {
+pub(super) async fn read(pool: &Pool, generations: &[i64]) -> sqlx::Result<Option<Vec<Happened>>> {
     // Whose track it is may be hidden, whoever likes it.
     let events = sqlx::query_as!(
         Happened,
@@ -110,15 +110,16 @@ pub(super) async fn read(pool: &PgPool, generations: &[i64]) -> sqlx::Result<Opt
         generations,
         EVENTS_MAX + 1
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *pool.acquire().await?)
     .await?;
     Ok((events.len() as i64 <= EVENTS_MAX).then_some(events))
 }
 
 /// What happened after that one, or none where that cannot be told.
-async fn since(pool: &PgPool, id: i64) -> sqlx::Result<Option<Vec<Happened>>> {
+async fn since(pool: &Pool, id: i64) -> sqlx::Result<Option<Vec<Happened>>> {
+    let mut db = pool.acquire().await?;
     let at = sqlx::query_scalar!("select created_at from live_event where id = $1", id)
-        .fetch_optional(pool)
+        .fetch_optional(&mut *db)
         .await?;
     let Some(at) = at else { return Ok(None) };
     let missed = sqlx::query_as!(
@@ -134,7 +135,7 @@ async fn since(pool: &PgPool, id: i64) -> sqlx::Result<Option<Vec<Happened>>> {
         id,
         EVENTS_MAX + 1
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *db)
     .await?;
     Ok((missed.len() as i64 <= EVENTS_MAX).then_some(missed))
 }

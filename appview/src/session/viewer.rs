@@ -148,7 +148,7 @@ pub(crate) async fn meet(parts: &Parts, app: &App) -> Result<Result<Viewer, Nobo
             continue;
         };
         let session = SessionId::of(&token);
-        match app.sessions.find(&app.pool, &session).await? {
+        match app.sessions.find(&mut *app.pool.acquire().await?, &session).await? {
             Found::Live(_) if is_cookie && !may_act(&parts.method, &parts.headers, &app.options) => {
                 return Ok(Err(Nobody::Foreign));
             }

@@ -56,7 +56,7 @@ pub(crate) async fn get_actor_feed(
         uri,
         i64::from(limit) + 1
     )
-    .fetch_all(&app.pool)
+    .fetch_all(&mut *app.pool.acquire().await?)
     .await?;
     let more = rows.len() > usize::from(limit);
     let rows: Vec<_> = rows.into_iter().take(limit.into()).collect();
@@ -102,7 +102,7 @@ pub(crate) async fn get_play(
             order by p.uri desc limit 1"#,
         &uris[..]
     )
-    .fetch_optional(&app.pool)
+    .fetch_optional(&mut *app.pool.acquire().await?)
     .await?;
     let play = row.and_then(|row| view(&row.uri, &row.value));
     Ok(Json(Play { play: play.ok_or_else(|| Error::declared("NotFound", "no such play"))? }))
@@ -131,7 +131,7 @@ pub(crate) async fn get_latest(
         i64::from(params.0.limit),
         WINDOW
     )
-    .fetch_all(&app.pool)
+    .fetch_all(&mut *app.pool.acquire().await?)
     .await?;
     Ok(Json(Feed { plays: rows.iter().filter_map(|row| view(&row.uri, &row.value)).collect(), cursor: None }))
 }

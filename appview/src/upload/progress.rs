@@ -12,7 +12,6 @@ use axum::response::{AppendHeaders, IntoResponse};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::Stream;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -20,6 +19,7 @@ use super::places::Place;
 use crate::App;
 use crate::detail::Detail;
 use crate::limit::Caller;
+use crate::pool::Pool;
 
 /// How often the row is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -100,7 +100,7 @@ fn lost(id: &str) -> Value {
 }
 
 /// One message.
-async fn state(pool: &PgPool, id: &str) -> sqlx::Result<Value> {
+async fn state(pool: &Pool, id: &str) -> sqlx::Result<Value> {
     let row = sqlx::query!(
         r#"select status, phase, message, error, warnings, blob_refused, uri, record_cid, sent_bytes, total_bytes,
                   image_cid, created_at, completed_at,
@@ -108,7 +108,7 @@ async fn state(pool: &PgPool, id: &str) -> sqlx::Result<Value> {
              from upload where id = $1"#,
         id
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *pool.acquire().await?)
     .await?;
     let Some(row) = row else { return Ok(lost(id)) };
     let percent = percent(&row.status, row.phase.as_deref(), row.sent_bytes, row.total_bytes);
