@@ -189,6 +189,42 @@ fn names_come_before_beginnings_before_words_before_likenesses() {
     });
 }
 
+/// Where more has the words than can be looked at, that is looked at which is liked most; and the same however rows are moved about.
+#[test]
+fn of_very_much_that_has_the_words_the_best_is_found() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let artist = Account::create(net, "prolific").await;
+        let blob = artist.upload("audio/wav", pds::wav(440, 1)).await;
+        let all: Vec<String> = (0..700).map(|number| format!("Quagmire {number:03} Wintergreen")).collect();
+        publish(&artist, &blob, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        await_findable(&plyr, &artist, 700).await;
+        let records = artist.list_records("fm.plyr.track").await;
+        let fans = [Account::create(net, "quagfan").await, Account::create(net, "quagfriend").await];
+        let fans = [&artist, &fans[0], &fans[1]];
+        for (at, likes) in [(5, 1), (300, 3)] {
+            for fan in &fans[..likes] {
+                fan.like(&records[at]).await;
+            }
+            plyr.await_counts(&records[at].0, Some([likes as i64, 0, 0])).await;
+        }
+        indexer::search::rerank(&plyr.db.pool).await.expect("ranks");
+        let found = titles(&plyr, &artist, "wintergreen quagmire").await;
+        let mut best = Vec::new();
+        for at in [300, 5] {
+            best.push(artist.record(&records[at].0).await["title"].as_str().expect("a title").to_owned());
+        }
+        assert_eq!(found[..2], best[..]);
+        // A row that is written anew stands elsewhere.
+        sqlx::query("update search_entry set words = words where key in (select key from search_entry where kind = 1 order by name limit 300)")
+            .execute(&plyr.db.pool)
+            .await
+            .expect("moved");
+        assert_eq!(titles(&plyr, &artist, "Wintergreen QUAGMIRE").await, found);
+    });
+}
+
 #[test]
 fn everything_that_has_a_name_is_found_by_it() {
     run(async {

@@ -13,8 +13,9 @@ use crate::error::Error;
 const RANGE_MAX: i64 = 120;
 /// Beginnings that are looked through for the best, where a range is longer than that.
 const WALK_MAX: i64 = 5_000;
-/// Things of all the words that are looked at.
+/// Things of all the words that are looked at: those that are heard and liked most, of so many.
 const WORDS_MAX: i64 = 500;
+const WORDS_AMONG: i64 = 2_000;
 /// Words that a begun one may be, and among how many the shortest are looked for.
 const BEGUN_MAX: i64 = 48;
 const BEGUN_AMONG: i64 = 500;
@@ -228,27 +229,39 @@ async fn with_words(db: &mut PgConnection, kinds: &[i16], words: &[Vec<String>])
     if all.is_empty() {
         return Ok(Vec::new());
     }
-    // Each kind has an index of its own, which is found by the number of the kind alone.
+    // Each kind has an index of its own, which is found by the number of the kind alone. What it holds comes in no order: the best are
+    // chosen before anything is looked up for them.
     let rows = sqlx::query_as!(
         Row,
         r#"select e.kind as "kind!", e.key as "key!", e.name as "name!", e.rank as "rank!", e.name as "start!", 4::smallint as "place!"
-             from ((select * from search_entry where 1 = any($1::smallint[]) and kind = 1 and words @@ $2::text::tsquery
-                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)
+             from ((select * from (select * from (select * from search_entry
+                                                   where 1 = any($1::smallint[]) and kind = 1 and words @@ $2::text::tsquery limit $4) met
+                                     order by rank desc, id offset 0) best
+                     where did is null or (select active from actor where actor.did = best.did) limit $3)
                    union all
-                   (select * from search_entry where 2 = any($1::smallint[]) and kind = 2 and words @@ $2::text::tsquery
-                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)
+                   (select * from (select * from (select * from search_entry
+                                                   where 2 = any($1::smallint[]) and kind = 2 and words @@ $2::text::tsquery limit $4) met
+                                     order by rank desc, id offset 0) best
+                     where did is null or (select active from actor where actor.did = best.did) limit $3)
                    union all
-                   (select * from search_entry where 3 = any($1::smallint[]) and kind = 3 and words @@ $2::text::tsquery
-                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)
+                   (select * from (select * from (select * from search_entry
+                                                   where 3 = any($1::smallint[]) and kind = 3 and words @@ $2::text::tsquery limit $4) met
+                                     order by rank desc, id offset 0) best
+                     where did is null or (select active from actor where actor.did = best.did) limit $3)
                    union all
-                   (select * from search_entry where 4 = any($1::smallint[]) and kind = 4 and words @@ $2::text::tsquery
-                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)
+                   (select * from (select * from (select * from search_entry
+                                                   where 4 = any($1::smallint[]) and kind = 4 and words @@ $2::text::tsquery limit $4) met
+                                     order by rank desc, id offset 0) best
+                     where did is null or (select active from actor where actor.did = best.did) limit $3)
                    union all
-                   (select * from search_entry where 5 = any($1::smallint[]) and kind = 5 and words @@ $2::text::tsquery
-                       and (did is null or (select active from actor where actor.did = search_entry.did)) limit $3)) as e"#,
+                   (select * from (select * from (select * from search_entry
+                                                   where 5 = any($1::smallint[]) and kind = 5 and words @@ $2::text::tsquery limit $4) met
+                                     order by rank desc, id offset 0) best
+                     where did is null or (select active from actor where actor.did = best.did) limit $3)) as e"#,
         kinds,
         all.join(" & "),
-        WORDS_MAX
+        WORDS_MAX,
+        WORDS_AMONG
     );
     Ok(rows.fetch_all(db).await?)
 }
