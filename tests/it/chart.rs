@@ -1,5 +1,7 @@
 //! Charts: what moves them, what does not, and what leaves them as time goes on.
 
+mod generator;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;

@@ -46,6 +46,11 @@ async fn world(net: &Network, plyr: &Plyr) -> Value {
     let list = artist.create_record("fm.plyr.list", album).await.0;
     artist.put_record("fm.plyr.actor.profile", "self", json!({"bio": "plays", "createdAt": now()})).await;
     let like = fan.like(&tracks[0]).await.0;
+    let key = tracks[0].0.rsplit('/').next().expect("a key");
+    let link = json!({"$type": "app.bsky.richtext.facet#link", "uri": format!("{}/track/{}/{key}", plyr.public_url, artist.did)});
+    let post = json!({"text": "listen", "createdAt": now(),
+                      "facets": [{"index": {"byteStart": 0, "byteEnd": 6}, "features": [link]}]});
+    fan.create_record("app.bsky.feed.post", post).await;
     for number in 0..3 {
         fan.create_record("fm.plyr.comment", pds::comment(&tracks[0], "fine", number)).await;
     }
@@ -58,9 +63,12 @@ async fn world(net: &Network, plyr: &Plyr) -> Value {
     eventually("a chart", || async {
         let top = plyr.query("fm.plyr.feed.getTop", &[]).await;
         let artists = plyr.query("fm.teal.stats.getTopArtists", &[]).await;
+        let feed = ("feed", "at://did:web:plyr.example/app.bsky.feed.generator/plyr-top");
+        let posts = plyr.query("app.bsky.feed.getFeedSkeleton", &[feed]).await;
+        let count = |answer: &Value, name: &str| answer[name].as_array().map(Vec::len);
         same(
-            (top["entries"].as_array().map(Vec::len), artists["artists"].as_array().map(Vec::len)),
-            (Some(1), Some(1)),
+            (count(&top, "entries"), count(&artists, "artists"), count(&posts, "feed")),
+            (Some(1), Some(1), Some(1)),
         )
     })
     .await;

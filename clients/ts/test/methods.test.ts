@@ -22,7 +22,7 @@ function questions({ artist, fan, tracks, tag, list, slug, play }: World): Recor
   const [, , , , playKey] = play.split('/')
   return {
     'app.bsky.feed.describeFeedGenerator': [{}, 'feeds'],
-    'app.bsky.feed.getFeedSkeleton': [{ feed: `at://${artist.did}/app.bsky.feed.generator/plyr-top` }],
+    'app.bsky.feed.getFeedSkeleton': [{ feed: `at://${artist.did}/app.bsky.feed.generator/plyr-top` }, 'feed'],
     'blue.microcosm.links.getBacklinkDids': [{ subject: uri, source }],
     'blue.microcosm.links.getBacklinks': [{ subject: uri, source }, 'records'],
     'blue.microcosm.links.getBacklinksCount': [{ subject: uri, source }, 'total'],
