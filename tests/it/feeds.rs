@@ -274,3 +274,70 @@ fn an_album_is_its_list_and_what_its_tracks_say() {
         assert_eq!((status, &body["error"]), (400, &json!("NotFound")));
     });
 }
+
+/// Addresses that were made by servers which know only a to z lead to the same album as ours, unless another is called so.
+#[test]
+fn an_album_is_found_by_what_is_left_of_its_name_in_ascii() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let artist = Account::create(net, "accented").await;
+        let blob = artist.upload("audio/wav", pds::wav(440, 1)).await;
+        let create = async |title: &str, album: &str| {
+            let mut record = pds::track(title, &blob);
+            record["album"] = json!(album);
+            artist.create_record("fm.plyr.track", record).await
+        };
+        // What both interfaces tell of it: what it is called, by what slug, and its tracks.
+        let told = async |slug: &str| -> Result<[Value; 3], String> {
+            let asked = [("actor", artist.handle.as_str()), ("slug", slug)];
+            let (_, by_xrpc) = plyr.xrpc("fm.plyr.list.getAlbum", &asked).await;
+            let path = format!("/albums/{}/{}", artist.handle, slug.replace(' ', "%20"));
+            let by_http: Value = plyr.get(&path).await.json().await.expect("JSON");
+            let title = |track: &Value| track["title"].clone();
+            let of_http = [
+                by_http["metadata"]["title"].clone(),
+                by_http["metadata"]["slug"].clone(),
+                by_http["tracks"].as_array().into_iter().flatten().map(title).collect(),
+            ];
+            let of_xrpc = [
+                by_xrpc["album"]["title"].clone(),
+                by_xrpc["album"]["slug"].clone(),
+                by_xrpc["tracks"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|track| title(&track["record"]))
+                    .collect(),
+            ];
+            same(&of_xrpc, &of_http)?;
+            Ok(of_http)
+        };
+        let is = |title: &str, slug: &str, track: &str| Ok([json!(title), json!(slug), json!([track])]);
+        create("one", "Café Olé").await;
+        create("two", "夜 Night Drive").await;
+        create("three", "夜行").await;
+        let (coffee, night) =
+            (is("Café Olé", "café-olé", "one"), is("夜 Night Drive", "夜-night-drive", "two"));
+        for (slug, wanted) in [
+            ("café-olé", &coffee),
+            ("caf-ol", &coffee),
+            ("CAF-OL", &coffee),
+            ("夜-night-drive", &night),
+            ("night-drive", &night),
+            ("夜行", &is("夜行", "夜行", "three")),
+        ] {
+            eventually("the album", || async { same(told(slug).await, wanted.clone()) }).await;
+        }
+        create("four", "Caf Ol").await;
+        eventually("its own name", || async { same(told("caf-ol").await, is("Caf Ol", "caf-ol", "four")) })
+            .await;
+        assert_eq!(told("café-olé").await, coffee);
+        let (status, _) =
+            plyr.xrpc("fm.plyr.list.getAlbum", &[("actor", &artist.did), ("slug", "night")]).await;
+        assert_eq!(
+            (status, plyr.get(&format!("/albums/{}/night", artist.did)).await.status().as_u16()),
+            (400, 404)
+        );
+    });
+}

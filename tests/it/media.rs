@@ -1,6 +1,11 @@
 //! Sound and pictures: served from our own checked copy, in any piece a player asks for.
 
-use crate::world::{Account, Plyr, eventually, network, pds, run};
+use reqwest::Method;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HOST, LOCATION, RANGE};
+use reqwest::redirect::Policy;
+use serde_json::Value;
+
+use crate::world::{Account, Plyr, eventually, network, pds, run, same};
 
 /// A small picture of one grey: a true PNG, so that its bytes say what it is.
 pub fn png(grey: u8) -> Vec<u8> {
@@ -87,6 +92,51 @@ fn sound_is_served_in_ranges() {
             crate::world::same(http.get(&audio).send().await.expect("an answer").status().as_u16(), 404)
         })
         .await;
+    });
+}
+
+/// `/audio/{file_id}` is what the HTTP API calls a sound: the bytes, or where the operator says that they are.
+#[test]
+fn a_sound_is_where_the_operator_says() {
+    run(async {
+        let net = network();
+        let mut plyr = Plyr::up(net).await;
+        let artist = Account::create(net, "elsewhere").await;
+        let sound = pds::wav(449, 2);
+        let record = pds::track("here or there", &artist.upload("audio/wav", sound.clone()).await);
+        let (uri, _) = artist.create_record("fm.plyr.track", record).await;
+        eventually("the sound", || async {
+            same(plyr.track(&uri).await.is_some_and(|track| track["audio"].is_string()), true)
+        })
+        .await;
+        let id = plyr.track_id(&uri).await;
+        let track: Value = plyr.get(&format!("/tracks/{id}")).await.json().await.expect("JSON");
+        let path = format!("/audio/{}", track["file_id"].as_str().expect("a file id"));
+        plyr.set("PLYR_MEDIA_URL", "https://media.example/here");
+        let elsewhere = plyr.twin().await;
+        let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().expect("a client");
+        for method in [Method::GET, Method::HEAD] {
+            let ask = |plyr: &Plyr| http.request(method.clone(), format!("{}{path}", plyr.url));
+            let to = ask(&elsewhere).header(RANGE, "bytes=0-9").send().await.expect("an answer");
+            assert_eq!(to.status(), 307, "{method}");
+            assert_eq!(to.headers()[LOCATION], format!("https://media.example/here{path}"), "{method}");
+            // Where it comes in by that name, it has come where it should.
+            let there = ask(&elsewhere).header(HOST, "media.example").send().await.expect("an answer");
+            let here = ask(&plyr).send().await.expect("an answer");
+            for answer in [there, here] {
+                assert_eq!(answer.status(), 200, "{method}");
+                assert_eq!(answer.headers()[CONTENT_LENGTH], sound.len().to_string(), "{method}");
+                let wanted = if method == Method::HEAD { &[] } else { &sound[..] };
+                assert_eq!(answer.bytes().await.expect("bytes"), wanted, "{method}");
+            }
+        }
+        let part = plyr.http().get(format!("{}{path}", plyr.url)).header(RANGE, "bytes=10-19").send().await;
+        let part = part.expect("an answer");
+        assert_eq!(part.status(), 206);
+        assert_eq!(part.headers()[CONTENT_RANGE], format!("bytes 10-19/{}", sound.len()));
+        assert_eq!(part.bytes().await.expect("bytes"), sound[10..20]);
+        let unknown = http.get(format!("{}/audio/0000000000000000", elsewhere.url)).send().await;
+        assert_eq!(unknown.expect("an answer").status(), 404);
     });
 }
 

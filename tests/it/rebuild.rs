@@ -1,5 +1,7 @@
 //! `plyr rebuild`: from the records alone, the same rows.
 
+use serde_json::Value;
+
 use crate::oddities;
 use crate::world::{Account, Plyr, eventually, network::Network, pds, run, same};
 
@@ -28,6 +30,16 @@ async fn projections(plyr: &Plyr) -> Vec<String> {
         rows.extend(found);
     }
     rows
+}
+
+/// What addresses have of a track: its number, and those of what is said of it.
+async fn numbers(plyr: &Plyr, id: i64) -> [Value; 2] {
+    let get = async |path: String| -> Value { plyr.get(&path).await.json().await.expect("JSON") };
+    let track = get(format!("/tracks/{id}")).await;
+    let comments = get(format!("/tracks/{id}/comments")).await;
+    let id = &comments["comments"][0]["id"];
+    assert!(id.is_number() && track["atproto_record_uri"].is_string(), "{comments} {track}");
+    [track["atproto_record_uri"].clone(), id.clone()]
 }
 
 #[test]
@@ -78,9 +90,12 @@ fn rebuild_ends_in_the_same_rows() {
         plyr.await_quiet().await;
         let before = projections(&plyr).await;
         assert!(before.len() > 15, "{before:#?}");
+        let id = plyr.track_id(&track.0).await;
+        let numbers = numbers(&plyr, id).await;
         let output = plyr.command(&["rebuild"]).output().expect("it runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(projections(&plyr).await, before);
+        assert_eq!((plyr.track_id(&track.0).await, self::numbers(&plyr, id).await), (id, numbers.clone()));
         // And it mends what is broken.
         for sql in [
             "delete from reaction where uri <> (select min(uri) from reaction)",
@@ -97,6 +112,7 @@ fn rebuild_ends_in_the_same_rows() {
         assert!(said.contains("likes: 99, and the records say"), "{said}");
         assert!(plyr.command(&["rebuild"]).output().expect("it runs").status.success());
         assert_eq!(projections(&plyr).await, before);
+        assert_eq!((plyr.track_id(&track.0).await, self::numbers(&plyr, id).await), (id, numbers));
         let audited = plyr.command(&["audit", "counts"]).output().expect("it runs");
         assert!(audited.status.success(), "{}", String::from_utf8_lossy(&audited.stdout));
     });
