@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::world::{Account, Plyr, eventually, network, run};
@@ -150,5 +151,53 @@ fn clients_follow_what_happens() {
             let body: Value = answer.json().await.expect("JSON");
             assert!(body["message"].as_str().is_some_and(|text| text.starts_with(named)), "{body}");
         }
+    });
+}
+
+#[test]
+fn who_missed_too_much_is_told_so() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up_with(net, &[("PLYR_CLIENT_ADDRESS_HEADER", "x-test-address")]).await;
+        let (artist, fan) = (Account::create(net, "artist").await, Account::create(net, "fan").await);
+        let track = artist.create_track("heard by many").await;
+        plyr.await_counts(&track.0, Some([0, 0, 0])).await;
+        let id = plyr.track_id(&track.0).await;
+        // Of this track alone: others happen on the same network.
+        let query = format!("track={}", track.0);
+        let mut all = Follower::new(&plyr, &query, None).await;
+        let like = fan.like(&track).await.0;
+        let last = all.of(&like).await.1;
+        let hear = async |numbers: std::ops::Range<usize>| {
+            for number in numbers.step_by(50) {
+                let heard = (number..number + 50).map(|number| {
+                    let request = plyr.http().post(format!("{}/tracks/{id}/play", plyr.url));
+                    let address = format!("9.9.{}.{}", number / 200, number % 200);
+                    request.header("x-test-address", address).send()
+                });
+                for answer in join_all(heard).await {
+                    assert_eq!(answer.expect("plyr answers").status(), 200);
+                }
+            }
+        };
+        hear(0..700).await;
+        let mut back = Follower::new(&plyr, &query, Some(last)).await;
+        let mut told = std::collections::BTreeSet::new();
+        while told.len() < 700 {
+            let (kind, number, _) = back.next().await;
+            // Of what was a moment before, they may be told twice.
+            if kind == "track" {
+                continue;
+            }
+            assert_eq!(kind, "play", "after {} plays", told.len());
+            told.insert(number);
+        }
+        // More than is told one by one. What is left of them without the like, that they know, and without what is hidden, were few
+        // enough.
+        fan.deactivate().await;
+        plyr.await_counts(&track.0, Some([0, 0, 700])).await;
+        hear(700..1150).await;
+        let mut late = Follower::new(&plyr, &query, Some(last)).await;
+        assert_eq!(late.next().await.0, "reset");
     });
 }

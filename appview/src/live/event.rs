@@ -115,29 +115,40 @@ pub(super) async fn read(pool: &Pool, generations: &[i64]) -> sqlx::Result<Optio
     Ok((events.len() as i64 <= EVENTS_MAX).then_some(events))
 }
 
-/// What happened after that one, or none where that cannot be told.
+/// What happened after that one, or none where that cannot be told. What counts is how much there was, whoever may see it: of
+/// hidden people and of the event itself there is nothing to tell, and where more was than is looked at, the rest is not known.
 async fn since(pool: &Pool, id: i64) -> sqlx::Result<Option<Vec<Happened>>> {
     let mut db = pool.acquire().await?;
     let at = sqlx::query_scalar!("select created_at from live_event where id = $1", id)
         .fetch_optional(&mut *db)
         .await?;
     let Some(at) = at else { return Ok(None) };
-    let missed = sqlx::query_as!(
-        Happened,
-        "select id, kind, uri, did, subject_uri as subject, created_at
-           from (select * from live_event where created_at > $1::timestamptz - make_interval(secs => $2)
-                  order by created_at limit $4) as e
-          where id <> $3 and (did is null or (select active from actor where actor.did = e.did))
-            and (select active from actor where actor.did = split_part(e.subject_uri, '/', 3)) is not false
-          order by id",
+    let rows = sqlx::query!(
+        r#"select id, kind, uri, did, subject_uri, created_at,
+                  (did is null or (select active from actor where actor.did = e.did) is true)
+                  and (select active from actor where actor.did = split_part(e.subject_uri, '/', 3)) is not false
+                    as "is_shown!"
+             from (select * from live_event where created_at > $1::timestamptz - make_interval(secs => $2)
+                    order by created_at limit $3) as e
+            order by id"#,
         at,
         OVERLAP_S,
-        id,
         EVENTS_MAX + 1
     )
     .fetch_all(&mut *db)
     .await?;
-    Ok((missed.len() as i64 <= EVENTS_MAX).then_some(missed))
+    if rows.len() as i64 > EVENTS_MAX {
+        return Ok(None);
+    }
+    let shown = rows.into_iter().filter(|row| row.is_shown && row.id != id).map(|row| Happened {
+        id: row.id,
+        kind: row.kind,
+        uri: row.uri,
+        did: row.did,
+        subject: row.subject_uri,
+        created_at: row.created_at,
+    });
+    Ok(Some(shown.collect()))
 }
 
 fn told(happened: &Happened) -> Event {
