@@ -11,7 +11,8 @@
 //! count in the order. So ten thousand accounts of one host, or made yesterday, or one machine with as many cookies,
 //! bring a track as far as ten people do. Hosts that anybody may join and that see to their gate themselves count in full
 //! (`PLYR_OPEN_HOSTS`). Beside that, a person's plays of a track count at most [`HOUR_MAX`] times an hour, and a network brings at
-//! most [`NETWORK_MAX`](crate::apply::hear::NETWORK_MAX) anonymous listeners of a track a day.
+//! most [`NETWORK_MAX`](crate::apply::hear::NETWORK_MAX) anonymous listeners of a track a day: what more of them hear is kept and
+//! counted as plays, and is nothing here.
 
 mod clock;
 pub mod due;

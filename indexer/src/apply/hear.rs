@@ -3,6 +3,10 @@
 //! They are no records and stand nowhere but here, so each is kept by itself (`play_event`). A listener's next play of a track
 //! counts once the track could have come to its end. Where the listener writes a play record of it as well, the record counts
 //! and the event does not.
+//!
+//! Of anonymous listeners many may be behind one address, a campus or all customers of a carrier, and as many may be one machine
+//! that makes cookies. So what they hear is kept and counted, and charts do not look at what is more than ten listeners of a track,
+//! a network and a day (`crowded`).
 
 use sqlx::{PgConnection, PgPool};
 
@@ -17,7 +21,7 @@ pub const WINDOW_MAX_S: i32 = 3600;
 /// See [`WINDOW_MIN_S`].
 pub const WINDOW_UNKNOWN_S: i32 = 180;
 
-/// So many anonymous listeners of one track may one network have a day: their cookies are theirs to make.
+/// So many anonymous listeners of one track and one network count in charts, a day: their cookies are theirs to make.
 pub const NETWORK_MAX: i64 = 10;
 
 /// Who heard it.
@@ -50,7 +54,7 @@ pub struct Told {
     pub duration_s: Option<i32>,
     /// Which program says so.
     pub client: Option<String>,
-    /// A keyed hash of the network it came from.
+    /// A keyed hash of the network it came from; all that is not known is one.
     pub network: [u8; 16],
 }
 
@@ -61,8 +65,10 @@ pub enum Heard {
     Counted,
     /// It is the same that was told before, still.
     Again,
-    /// Its network has had its share for today.
+    /// It is one more, of a network that has had its share of the charts for today.
     Crowded,
+    /// Nobody is known by that DID: nothing was kept. Once they are, it can be told again.
+    Unknown,
 }
 
 /// Notes that somebody heard a track, now.
@@ -74,6 +80,7 @@ pub async fn hear(door: &Door, told: &Told) -> sqlx::Result<Heard> {
         Heard::Counted => "counted",
         Heard::Again => "again",
         Heard::Crowded => "crowded",
+        Heard::Unknown => "unknown",
     })
     .increment(1);
     Ok(heard)
@@ -81,27 +88,19 @@ pub async fn hear(door: &Door, told: &Told) -> sqlx::Result<Heard> {
 
 async fn within(db: &mut PgConnection, told: &Told) -> sqlx::Result<Heard> {
     let (listener, subject) = (told.listener.name(), told.subject.as_str());
-    let mut network = None;
     match &told.listener {
-        Listener::Person(did) => {
-            sqlx::query!("select did from repo where did = $1 for update", did.as_str())
-                .fetch_optional(&mut *db)
-                .await?;
-            let is_active =
-                sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
-                    .fetch_optional(&mut *db)
-                    .await?;
+        Listener::Person(did) => match is_active(db, did).await? {
+            Some(true) => {}
             // Of who is hidden or gone nothing is begun.
-            if is_active != Some(true) {
-                return Ok(Heard::Again);
-            }
-        }
+            Some(false) => return Ok(Heard::Again),
+            None => return Ok(Heard::Unknown),
+        },
         // Two tabs at once are one listener; and of one network one comes after another.
         Listener::Anonymous(_) => {
-            network = Some(&told.network[..]);
             sqlx::query!(
-                "select pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 0))",
-                &told.network
+                "select pg_advisory_xact_lock(hashtextextended(encode($1, 'hex') || $2, 0))",
+                &told.network,
+                subject
             )
             .execute(&mut *db)
             .await?;
@@ -120,32 +119,21 @@ async fn within(db: &mut PgConnection, told: &Told) -> sqlx::Result<Heard> {
     if is_same {
         return Ok(Heard::Again);
     }
-    if let Listener::Anonymous(_) = &told.listener {
-        let others = sqlx::query_scalar!(
-            r#"select count(distinct listener) as "count!" from play_event
-                where network = $1 and subject_uri = $2 and listener <> $3 and listener like 'anonymous:%'"#,
-            &told.network,
-            subject,
-            listener
-        )
-        .fetch_one(&mut *db)
-        .await?;
-        if others >= NETWORK_MAX {
-            return Ok(Heard::Crowded);
-        }
-    }
+    let is_anonymous = matches!(told.listener, Listener::Anonymous(_));
+    let is_crowded = is_anonymous && others(db, told, &listener).await? >= NETWORK_MAX;
     let added = sqlx::query!(
-        r#"insert into play_event (listener, subject_uri, window_s, client, network, covered)
-           values ($1, $2, $3, $4, $5, coalesce((
+        r#"insert into play_event (listener, subject_uri, window_s, client, network, crowded, covered)
+           values ($1, $2, $3, $4, $5, $6, coalesce((
              select true from play where did = $1 and subject_uri = $2
-                and played_at between now() - make_interval(secs => $6) and now() + make_interval(secs => $6)
+                and played_at between now() - make_interval(secs => $7) and now() + make_interval(secs => $7)
               limit 1), false))
            returning covered, played_at"#,
         listener,
         subject,
         window_s,
         told.client,
-        network,
+        (is_anonymous && !is_crowded).then_some(&told.network[..]),
+        is_crowded,
         f64::from(window_s)
     )
     .fetch_one(&mut *db)
@@ -155,11 +143,36 @@ async fn within(db: &mut PgConnection, told: &Told) -> sqlx::Result<Heard> {
     if !added.covered {
         effects.count(&listener, subject, Count::Plays, 1);
     }
-    effects.heard(&listener, added.played_at);
+    if !is_crowded {
+        effects.heard(&listener, added.played_at);
+    }
     effects.touch(subject, false);
     effects.hear(subject);
     effects.carry_out(db).await?;
-    Ok(Heard::Counted)
+    Ok(if is_crowded { Heard::Crowded } else { Heard::Counted })
+}
+
+/// Whether somebody may be seen; none where nobody is known by that DID. Their standing holds still until the transaction ends.
+async fn is_active(db: &mut PgConnection, did: &Did) -> sqlx::Result<Option<bool>> {
+    sqlx::query!("select did from repo where did = $1 for update", did.as_str())
+        .fetch_optional(&mut *db)
+        .await?;
+    sqlx::query_scalar!(r#"select active as "active!" from actor where did = $1"#, did.as_str())
+        .fetch_optional(db)
+        .await
+}
+
+/// How many other anonymous listeners of its network that charts look at a track has had today.
+async fn others(db: &mut PgConnection, told: &Told, listener: &str) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(distinct listener) as "count!" from play_event
+            where network = $1 and subject_uri = $2 and listener <> $3"#,
+        &told.network,
+        told.subject.as_str(),
+        listener
+    )
+    .fetch_one(db)
+    .await
 }
 
 /// Forgets from which networks plays came, once their day is over.

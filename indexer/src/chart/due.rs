@@ -111,7 +111,7 @@ pub async fn all(pool: &PgPool) -> sqlx::Result<()> {
          select null, uri from track
          union all
          select did, null from (select did from play union select did from reaction where verb = 'like'
-                                union select listener from play_event) as people"
+                                union select listener from play_event where not crowded) as people"
     )
     .execute(&mut *tx)
     .await?;

@@ -84,7 +84,7 @@ pub(super) async fn heard(db: &mut PgConnection, wanted: &BTreeSet<(String, i32)
     let told = sqlx::query!(
         r#"select e.listener, w.hour as "hour!", e.subject_uri, count(*) as "plays!"
            from unnest($1::text[], $2::integer[]) as w (did, hour)
-           join play_event e on e.listener = w.did collate "C" and not e.covered
+           join play_event e on e.listener = w.did collate "C" and not (e.covered or e.crowded)
             and e.played_at >= to_timestamp(w.hour * 3600.0) and e.played_at < to_timestamp((w.hour + 1) * 3600.0)
            group by e.listener, w.hour, e.subject_uri"#,
         &dids as &[&str],
