@@ -244,6 +244,12 @@ impl<'a> Parts<'a> {
                 "nobody can sign in: PLYR_PUBLIC_URL is neither https nor http on a loopback address such as 127.0.0.1"
             );
         }
+        if config.public_url.scheme() == "https" && config.client_address_header.is_none() {
+            tracing::warn!(
+                "who is not signed in is not limited where only the proxy's private address shows: \
+                 PLYR_CLIENT_ADDRESS_HEADER names the header in which it says who calls"
+            );
+        }
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!("PLYR_LISTEN: cannot listen on {}; choose another address", config.listen)
         })?;

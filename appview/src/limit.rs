@@ -230,14 +230,22 @@ pub(crate) struct Limits {
     pub(crate) upload: Limit,
     pub(crate) now_playing: Limit,
     pub(crate) play: Limit,
+    /// People whom nobody knew until a token named them: by the address that it came from, and all.
+    pub(crate) newcomers: Limit,
+    pub(crate) newcomers_of_all: Limit,
     pub(crate) read: Limit,
 }
 
 /// A player tells what it plays every ten seconds at least, and at each touch.
 const NOW_PLAYING_PER_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap();
 
-/// Of one person; of one address, behind which a household or an office may be.
+/// Of one person; of one address, behind which a household or an office may be; of one browser where no address is known.
 const PLAYS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
+/// Whoever sends tokens chooses whom they name, and each newcomer is a question to a host and rows that stay. From one address a
+/// whole PDS may call.
+const NEWCOMERS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+const NEWCOMERS_OF_ALL_PER_MINUTE: NonZeroU32 = NonZeroU32::new(300).unwrap();
 
 impl Limits {
     pub(crate) fn new(rates: Rates) -> Self {
@@ -247,28 +255,28 @@ impl Limits {
             upload: Limit::new(rates.upload),
             now_playing: Limit::new(Rate::per_minute(NOW_PLAYING_PER_MINUTE)),
             play: Limit::new(Rate::per_minute(PLAYS_PER_MINUTE)),
+            newcomers: Limit::new(Rate::per_minute(NEWCOMERS_PER_MINUTE)),
+            newcomers_of_all: Limit::new(Rate::per_minute(NEWCOMERS_OF_ALL_PER_MINUTE)),
             read: Limit::new(rates.read),
         }
     }
 }
 
-/// Where a request comes from, as a key: an address, or the network of one where a customer has 2^64 of them.
-///
-/// Behind a proxy every connection is the proxy's: there the header counts that the operator named.
+/// Whose requests are counted together where nobody is signed in: an address, or the network of one where a customer has 2^64
+/// of them. None where that could be anybody: of a proxy that does not say for whom it asks, all the world has one address, and
+/// nobody shall wait for what others do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Caller(pub String);
+pub(crate) struct Caller(pub Option<String>);
 
 impl FromRequestParts<App> for Caller {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
-        let address = told(parts, &app.options).or_else(|| peer(parts));
-        Ok(Caller(address.map_or_else(|| "unknown".to_owned(), key_of)))
+        Ok(Caller(stranger(parts, &app.options)))
     }
 }
 
-/// Whose requests are counted together where nobody is signed in. None where that could be anybody: of a proxy that does not
-/// say for whom it asks, all the world has one address.
+/// See [`Caller`]. Behind a proxy every connection is the proxy's: there the header counts that the operator named.
 pub(crate) fn stranger(parts: &Parts, options: &Options) -> Option<String> {
     let known = || peer(parts).map(|peer| peer.to_canonical()).filter(|peer| is_public(*peer));
     told(parts, options).or_else(known).map(key_of)

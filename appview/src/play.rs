@@ -3,6 +3,8 @@
 //! Whoever is signed in is known; anybody else by a random cookie of ours, of which only a hash is kept. An address alone is
 //! nobody: many listen behind one.
 
+mod newcomer;
+
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::header::SET_COOKIE;
@@ -39,6 +41,8 @@ pub(crate) struct Teller {
     cookie: Option<HeaderValue>,
     /// Whose rate it is.
     key: String,
+    /// Where it comes from, if that says anything.
+    caller: Option<String>,
 }
 
 impl FromRequestParts<App> for Teller {
@@ -48,20 +52,22 @@ impl FromRequestParts<App> for Teller {
         let Ok(Caller(caller)) = Caller::from_request_parts(parts, app).await;
         // Another one each day: what came from where is nothing that we remember.
         let today = Utc::now().date_naive().to_string();
-        let network = app.sessions.fingerprint("network of a play", &[today.as_bytes(), caller.as_bytes()]);
+        let place = caller.as_deref().unwrap_or("unknown").as_bytes();
+        let network = app.sessions.fingerprint("network of a play", &[today.as_bytes(), place]);
         let viewer = <Option<Viewer> as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         if let Some(Viewer { did, .. }) = viewer {
             let key = did.to_string();
-            return Ok(Teller { listener: Listener::Person(did), network, cookie: None, key });
+            return Ok(Teller { listener: Listener::Person(did), network, cookie: None, key, caller });
         }
         let known = cookie(&parts.headers, COOKIE_NAME).and_then(Secret::read);
         let is_new = known.is_none();
         let secret = known.unwrap_or_else(Secret::random);
         let listener =
             Listener::Anonymous(app.sessions.fingerprint("listener", &[secret.as_str().as_bytes()]));
+        let key = caller.clone().unwrap_or_else(|| listener.name());
         let cookie = is_new.then(|| set_cookie(app, &secret)).transpose();
         let cookie = cookie.map_err(|error| Error::internal(error).into_response())?;
-        Ok(Teller { listener, network, cookie, key: caller })
+        Ok(Teller { listener, network, cookie, key, caller })
     }
 }
 
@@ -80,10 +86,17 @@ impl Teller {
         subject: AtUri,
         duration_s: Option<i32>,
         client: Option<String>,
-    ) -> sqlx::Result<Heard> {
+    ) -> Result<Heard, Error> {
         let (listener, network) = (self.listener.clone(), self.network);
         let told = Told { listener, subject, duration_s, client, network };
-        hear::hear(&app.sessions.indexer().door, &told).await
+        let door = &app.sessions.indexer().door;
+        match (hear::hear(door, &told).await?, &self.listener) {
+            (Heard::Unknown, Listener::Person(did)) => {
+                newcomer::admit(app, did, self.caller.as_deref()).await?;
+                Ok(hear::hear(door, &told).await?)
+            }
+            (heard, _) => Ok(heard),
+        }
     }
 
     fn headers(self) -> HeaderMap {
@@ -145,7 +158,8 @@ async fn recorded(app: &App, teller: &Teller, told: RecordPlay) -> Result<Record
     let client = told.client.map(|client| client.replace('\0', ""));
     let heard = teller.tell(app, told.uri.clone(), duration_s, client).await?;
     let play_count = play_count(app, &told.uri).await?;
-    Ok(Recorded { uri: told.uri, counted: heard == Heard::Counted, play_count })
+    let counted = matches!(heard, Heard::Counted | Heard::Crowded);
+    Ok(Recorded { uri: told.uri, counted, play_count })
 }
 
 /// `POST /tracks/{id}/play`. Its body, if there is one, says from which link somebody came, and is not read.

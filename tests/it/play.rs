@@ -144,19 +144,67 @@ fn one_place_is_not_a_crowd() {
             let request = plyr.http().post(url).header("x-test-address", address);
             async { request.send().await.expect("it answers").status().as_u16() }
         };
-        // Nobody keeps a cookie.
+        // Nobody keeps a cookie. Each is a play, and hardly any makes a chart.
         for _ in 0..30 {
             assert_eq!(from("203.0.113.7").await, 200);
         }
-        await_plays(&plyr, &track, [10, 10, 0]).await;
+        await_plays(&plyr, &track, [30, 30, 0]).await;
         assert_eq!(from("203.0.113.8").await, 200);
-        await_plays(&plyr, &track, [11, 11, 0]).await;
+        await_plays(&plyr, &track, [31, 31, 0]).await;
+        await_chart(&plyr, &track, 11).await;
+        assert_eq!(plyr.db.number("select count(*) from play_event where crowded").await, 20);
+        let forgotten =
+            plyr.db.number("select count(*) from play_event where crowded and network is not null");
+        assert_eq!(forgotten.await, 0, "of a crowd no network is kept");
         // And more often than anybody can listen.
         let mut refused = 0;
         for _ in 0..60 {
             refused += usize::from(from("203.0.113.7").await == 429);
         }
         assert!(refused > 0, "nothing limits how often one place may ask");
-        await_plays(&plyr, &track, [11, 11, 0]).await;
+        let counted = 91 - refused as i64;
+        await_plays(&plyr, &track, [counted, counted, 0]).await;
+        audit(&plyr);
+        let rebuilt = plyr.command(&["rebuild"]).output().expect("it runs");
+        let rebuilt = String::from_utf8(rebuilt.stdout).expect("text");
+        assert!(rebuilt.contains("; 0 counts mended"), "{rebuilt}");
+        await_chart(&plyr, &track, 11).await;
+        let listeners = "select count(*) from chart_listener where name like 'anonymous:%'";
+        assert_eq!(plyr.db.number(listeners).await, 11, "charts know no more");
+    });
+}
+
+/// Plays and listeners of a track in the chart of the day.
+async fn await_chart(plyr: &Plyr, track: &str, wanted: i64) {
+    eventually("the chart", || async {
+        // Counted a moment ago: whoever shows a credential is answered anew.
+        let request = plyr.http().get(format!("{}/xrpc/fm.plyr.feed.getTop?period=day", plyr.url));
+        let top = request.bearer_auth("nobody").send().await.expect("plyr answers");
+        let top: Value = top.json().await.expect("JSON");
+        let entries = top["entries"].as_array().expect("entries").iter();
+        let mut entry = entries.filter(|entry| entry["track"]["uri"] == track);
+        let numbers =
+            entry.next().map(|entry| [entry["playCount"].as_i64(), entry["listenerCount"].as_i64()]);
+        same(numbers, Some([Some(wanted); 2]))
+    })
+    .await;
+}
+
+#[test]
+fn an_unknown_place_is_one_place() {
+    run(async {
+        let net = network();
+        let plyr = Plyr::up(net).await;
+        let artist = Account::create(net, "artist").await;
+        let track = artist.create_track("behind a proxy").await.0;
+        plyr.await_counts(&track, Some([0, 0, 0])).await;
+        let id = plyr.track_id(&track).await;
+        // All the world shows the address of this machine: nobody waits for others, and all of them count in charts as one place.
+        for number in 1..=80 {
+            assert_eq!(tell(&plyr, &Agent::new(), id).await, number);
+        }
+        await_plays(&plyr, &track, [80, 80, 0]).await;
+        await_chart(&plyr, &track, 10).await;
+        audit(&plyr);
     });
 }

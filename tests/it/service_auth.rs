@@ -3,11 +3,13 @@
 mod limits;
 mod proof;
 
+use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::world::gate::Act;
 use crate::world::network::Network;
-use crate::world::{Account, Holder, Plyr, eventually, network, pds, run, same};
+use crate::world::{Account, Gate, Holder, Plyr, eventually, network, pds, run, same};
 
 const LATEST: &str = "fm.plyr.feed.getLatest";
 const PLAY: &str = "fm.plyr.feed.recordPlay";
@@ -181,6 +183,70 @@ fn who_is_switched_off_is_nobody() {
         let request = get(&plyr, "fm.plyr.feed.getTracks", &token).query(&[("uris", &track.0)]);
         let body: Value = request.send().await.expect("plyr answers").json().await.expect("JSON");
         assert_eq!(body["tracks"][0]["viewer"], json!({}), "{body}");
+    });
+}
+
+#[test]
+fn who_was_never_known_is_heard() {
+    run(async {
+        let (net, gate) = &Gate::network(&[]).await;
+        let plyr = Plyr::up_with(net, &[("PLYR_CLIENT_ADDRESS_HEADER", "x-caller")]).await;
+        let artist = Account::create(net, "artist").await;
+        let track = artist.create_track("heard by a stranger").await.0;
+        plyr.await_counts(&track, Some([0, 0, 0])).await;
+        // An account that wrote nothing of ours: no event of theirs makes them known.
+        let fan = Account::create(net, "stranger").await;
+        let known = async |did: &str| {
+            let known = sqlx::query_scalar("select count(*) from actor where did = $1").bind(did);
+            known.fetch_one(&plyr.db.pool).await.map(|number: i64| number).expect("a number")
+        };
+        assert_eq!(known(&fan.did).await, 0);
+        let heard = async || {
+            let heard = forwarded(&plyr, &fan, Method::POST, PLAY).json(&json!({"uri": track}));
+            heard.send().await.expect("the PDS answers").json::<Value>().await.expect("JSON")
+        };
+        // Whether they have an account cannot be asked for now: that is not the end of it.
+        gate.rule(1, &["getRepoStatus"], Act::Answer(502, json!({})));
+        assert_eq!(heard().await["error"], "NotEnoughResources");
+        assert_eq!(known(&fan.did).await, 0);
+        assert_eq!(heard().await, json!({"uri": track, "counted": true, "playCount": 1}));
+        assert_eq!(heard().await, json!({"uri": track, "counted": false, "playCount": 1}), "the same play");
+        assert_eq!(plyr.db.texts("select listener from play_event").await, [fan.did.as_str()]);
+        eventually("who they are", || async {
+            let profile = plyr.xrpc("fm.plyr.actor.getProfile", &[("actor", &fan.did)]).await.1;
+            same(profile["handle"].as_str().map(str::to_owned), Some(fan.handle.clone()))
+        })
+        .await;
+
+        // Whose account is switched off is told so, and nothing is kept of them.
+        let away = Account::create(net, "away").await;
+        let token = away.service_token(&plyr.did(), Some(PLAY)).await;
+        away.deactivate().await;
+        assert_eq!(outcome(play(&plyr, &track, &token)).await, refused("AuthMissing"));
+        assert_eq!(known(&away.did).await, 0);
+        plyr.await_counts(&track, Some([0, 0, 1])).await;
+
+        // Names are cheap, and each is a question to a host: from one address not too many are asked.
+        let come = async |caller: &'static str| {
+            let holder = Holder::k256(net).await;
+            let token = holder.sign(&holder.claims(&plyr.did(), PLAY));
+            outcome(play(&plyr, &track, &token).header("x-caller", caller)).await
+        };
+        let mut admitted = 0;
+        loop {
+            let outcomes = join_all((0..20).map(|_| come("9.9.9.9"))).await;
+            let (here, late): (Vec<_>, Vec<_>) =
+                outcomes.into_iter().partition(|outcome| *outcome == refused("AuthMissing"));
+            admitted += here.len();
+            if let Some(late) = late.first() {
+                assert_eq!(*late, (503, "NotEnoughResources".to_owned()));
+                break;
+            }
+            assert!(admitted < 300, "nothing limits how many strangers come");
+        }
+        assert!(admitted >= 60, "{admitted}");
+        assert_eq!(come("8.8.8.8").await, refused("AuthMissing"), "elsewhere one may come");
+        assert_eq!(plyr.db.number("select count(*) from play_event").await, 1);
     });
 }
 

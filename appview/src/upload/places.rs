@@ -14,7 +14,7 @@ const LISTENERS_MAX: usize = 200;
 pub(crate) struct Places {
     /// By DID.
     pub(super) uploads: Row,
-    /// By caller.
+    /// By caller, or by upload where no address is known.
     pub(super) listeners: Row,
 }
 

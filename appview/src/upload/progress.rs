@@ -33,7 +33,7 @@ const FAILED_LOOKS_MAX: u32 = 10;
 /// The id is known to nobody but who was told it, so it is all that is asked for.
 pub(crate) async fn stream(
     State(app): State<App>,
-    caller: Caller,
+    Caller(caller): Caller,
     upload_id: Result<Path<String>, PathRejection>,
 ) -> Result<impl IntoResponse, Detail> {
     // What is no id of ours is no upload of anybody's.
@@ -44,7 +44,9 @@ pub(crate) async fn stream(
     ]);
     let events = match Uuid::parse_str(&id) {
         Ok(known) => {
-            let place = app.upload_places.listeners.take(&caller.0);
+            // Where no address says who listens, it is whose upload it is.
+            let whose = caller.unwrap_or_else(|| known.to_string());
+            let place = app.upload_places.listeners.take(&whose);
             let place = place.ok_or_else(|| Detail::unavailable("too many pages are open"))?;
             Sse::new(events(app, known.to_string(), place)).into_response()
         }

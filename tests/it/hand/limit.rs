@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Stage;
 use crate::world::agent::Agent;
-use crate::world::{Account, Person, Plyr, consent, network, run};
+use crate::world::{Account, Person, Plyr, network, run};
 
 #[test]
 fn who_writes_too_much_waits_and_nobody_else() {
@@ -43,18 +43,39 @@ fn who_writes_too_much_waits_and_nobody_else() {
 fn who_signs_in_too_often_waits() {
     run(async {
         let net = network();
-        let plyr = Plyr::up_with(net, &[("PLYR_RATE_AUTH", "3/hour")]).await;
+        let settings = [("PLYR_RATE_AUTH", "3/hour"), ("PLYR_CLIENT_ADDRESS_HEADER", "x-caller")];
+        let plyr = Plyr::up_with(net, &settings).await;
         let account = Account::create(net, "eager").await;
+        let start = async |caller: Option<&str>, wants: &str| {
+            let agent = Agent::new();
+            let request = agent.http.get(format!("{}/auth/start", plyr.url)).header("accept", wants);
+            let request = request.query(&[("handle", account.handle.as_str()), ("return_to", "/")]);
+            let request = match caller {
+                Some(caller) => request.header("x-caller", caller),
+                None => request,
+            };
+            agent.send(request).await
+        };
         let mut statuses = Vec::new();
         for _ in 0..5 {
-            statuses.push(consent::start(&Agent::new(), &plyr.url, &account.handle, Some("/")).await.status);
+            statuses.push(start(Some("9.9.9.9"), "text/html").await.status);
         }
         // A browser is told on a page.
         assert_eq!(statuses, [307, 307, 307, 303, 303]);
-        let refused = plyr.get("/auth/start?handle=eager.test").await;
-        assert_eq!(refused.status(), 429);
-        assert!(refused.headers().contains_key("retry-after"));
-        let body: serde_json::Value = refused.json().await.expect("JSON");
-        assert_eq!(body["error"], "Rate limit exceeded: 3 per 1 hour");
+        let refused = start(Some("9.9.9.9"), "application/json").await;
+        assert_eq!(refused.status, 429);
+        assert!(refused.headers.contains_key("retry-after"));
+        assert_eq!(refused.json()["error"], "Rate limit exceeded: 3 per 1 hour");
+        assert_eq!(start(Some("8.8.8.8"), "text/html").await.status, 307, "another address is somebody else");
+        // Of whom nothing is known but that a proxy of this machine asks for them, each may be somebody else.
+        for _ in 0..5 {
+            assert_eq!(start(None, "text/html").await.status, 307);
+        }
+        let exchange = |caller: &'static str| {
+            let request = plyr.http().post(format!("{}/auth/exchange", plyr.url)).header("x-caller", caller);
+            request.json(&json!({"exchange_token": "x".repeat(43)})).send()
+        };
+        assert_eq!(exchange("9.9.9.9").await.expect("plyr answers").status(), 429);
+        assert_eq!(exchange("nonsense").await.expect("plyr answers").status(), 401);
     });
 }
