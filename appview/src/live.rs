@@ -6,6 +6,7 @@
 //! everything anew (`reset`). Clients that follow what happens one by one are told so, too: see [`event`].
 
 mod event;
+mod happened;
 
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
@@ -29,7 +30,8 @@ use crate::cache::Answers;
 use crate::error::Error;
 use crate::pool::Pool;
 use crate::{App, Shared};
-use event::{Asked, Happened};
+use event::Asked;
+use happened::Happened;
 
 /// Changes this close to each other become one event.
 const WINDOW: Duration = Duration::from_millis(50);
@@ -186,12 +188,12 @@ async fn try_listen(app: &App) -> Result<Infallible, sqlx::Error> {
         let generations = collect(&mut listener, answers, first, until).await?;
         let moved = match generations {
             Some(generations) => {
-                match event::read(pool, &generations).await {
+                match happened::read(pool, &generations).await {
                     Ok(Some(events)) if events.is_empty() => {}
                     Ok(Some(events)) => live.tell(Moved::Events(events.into())),
                     Ok(None) => live.tell(Moved::Reset),
                     Err(error) => {
-                        tracing::warn!(%error, "what happened cannot be read");
+                        tracing::warn!(?error, "what happened cannot be read");
                         live.tell(Moved::Reset);
                     }
                 }

@@ -2,9 +2,12 @@
 
 pub(crate) mod http;
 
+use std::collections::{HashMap, HashSet};
+
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
+use indexer::apply::player;
 use indexer::syntax::{AtUri, Did};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -15,8 +18,6 @@ use crate::session::Viewer;
 use crate::track::{self, TrackView};
 use crate::{App, Options, audio};
 
-/// For so long a player's word holds.
-const PLAYER_LIFE_S: i64 = 300;
 /// No record holds longer than this, whatever it says.
 const STATUS_LIFE_S: f64 = 24.0 * 3600.0;
 
@@ -41,6 +42,7 @@ pub(crate) struct Playing {
 /// The newest status record of somebody, while it holds.
 #[derive(Debug)]
 pub(crate) struct TealStatus {
+    did: String,
     pub uri: String,
     pub started_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
@@ -56,77 +58,110 @@ pub(crate) struct TealStatus {
 /// One person has one status: the newest record decides, whichever namespace it is in, and one without a name says that
 /// nothing plays.
 pub(crate) async fn teal_status(db: &mut PgConnection, did: &Did) -> Result<Option<TealStatus>, Error> {
+    Ok(teal_statuses(db, &[did.as_str()]).await?.remove(did.as_str()))
+}
+
+async fn teal_statuses(db: &mut PgConnection, dids: &[&str]) -> sqlx::Result<HashMap<String, TealStatus>> {
     let newest = sqlx::query_as!(
         TealStatus,
-        "select uri, started_at, least(expires_at, started_at + make_interval(secs => $2)) as \"expires_at!\",
-                track_name, artist_names, release_name, duration_s, origin_uri, service_uri, subject_uri
-           from actor_status
-          where did = $1 and started_at < now() + interval '5 minutes'
-          order by started_at desc, uri desc
-          limit 1",
-        did.as_str(),
+        r#"select s.did, uri, started_at, least(expires_at, started_at + make_interval(secs => $2)) as "expires_at!",
+                  track_name, artist_names, release_name, duration_s, origin_uri, service_uri, subject_uri
+             from unnest($1::text[]) as w (did) cross join lateral (
+               select * from actor_status a
+                where a.did = w.did collate "C" and started_at < now() + interval '5 minutes'
+                order by started_at desc, uri desc limit 1) as s"#,
+        dids as &[&str],
         STATUS_LIFE_S
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await?;
-    Ok(newest.filter(|status| status.expires_at > Utc::now() && !status.track_name.is_empty()))
+    let now = Utc::now();
+    let hold = newest.into_iter().filter(|status| status.expires_at > now && !status.track_name.is_empty());
+    Ok(hold.map(|status| (status.did.clone(), status)).collect())
 }
 
 /// What somebody hears now.
 pub(crate) async fn playing(db: &mut PgConnection, did: &Did) -> Result<Option<Playing>, Error> {
-    let player = sqlx::query!(
-        "select track_id, file_id, track_name, artist_name, album_name, duration_ms, progress_ms, is_playing, image_url,
-                updated_at
-           from player_state where did = $1 and updated_at > now() - make_interval(secs => $2)",
-        did.as_str(),
-        PLAYER_LIFE_S as f64
+    Ok(playing_of(db, &[did.as_str()]).await?.remove(did.as_str()))
+}
+
+/// What these people hear now; those who hear nothing are left out.
+pub(crate) async fn playing_of(
+    db: &mut PgConnection,
+    dids: &[&str],
+) -> Result<HashMap<String, Playing>, Error> {
+    let players = sqlx::query!(
+        r#"select did, file_id, track_name, artist_name, album_name, duration_ms, progress_ms, is_playing, image_url, updated_at,
+                  (select uri from public_id where id = track_id and kind = 'track') as subject
+             from player_state where did = any($1) and updated_at > now() - make_interval(secs => $2)"#,
+        dids as &[&str],
+        player::LIFE_S as f64
     )
-    .fetch_optional(&mut *db)
+    .fetch_all(&mut *db)
     .await?;
-    if let Some(row) = player {
-        if !row.is_playing {
-            return Ok(None);
-        }
-        let subject = match row.track_id {
-            Some(id) => {
-                sqlx::query_scalar!("select uri from public_id where id = $1 and kind = 'track'", id)
-                    .fetch_optional(db)
-                    .await?
-            }
-            None => None,
-        };
-        return Ok(Some(Playing {
+    // A player's word goes before any record, also where it says that nothing plays.
+    let told: HashSet<&str> = players.iter().map(|row| row.did.as_str()).collect();
+    let others: Vec<&str> = dids.iter().copied().filter(|did| !told.contains(did)).collect();
+    let statuses = if others.is_empty() { HashMap::new() } else { teal_statuses(db, &others).await? };
+    let mut playing = HashMap::new();
+    for (did, status) in statuses {
+        playing.insert(did, Playing::of_record(status)?);
+    }
+    for row in players.into_iter().filter(|row| row.is_playing) {
+        let of_player = Playing {
             track_name: row.track_name,
             artist_names: vec![row.artist_name],
             album_name: row.album_name,
             duration_ms: Some(row.duration_ms),
             progress_ms: Some(row.progress_ms),
             source: "player",
-            expires_at: row.updated_at + TimeDelta::seconds(PLAYER_LIFE_S),
+            expires_at: row.updated_at + TimeDelta::seconds(player::LIFE_S),
             origin_uri: None,
             service_uri: None,
             file_id: row.file_id,
             image_url: row.image_url,
-            subject: subject.as_deref().map(stored).transpose()?,
-        }));
+            subject: row.subject.as_deref().map(stored).transpose()?,
+        };
+        playing.insert(row.did, of_player);
     }
-    let Some(status) = teal_status(db, did).await? else { return Ok(None) };
-    let duration_ms = status.duration_s.map(|seconds| i64::from(seconds) * 1000);
-    let progress_ms = (Utc::now() - status.started_at).num_milliseconds().max(0);
-    Ok(Some(Playing {
-        track_name: status.track_name,
-        artist_names: status.artist_names,
-        album_name: status.release_name,
-        progress_ms: Some(duration_ms.map_or(progress_ms, |duration_ms| progress_ms.min(duration_ms))),
-        duration_ms,
-        source: "teal",
-        expires_at: status.expires_at,
-        origin_uri: status.origin_uri,
-        service_uri: status.service_uri,
-        file_id: None,
-        image_url: None,
-        subject: status.subject_uri.as_deref().map(stored).transpose()?,
-    }))
+    Ok(playing)
+}
+
+impl Playing {
+    fn of_record(status: TealStatus) -> Result<Self, Error> {
+        let duration_ms = status.duration_s.map(|seconds| i64::from(seconds) * 1000);
+        let progress_ms = (Utc::now() - status.started_at).num_milliseconds().max(0);
+        Ok(Playing {
+            track_name: status.track_name,
+            artist_names: status.artist_names,
+            album_name: status.release_name,
+            progress_ms: Some(duration_ms.map_or(progress_ms, |duration_ms| progress_ms.min(duration_ms))),
+            duration_ms,
+            source: "teal",
+            expires_at: status.expires_at,
+            origin_uri: status.origin_uri,
+            service_uri: status.service_uri,
+            file_id: None,
+            image_url: None,
+            subject: status.subject_uri.as_deref().map(stored).transpose()?,
+        })
+    }
+
+    /// With the track, where it is one of ours that may be shown.
+    pub fn view(self, track: Option<TrackView>) -> NowPlayingView {
+        NowPlayingView {
+            track_name: self.track_name,
+            artist_names: self.artist_names,
+            album_name: self.album_name,
+            duration_ms: self.duration_ms,
+            progress_ms: self.progress_ms,
+            source: self.source,
+            expires_at: self.expires_at,
+            origin_uri: self.origin_uri,
+            service_uri: self.service_uri,
+            track,
+        }
+    }
 }
 
 /// `fm.plyr.actor.defs#nowPlayingView`.
@@ -192,18 +227,7 @@ pub(crate) async fn get_now_playing(
         }
         None => None,
     };
-    let now_playing = Some(NowPlayingView {
-        track_name: playing.track_name,
-        artist_names: playing.artist_names,
-        album_name: playing.album_name,
-        duration_ms: playing.duration_ms,
-        progress_ms: playing.progress_ms,
-        source: playing.source,
-        expires_at: playing.expires_at,
-        origin_uri: playing.origin_uri,
-        service_uri: playing.service_uri,
-        track,
-    });
+    let now_playing = Some(playing.view(track));
     Ok(Json(NowPlaying { did, now_playing }))
 }
 

@@ -14,6 +14,7 @@ mod load;
 mod met;
 #[cfg(test)]
 mod model;
+pub mod player;
 pub mod rebuild;
 mod refer;
 pub mod reread;

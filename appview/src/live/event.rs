@@ -1,7 +1,9 @@
 //! What happens, one by one: `/live?kinds=like,play&actor=did:…&track=at://…`.
 //!
 //! Each event has its kind as name, a number as `id`, and JSON as data: `uri` of the record, `did` of who did it, `subject` (the
-//! track), `createdAt`. Only of what is public and not hidden, and of plays that players told of not who heard them. Whoever
+//! track), `createdAt`. A `status` says that what somebody hears changed, and has `nowPlaying`: what it is, as `getNowPlaying` says
+//! it but for the track, which `subject` names; null where nothing plays. What plays holds until its `expiresAt`, unless another event comes
+//! before: nothing is told when it ends by itself, and what plays on is told again in time. Only of what is public and not hidden, and of plays that players told of not who heard them. Whoever
 //! comes back with `Last-Event-ID` is told what they missed in the last hour; some of it perhaps twice. `reset` means that
 //! something may be missing.
 
@@ -9,24 +11,19 @@ use std::convert::Infallible;
 
 use axum::http::HeaderMap;
 use axum::response::sse::Event;
-use chrono::{DateTime, Utc};
 use futures_util::Stream;
 use indexer::syntax::{AtUri, Did};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::happened::{Happened, since};
 use super::{Moved, Open, reset};
 use crate::App;
 use crate::error::Error;
-use crate::pool::Pool;
 
 /// The kinds that there are.
 const KINDS: [&str; 5] = ["like", "comment", "play", "status", "track"];
-/// Events of one moment, and events that somebody missed, that are told one by one; where there are more, it is a reset.
-const EVENTS_MAX: i64 = 1000;
-/// Numbers are given before they are told: so far back somebody who comes back looks once more.
-const OVERLAP_S: f64 = 30.0;
 
 /// The parameters of `/live`.
 #[derive(Debug, Deserialize)]
@@ -76,79 +73,9 @@ impl Wish {
     }
 }
 
-/// A row of `live_event` that may be told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Happened {
-    #[serde(skip)]
-    id: i64,
-    #[serde(skip)]
-    kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uri: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    did: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    created_at: DateTime<Utc>,
-}
-
 /// The number after which somebody wants to go on.
 pub(super) fn last_id(headers: &HeaderMap) -> Option<i64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
-}
-
-/// What these generations told; none where it is too much to be told one by one.
-pub(super) async fn read(pool: &Pool, generations: &[i64]) -> sqlx::Result<Option<Vec<Happened>>> {
-    // Whose track it is may be hidden, whoever likes it.
-    let events = sqlx::query_as!(
-        Happened,
-        "select id, kind, uri, did, subject_uri as subject, created_at from live_event e
-          where generation = any($1)
-            and (select active from actor where actor.did = split_part(e.subject_uri, '/', 3)) is not false
-          order by id limit $2",
-        generations,
-        EVENTS_MAX + 1
-    )
-    .fetch_all(&mut *pool.acquire().await?)
-    .await?;
-    Ok((events.len() as i64 <= EVENTS_MAX).then_some(events))
-}
-
-/// What happened after that one, or none where that cannot be told. What counts is how much there was, whoever may see it: of
-/// hidden people and of the event itself there is nothing to tell, and where more was than is looked at, the rest is not known.
-async fn since(pool: &Pool, id: i64) -> sqlx::Result<Option<Vec<Happened>>> {
-    let mut db = pool.acquire().await?;
-    let at = sqlx::query_scalar!("select created_at from live_event where id = $1", id)
-        .fetch_optional(&mut *db)
-        .await?;
-    let Some(at) = at else { return Ok(None) };
-    let rows = sqlx::query!(
-        r#"select id, kind, uri, did, subject_uri, created_at,
-                  (did is null or (select active from actor where actor.did = e.did) is true)
-                  and (select active from actor where actor.did = split_part(e.subject_uri, '/', 3)) is not false
-                    as "is_shown!"
-             from (select * from live_event where created_at > $1::timestamptz - make_interval(secs => $2)
-                    order by created_at limit $3) as e
-            order by id"#,
-        at,
-        OVERLAP_S,
-        EVENTS_MAX + 1
-    )
-    .fetch_all(&mut *db)
-    .await?;
-    if rows.len() as i64 > EVENTS_MAX {
-        return Ok(None);
-    }
-    let shown = rows.into_iter().filter(|row| row.is_shown && row.id != id).map(|row| Happened {
-        id: row.id,
-        kind: row.kind,
-        uri: row.uri,
-        did: row.did,
-        subject: row.subject_uri,
-        created_at: row.created_at,
-    });
-    Ok(Some(shown.collect()))
 }
 
 fn told(happened: &Happened) -> Event {
@@ -178,7 +105,11 @@ pub(super) fn follow(
                         yield Ok(told(happened));
                     }
                 }
-                Ok(None) | Err(_) => yield Ok(reset()),
+                Ok(None) => yield Ok(reset()),
+                Err(error) => {
+                    tracing::warn!(?error, "what was missed cannot be read");
+                    yield Ok(reset());
+                }
             }
         } else {
             // So that whoever waits for the stream to begin need not wait for something to happen.

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use indexer::apply::player;
 use indexer::syntax::{AtUri, Did, Handle};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,31 +44,20 @@ pub(crate) async fn tell(
     app.limits.now_playing.check(viewer.did.as_str())?;
     let Json(told) = told.map_err(|error| Detail::invalid("body", "body", error.body_text()))?;
     lawful(&told)?;
-    let names = [Some(&told.track_name), Some(&told.artist_name), told.album_name.as_ref()];
-    let clean = names.map(|name| name.map(|name| name.replace('\0', "")));
-    let [track_name, artist_name, album_name] = clean;
-    sqlx::query!(
-        "insert into player_state (did, track_id, file_id, track_name, artist_name, album_name, duration_ms,
-                                   progress_ms, is_playing, image_url)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         on conflict (did) do update set
-           track_id = excluded.track_id, file_id = excluded.file_id, track_name = excluded.track_name,
-           artist_name = excluded.artist_name, album_name = excluded.album_name, duration_ms = excluded.duration_ms,
-           progress_ms = excluded.progress_ms, is_playing = excluded.is_playing, image_url = excluded.image_url,
-           updated_at = now()",
-        viewer.did.as_str(),
-        told.track_id,
-        told.file_id,
-        track_name.unwrap_or_default(),
-        artist_name.unwrap_or_default(),
-        album_name,
-        told.duration_ms,
-        told.progress_ms,
-        told.is_playing,
-        told.image_url
-    )
-    .execute(&app.sessions.indexer().door.pool)
-    .await?;
+    let clean = |name: String| name.replace('\0', "");
+    let state = player::State {
+        did: viewer.did,
+        track_id: told.track_id,
+        file_id: told.file_id,
+        track_name: clean(told.track_name),
+        artist_name: clean(told.artist_name),
+        album_name: told.album_name.map(clean),
+        duration_ms: told.duration_ms,
+        progress_ms: told.progress_ms,
+        is_playing: told.is_playing,
+        image_url: told.image_url,
+    };
+    player::tell(&app.sessions.indexer().door, &state).await?;
     Ok(Json(json!({"status": "ok"})))
 }
 
@@ -108,9 +98,7 @@ fn lawful(told: &Told) -> Result<(), Detail> {
 pub(crate) async fn clear(State(app): State<App>, viewer: Viewer) -> Result<Json<Value>, Detail> {
     // Not by the limit of those who say what plays: whoever said that too often can still say that nothing does.
     app.limits.write.check(viewer.did.as_str())?;
-    sqlx::query!("delete from player_state where did = $1", viewer.did.as_str())
-        .execute(&app.sessions.indexer().door.pool)
-        .await?;
+    player::clear(&app.sessions.indexer().door, &viewer.did).await?;
     Ok(Json(json!({"status": "ok"})))
 }
 

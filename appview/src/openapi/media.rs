@@ -42,7 +42,9 @@ pub(crate) fn live() -> Operation {
     operation("live", TAG, "What moves, as events")
         .about(
             "Server-sent events. Without parameters: `changed`, with the names of tracks that show something else now, and `reset`, when \
-             everything is to be asked for anew. With any: what happens, one by one, each event named by its kind.",
+             everything is to be asked for anew. With any: what happens, one by one, each event named by its kind. A `status` tells what \
+             somebody hears now (`nowPlaying`, null for nothing); it holds until `expiresAt`, unless another comes before. `reset` says that \
+             something may have been missed.",
         )
         .query("kinds", text("Only these, with commas between them: like, comment, play, status, track."))
         .query("actor", did("Only what they do."))

@@ -155,6 +155,15 @@ impl Effects {
         self.happenings.push(Happening { kind: "play", uri: None, did: None, subject });
     }
 
+    /// Tells that what somebody hears changed: by their player, or by a record that is gone. What it is now, whoever tells it looks up.
+    pub fn hears(&mut self, uri: Option<&str>, did: &str, subject: Option<&str>) {
+        if self.quiet || self.inactive.contains(did) {
+            return;
+        }
+        let (uri, subject) = (uri.map(str::to_owned), subject.map(str::to_owned));
+        self.happenings.push(Happening { kind: "status", uri, did: Some(did.to_owned()), subject });
+    }
+
     /// What somebody heard around that time is to be counted anew.
     pub fn heard(&mut self, did: &str, played_at: DateTime<Utc>) {
         self.due.insert(Due::Heard(did.to_owned(), chart::hour_of(played_at)));

@@ -1,6 +1,8 @@
 //! `fm.teal.actor.status` and `fm.teal.alpha.actor.status` → `actor_status`. Players clear a status by one without a name:
 //! that has a row, too, for it is newer than what the other namespace may still say.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
@@ -69,7 +71,18 @@ pub(super) async fn project(
         effects.happen("status", &row.uri, &row.did, row.subject_uri.as_deref(), row.started_at);
     }
     if !gone.is_empty() {
-        sqlx::query!("delete from actor_status where uri = any($1)", gone).execute(&mut *db).await?;
+        let over = sqlx::query!(
+            r#"delete from actor_status where uri = any($1)
+               returning uri, did, subject_uri, expires_at > now() as "held!""#,
+            gone
+        )
+        .fetch_all(&mut *db)
+        .await?;
+        // What is written anew was told above; what had run out is no news.
+        let written: HashSet<&str> = rows.iter().map(|row| row.uri.as_str()).collect();
+        for row in over.iter().filter(|row| row.held && !written.contains(row.uri.as_str())) {
+            effects.hears(Some(&row.uri), &row.did, row.subject_uri.as_deref());
+        }
     }
     let mut statuses = Rows::into(STATUSES);
     for row in &rows {
