@@ -13,6 +13,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
@@ -29,6 +30,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::cache::Answers;
 use crate::error::Error;
 use crate::pool::Pool;
+use crate::server::Reader;
 use crate::{App, Shared};
 use event::Asked;
 use happened::Happened;
@@ -79,6 +81,7 @@ impl Live {
 pub(crate) async fn stream(
     State(app): State<App>,
     asked: Result<Query<Asked>, QueryRejection>,
+    connection: Option<Extension<Reader>>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let Query(asked) = asked.map_err(|error| Error::invalid_request(error.body_text()))?;
@@ -86,6 +89,9 @@ pub(crate) async fn stream(
     let place = Arc::clone(&app.live.places)
         .try_acquire_owned()
         .map_err(|_| Error::overloaded("too many pages are open"))?;
+    if let Some(Extension(reader)) = connection {
+        reader.must_read();
+    }
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("");
     let events: BoxStream<'static, Result<Event, Infallible>> = match wish {
         None => events(app, place).boxed(),

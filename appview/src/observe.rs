@@ -43,6 +43,10 @@ pub fn describe_metrics() {
     describe_gauge!("plyr_live_streams", "Open pages that listen to changes");
     describe_counter!("plyr_token_refreshes_total", "Refresh tokens used, by outcome");
     describe_counter!("plyr_service_tokens_total", "Tokens that PDSes signed for their people, by outcome");
+    describe_counter!(
+        "plyr_live_stuck_total",
+        "Listeners cut off because they read nothing of what they were sent"
+    );
     describe_counter!("plyr_live_listener_failures_total", "Times that listening to changes failed");
     describe_counter!("plyr_blob_unreadable_total", "Blobs that a row promises and the store does not have");
 }

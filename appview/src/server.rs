@@ -1,5 +1,7 @@
 //! Connections: accepted within limits, and let go in good order.
 
+mod reader;
+
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::{App, live, router};
+pub(crate) use reader::Reader;
+use reader::Watched;
 
 /// A request's head must have come in this time; an idle connection is closed after it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -89,9 +93,12 @@ async fn converse(
 ) {
     // An event is smaller than a packet and shall not wait for another.
     let _ = stream.set_nodelay(true);
+    let reader = Reader::default();
+    let stream = Watched::new(stream, reader.clone());
     let service = router.map_request(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(reader.clone());
         request
     });
     let connection = http1::Builder::new()

@@ -1,5 +1,6 @@
 //! `/live` for clients: what happens, one by one, by kind, by person, by track; and going on after a break.
 
+mod deaf;
 mod status;
 
 use std::time::Duration;

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgPool;
 
 use crate::error::Error;
 use crate::now_playing;
+use crate::pool::Pool;
 
 /// Events of one moment, and events that somebody missed, that are told one by one; where there are more, it is a reset.
 const EVENTS_MAX: i64 = 1000;
@@ -38,7 +38,7 @@ pub(super) struct Happened {
 }
 
 /// What these generations told; none where it is too much to be told one by one.
-pub(super) async fn read(pool: &PgPool, generations: &[i64]) -> Result<Option<Vec<Happened>>, Error> {
+pub(super) async fn read(pool: &Pool, generations: &[i64]) -> Result<Option<Vec<Happened>>, Error> {
     // Whose track it is may be hidden, whoever likes it.
     let rows = sqlx::query!(
         "select id, kind, uri, did, subject_uri, created_at from live_event e
@@ -48,7 +48,7 @@ pub(super) async fn read(pool: &PgPool, generations: &[i64]) -> Result<Option<Ve
         generations,
         EVENTS_MAX + 1
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *pool.acquire().await?)
     .await?;
     if rows.len() as i64 > EVENTS_MAX {
         return Ok(None);
@@ -67,9 +67,10 @@ pub(super) async fn read(pool: &PgPool, generations: &[i64]) -> Result<Option<Ve
 
 /// What happened after that one, or none where that cannot be told. What counts is how much there was, whoever may see it: of
 /// hidden people and of the event itself there is nothing to tell, and where more was than is looked at, the rest is not known.
-pub(super) async fn since(pool: &PgPool, id: i64) -> Result<Option<Vec<Happened>>, Error> {
+pub(super) async fn since(pool: &Pool, id: i64) -> Result<Option<Vec<Happened>>, Error> {
+    let mut db = pool.acquire().await?;
     let at = sqlx::query_scalar!("select created_at from live_event where id = $1", id)
-        .fetch_optional(pool)
+        .fetch_optional(&mut *db)
         .await?;
     let Some(at) = at else { return Ok(None) };
     let rows = sqlx::query!(
@@ -84,8 +85,9 @@ pub(super) async fn since(pool: &PgPool, id: i64) -> Result<Option<Vec<Happened>
         OVERLAP_S,
         EVENTS_MAX + 1
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *db)
     .await?;
+    drop(db);
     if rows.len() as i64 > EVENTS_MAX {
         return Ok(None);
     }
@@ -102,7 +104,7 @@ pub(super) async fn since(pool: &PgPool, id: i64) -> Result<Option<Vec<Happened>
 }
 
 /// With what those hear now of whom it changed: as it is now, and not as it was when it was noted.
-async fn listened(pool: &PgPool, mut events: Vec<Happened>) -> Result<Vec<Happened>, Error> {
+async fn listened(pool: &Pool, mut events: Vec<Happened>) -> Result<Vec<Happened>, Error> {
     let is_status = |event: &&Happened| event.kind == "status";
     let dids: BTreeSet<&str> =
         events.iter().filter(is_status).filter_map(|event| event.did.as_deref()).collect();
