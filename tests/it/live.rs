@@ -65,6 +65,14 @@ impl Follower {
     }
 }
 
+/// Waits until a process hears of what happens. Before, it tells everybody to ask anew.
+async fn await_listening(plyr: &Plyr) {
+    eventually("it to listen", || async {
+        if plyr.read_log().contains("listening to changes") { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+}
+
 #[test]
 fn clients_follow_what_happens() {
     run(async {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::Follower;
+use super::{Follower, await_listening};
 use crate::world::{Plyr, eventually, network, run, same};
 
 /// A listener that never reads what it is told.
@@ -45,6 +45,7 @@ const MUCH: &str = "
 fn who_does_not_listen_is_let_go() {
     run(async {
         let plyr = Plyr::up(network()).await;
+        await_listening(&plyr).await;
         let mut good = Follower::new(&plyr, "kinds=play", None).await;
         let mut stuck = Vec::new();
         for _ in 0..20 {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Follower;
+use super::{Follower, await_listening};
 use crate::world::{Account, Person, Plyr, network, run};
 
 #[test]
@@ -26,6 +26,7 @@ fn what_somebody_hears_is_told_as_it_changes() {
         };
         // Whichever process they ask.
         let twin = plyr.twin().await;
+        await_listening(&twin).await;
         let query = format!("kinds=status&actor={}", fan.did);
         let mut here = Follower::new(&plyr, &query, None).await;
         let mut there = Follower::new(&twin, &query, None).await;
