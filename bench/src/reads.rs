@@ -2,6 +2,7 @@
 //! rate, with search at two sizes.
 
 mod bare;
+mod kinds;
 mod limit;
 mod seed;
 
@@ -17,6 +18,7 @@ use crate::process::Process;
 use crate::report::{Line, Report, Spread, wanted};
 use crate::server::Server;
 pub use bare::serve;
+use kinds::{KINDS, escaped, latest};
 use seed::{Dice, Size};
 
 const SIZE: Size = Size { artists: 1_000, tracks: 50_000, likes: 500_000, comments: 100_000, albums: 5_000 };
@@ -135,78 +137,11 @@ async fn anew(report: &mut Report, server: &Server, address: SocketAddr) -> anyh
     Ok(())
 }
 
-fn escaped(text: &str) -> String {
-    text.replace(':', "%3A").replace('/', "%2F")
-}
-
-/// A page that begins somewhere in the year, another each time.
-fn latest(nth: usize) -> String {
-    let us = 1_735_689_600_000_000i64 + (nth as i64 * 7_919_000_003) % 20_000_000_000_000;
-    let name: String = "did:plc:a/fm.plyr.track/a".bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("/xrpc/fm.plyr.feed.getLatest?limit=50&cursor=74{us:016x}{name}")
-}
-
 /// Every kind of page that a client turns, asked for at a steady rate.
 async fn steady(report: &mut Report, address: SocketAddr) -> anyhow::Result<()> {
-    type Question = fn(usize) -> String;
-    let kinds: [(&str, Question); 15] = [
-        ("getLatest", latest),
-        ("getTrack", |nth| format!("/xrpc/fm.plyr.feed.getTrack?uri={}", nth_track(nth))),
-        ("getActorTracks", |nth| {
-            format!(
-                "/xrpc/fm.plyr.feed.getActorTracks?actor={}&limit={}",
-                nth_artist(nth),
-                50 + nth / 1000 % 50
-            )
-        }),
-        ("getActorLikes", |nth| {
-            format!(
-                "/xrpc/fm.plyr.feed.getActorLikes?actor={}&limit={}",
-                nth_artist(nth),
-                50 + nth / 1000 % 50
-            )
-        }),
-        ("getLikes", |nth| format!("/xrpc/fm.plyr.feed.getLikes?uri={}", nth_track(nth))),
-        ("getComments", |nth| format!("/xrpc/fm.plyr.feed.getComments?uri={}", nth_track(nth))),
-        ("getTagTracks", |nth| {
-            format!(
-                "{}&tag={}",
-                latest(nth).replace("getLatest", "getTagTracks"),
-                ["soma", "ste", "ga", "fuma"][nth % 4]
-            )
-        }),
-        ("getTags", |nth| format!("/xrpc/fm.plyr.feed.getTags?limit={}", 1 + nth % 100)),
-        ("getLists", |nth| {
-            format!("/xrpc/fm.plyr.list.getLists?actor={}&limit={}", nth_artist(nth), 1 + nth / 1000 % 100)
-        }),
-        ("getAlbum", |nth| {
-            format!(
-                "/xrpc/fm.plyr.list.getAlbum?actor={}&slug=album-{}&limit={}",
-                nth_artist(nth),
-                nth / 1000 % 5,
-                50 + nth / 5000 % 50
-            )
-        }),
-        ("getActivity", |nth| {
-            latest(nth).replace("getLatest", "getActivity").replace("cursor=74", "cursor=65")
-        }),
-        ("/tracks/{id}", |nth| format!("/tracks/{}", 1 + nth * 7919 % SIZE.tracks)),
-        ("/albums/{handle}/{slug}", |nth| format!("/albums/{}/album-{}", nth_artist(nth), nth / 1000 % 5)),
-        ("getProfile", |nth| format!("/xrpc/fm.plyr.actor.getProfile?actor={}", nth_artist(nth))),
-        ("/tracks/", |nth| {
-            format!(
-                "/tracks/?limit=50&cursor=2025-0{}-{:02}T{:02}:{:02}:{:02}Z",
-                1 + nth % 8,
-                1 + nth / 8 % 28,
-                nth / 224 % 24,
-                nth % 60,
-                nth / 60 % 60
-            )
-        }),
-    ];
     let seconds = wanted("BENCH_SECONDS", SECONDS)?;
     let mut slowest: Option<(&str, Spread)> = None;
-    for (name, question) in kinds {
+    for (name, question) in KINDS {
         let mut caller = Caller::connect(address).await?;
         for nth in 0..40 {
             caller.get(&question(1_000_000 + nth)).await?;
@@ -221,7 +156,7 @@ async fn steady(report: &mut Report, address: SocketAddr) -> anyhow::Result<()> 
         report.add(Line {
             what: format!(
                 "each of {} kinds of pages, {RATE} requests/s for {seconds} s, none kept",
-                kinds.len()
+                KINDS.len()
             ),
             measured: format!("the slowest: {spread}"),
             against: name.to_owned(),
@@ -230,14 +165,6 @@ async fn steady(report: &mut Report, address: SocketAddr) -> anyhow::Result<()> 
         });
     }
     Ok(())
-}
-
-fn nth_artist(nth: usize) -> String {
-    seed::did(nth * 37 % SIZE.artists)
-}
-
-fn nth_track(nth: usize) -> String {
-    escaped(&seed::track(nth * 7919 % SIZE.tracks, SIZE.artists))
 }
 
 /// What people type: beginnings of names, one or two words of them, words with a slip.
