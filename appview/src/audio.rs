@@ -66,7 +66,7 @@ async fn address(app: &App, file_id: &str) -> Result<Option<Url>, Detail> {
             limit 1"#,
         file_id
     )
-    .fetch_optional(&app.pool)
+    .fetch_optional(&mut *app.pool.acquire().await?)
     .await?;
     Ok(named.and_then(|text| foreign::url(&app.options, &text)))
 }
