@@ -214,12 +214,16 @@ fn ten_thousand_accounts_of_one_host_make_no_chart() {
             counted += usize::from(heard == Heard::Counted);
         }
         assert_eq!(counted, 10, "the others are plays, of a crowd");
+        // What one of the crowd hears beside, where there is none, counts, and what they heard in it does not.
+        let beside = Told { subject: honest_track.clone(), ..told([50; 16], [7; 16]) };
+        assert_eq!(hear::hear(&hall.door, &beside).await.expect("it is heard"), Heard::Counted);
         for number in 100..200u8 {
             hear::hear(&hall.door, &told([number; 16], [number; 16])).await.expect("it is heard");
         }
         hall.count().await;
         let found = hall.top(&[]).await;
         assert!(found.contains(&is("open", [135, 135, 25, 60])), "{found:?}");
+        assert!(found.contains(&is("honest", [31, 31, 30, 31])), "{found:?}");
     });
 }
 
