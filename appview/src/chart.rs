@@ -95,7 +95,7 @@ pub struct TopEntry {
     /// The tag, in a chart of tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// Plays within the period.
+    /// Plays within the period, all of them.
     pub play_count: i64,
     /// People who played it.
     pub listener_count: i64,
@@ -160,7 +160,7 @@ pub(crate) async fn everybodys(
         ($score:literal) => {
             sqlx::query_as!(
                 Row,
-                "select c.subject_id, s.key, c.plays, c.listeners, c.likes, c."
+                r#"select c.subject_id, s.key, c.plays + c.excess as "plays!", c.listeners, c.likes, c."#
                     + $score
                     + " as score
                    from chart c join chart_subject s on s.id = c.subject_id

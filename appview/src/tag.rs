@@ -99,8 +99,9 @@ pub(crate) async fn several(db: &mut PgConnection, tags: &[&str]) -> Result<Hash
 pub(crate) async fn plays(db: &mut PgConnection, tags: &[TagView]) -> Result<HashMap<String, i64>, Error> {
     let tags: Vec<&str> = tags.iter().map(|tag| tag.tag.as_str()).collect();
     let rows = sqlx::query!(
-        "select s.key, c.plays from chart_subject s join chart c on c.subject_id = s.id and c.period = $2
-          where s.kind = $3 and s.key = any($1)",
+        r#"select s.key, c.plays + c.excess as "plays!" from chart_subject s
+             join chart c on c.subject_id = s.id and c.period = $2
+            where s.kind = $3 and s.key = any($1)"#,
         &tags as &[&str],
         Period::All as i16,
         Kind::Tag as i16

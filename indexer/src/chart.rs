@@ -6,24 +6,32 @@
 //!
 //! # What makes a chart, and what does not
 //!
-//! Every listener has an origin: the domain of their PDS; `new`, for their first week here; `anonymous`, for who is not signed in.
+//! Every listener has an origin: the domain of their PDS; `anonymous`, for who is not signed in.
 //! **One origin gives a thing at most ten more than all others together**: what exceeds it is told in the numbers and does not
-//! count in the order. So ten thousand accounts of one host, or made yesterday, or one machine with as many cookies,
-//! bring a track as far as ten people do. Hosts that anybody may join and that see to their gate themselves count in full
-//! (`PLYR_OPEN_HOSTS`). Beside that, a person's plays of a track count at most [`HOUR_MAX`] times an hour, and a network brings at
-//! most [`NETWORK_MAX`](crate::apply::hear::NETWORK_MAX) anonymous listeners of a track a day: what more of them hear is kept and
-//! counted as plays, and is nothing here.
+//! count in the order. So ten thousand accounts of one host bring a track as far as ten people do. Hosts that anybody may join
+//! and that see to their gate themselves count in full (`PLYR_OPEN_HOSTS`).
+//! **The same holds of all together whom nobody vouches for yet**: whoever has been known here for less than a week, wherever
+//! they come from, and whoever is anonymous. They are counted for their origin, and once more in a part of their own
+//! (`chart_part` of origin 0), which is in no sum and may be the largest. So neither accounts made yesterday on many hosts nor one machine
+//! with as many cookies make a chart, and neither vouches for the other; nor do a host's new accounts for its old ones.
+//! Beside that, a person's plays of a thing weigh at most [`HOUR_MAX`] times an hour, whatever is told of them, and a network
+//! brings at most [`NETWORK_MAX`](crate::apply::hear::NETWORK_MAX) anonymous listeners of a track a day: what
+//! more of them hear is kept and counted as plays, and is nothing here.
 
+mod carry;
 mod clock;
 pub mod due;
 mod member;
+mod moves;
 mod origin;
+mod subject;
 mod sums;
 mod truth;
 mod worker;
 
 use chrono::{DateTime, Utc};
 
+use crate::sabotage;
 pub use origin::Origins;
 pub use worker::{Charts, reopen, settle};
 
@@ -99,8 +107,13 @@ impl Period {
     }
 }
 
-/// Plays of one thing by one person in one hour that count, at most.
+/// Plays of one thing by one person in one hour that weigh in everybody's charts, at most. An index of `heard` says it as well.
 pub const HOUR_MAX: i64 = 20;
+
+/// So many of the plays of an hour weigh.
+fn weight(plays: i64) -> i64 {
+    if sabotage::is_on("chart-without-hour-limit") { plays } else { plays.min(HOUR_MAX) }
+}
 
 /// What one origin may give a thing beyond what all others do.
 pub const ALLOWANCE: i64 = 10;

@@ -50,6 +50,7 @@ pub const BUGS: &[(&str, &str)] = &[
     ("chart-ignores-status", "what hidden people hear goes on making charts"),
     ("chart-without-hour-limit", "a thousand plays within an hour are a thousand"),
     ("chart-takes-bursts", "accounts of one host make a chart by themselves"),
+    ("chart-vouches-for-all", "who is new or anonymous counts as if others vouched for them"),
     ("counts-ignore-status", "what hidden people write is counted"),
     ("ignore-future-rev", "a rev that no clock has reached is believed"),
     ("busy-database-drops", "what a database that is away does not take is dropped"),

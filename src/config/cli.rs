@@ -272,7 +272,7 @@ pub(super) struct Settings {
     pub(super) backlinks_url: Option<String>,
     /// Domains of PDSes, separated by commas, that anybody may join and that see to their gate: what their people hear and like
     /// counts in charts in full. Of any other domain's at most ten plays, listeners or likes of a thing count beyond what all
-    /// others give it. [default: bsky.network]
+    /// others give it; the same holds of all people together who are new here or anonymous. [default: bsky.network]
     #[arg(long, env = "PLYR_OPEN_HOSTS", value_name = "LIST", help_heading = "Network")]
     pub(super) open_hosts: Option<String>,
     /// How often the revs of all repos are compared with those that their PDSes state: for example `6h`, or `off`. After a

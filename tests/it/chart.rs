@@ -1,138 +1,23 @@
 //! Charts: what moves them, what does not, and what leaves them as time goes on.
 
 mod generator;
+mod hall;
+mod told;
+mod vouched;
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chrono::Utc;
-use indexer::apply::batch::apply_all;
-use indexer::apply::hear::{self, Heard, Listener, Told};
-use indexer::apply::{Door, account};
+use indexer::apply::hear::Heard;
 use indexer::change::{Input, Op, Report, Status};
 use indexer::chart::{self, Origins};
 use indexer::dag;
-use indexer::record::Registry;
 use indexer::syntax::{AtUri, Did, Tid};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::world::postgres::Database;
-use crate::world::{Plyr, run};
-
-/// A database and a door, and who speaks through it.
-struct Hall {
-    plyr: Plyr,
-    door: Door,
-    origins: Origins,
-    number: std::sync::atomic::AtomicI64,
-}
-
-fn did(number: usize) -> Did {
-    let digits: Vec<u8> = b"abcdefghijklmnopqrstuvwxyz234567".to_vec();
-    let letter = |place: u32| digits[number / 32usize.pow(place) % 32] as char;
-    format!("did:plc:aaaaaaaaaaaaaaaaaaaa{}{}{}{}", letter(3), letter(2), letter(1), letter(0))
-        .parse()
-        .expect("a DID")
-}
-
-impl Hall {
-    async fn new() -> Hall {
-        let db = Database::create().await;
-        indexer::MIGRATIONS.run(&db.pool).await.expect("the migrations run");
-        let url = "https://music.example".parse().expect("a URL");
-        let door = Door::open(db.pool.clone(), Registry::new("fm.plyr", url)).await.expect("a door");
-        let plyr = Plyr::stopped(db, &[("PLYR_PUBLIC_URL", "http://127.0.0.1:1".to_owned())]).twin().await;
-        let origins = Origins::new(["open.example".to_owned()]);
-        Hall { plyr, door, origins, number: 0.into() }
-    }
-
-    fn report(&self, did: &Did, collection: &str, value: &Value) -> (AtUri, Input) {
-        let number = self.number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let rev = Tid::from_timestamp_us(Utc::now().timestamp_micros() - 3_600_000_000 + number, 0);
-        let (cid, bytes) = dag::encode(&dag::from_json(value).expect("a value")).expect("it encodes");
-        let uri: AtUri = format!("at://{did}/{collection}/{rev}").parse().expect("a URI");
-        let op = Op::Put { cid, value: Bytes::from(bytes) };
-        (uri.clone(), Input::Report(Report { uri, rev, op }))
-    }
-
-    async fn say(&self, inputs: Vec<Input>) {
-        for inputs in inputs.chunks(500) {
-            let refused = apply_all(&self.door, inputs.to_vec()).await;
-            assert!(refused.is_empty(), "{refused:?}");
-        }
-    }
-
-    async fn track(&self, artist: &Did, title: &str, tags: &[&str]) -> AtUri {
-        let (uri, input) = self.report(artist, "fm.plyr.track", &track(title, tags));
-        self.say(vec![input]).await;
-        uri
-    }
-
-    fn play(&self, did: &Did, track: &AtUri, seconds_ago: i64) -> Input {
-        let at = Utc::now() - chrono::TimeDelta::seconds(seconds_ago);
-        let play = json!({
-            "$type": "fm.teal.feed.play", "trackName": "t", "artists": [{"artistName": "a"}], "originUri": track.as_str(),
-            "playedTime": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-        });
-        self.report(did, "fm.teal.feed.play", &play).1
-    }
-
-    fn like(&self, did: &Did, track: &AtUri) -> Input {
-        let like = json!({
-            "$type": "fm.plyr.like", "createdAt": crate::world::pds::now(),
-            "subject": {"uri": track.as_str(), "cid": "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a"},
-        });
-        self.report(did, "fm.plyr.like", &like).1
-    }
-
-    /// Nobody looks their documents up here: they live where this says.
-    async fn settle_down(&self, dids: &[Did], pds: impl Fn(usize) -> String, days_ago: i32) {
-        let names: Vec<&str> = dids.iter().map(Did::as_str).collect();
-        let hosts: Vec<String> = (0..dids.len()).map(pds).collect();
-        sqlx::query(
-            "update actor set pds = w.pds, first_seen_at = now() - make_interval(days => $3)
-             from unnest($1::text[], $2::text[]) as w (did, pds) where actor.did = w.did",
-        )
-        .bind(&names)
-        .bind(&hosts)
-        .bind(days_ago)
-        .execute(&self.door.pool)
-        .await
-        .expect("they settle down");
-    }
-
-    async fn count(&self) {
-        while chart::settle(&self.door.pool, &self.origins).await.expect("it counts") {}
-    }
-
-    /// (what, plays, listeners, likes, score) of each place.
-    async fn top(&self, query: &[(&str, &str)]) -> Vec<(String, [i64; 4])> {
-        // Counted a moment ago, and not by this server: whoever shows a credential is answered anew.
-        let request = self.plyr.http().get(format!("{}/xrpc/fm.plyr.feed.getTop", self.plyr.url));
-        let answer = request.query(query).bearer_auth("nobody").send().await.expect("plyr answers");
-        let answer: Value = answer.json().await.expect("JSON");
-        let entries = answer["entries"].as_array().expect("entries").iter();
-        let name = |entry: &Value| {
-            let names = [&entry["track"]["record"]["title"], &entry["artist"]["did"], &entry["tag"]];
-            names.iter().find_map(|name| name.as_str().map(str::to_owned)).expect("a name")
-        };
-        let numbers = ["playCount", "listenerCount", "likeCount", "score"];
-        entries
-            .map(|entry| (name(entry), numbers.map(|number| entry[number].as_i64().expect("a number"))))
-            .collect()
-    }
-}
-
-fn track(title: &str, tags: &[&str]) -> Value {
-    json!({
-        "$type": "fm.plyr.track", "title": title, "artist": "somebody", "fileType": "mp3", "duration": 100, "tags": tags,
-        "audioUrl": "https://audio.example/x.mp3", "createdAt": "2026-01-02T03:04:05Z",
-    })
-}
-
-fn is(name: &str, numbers: [i64; 4]) -> (String, [i64; 4]) {
-    (name.to_owned(), numbers)
-}
+use crate::world::run;
+use hall::{Hall, did, is, track};
 
 #[test]
 fn ten_thousand_accounts_of_one_host_make_no_chart() {
@@ -201,24 +86,16 @@ fn ten_thousand_accounts_of_one_host_make_no_chart() {
         chart::reopen(&hall.door.pool, &hall.origins).await.expect("it counts");
         assert_eq!(hall.top(&[]).await[0], is("fresh", [200, 200, 200, 200]));
         // And one machine with as many cookies as it likes is nobody.
-        let told = |listener: [u8; 16], network: [u8; 16]| Told {
-            listener: Listener::Anonymous(listener),
-            subject: open_track.clone(),
-            duration_s: Some(100),
-            client: None,
-            network,
-        };
         let mut counted = 0;
-        for number in 0..100u8 {
-            let heard = hear::hear(&hall.door, &told([number; 16], [7; 16])).await.expect("it is heard");
+        for number in 0..100 {
+            let heard = hall.tell(&open_track, [number; 16], [7; 16]).await;
             counted += usize::from(heard == Heard::Counted);
         }
         assert_eq!(counted, 10, "the others are plays, of a crowd");
         // What one of the crowd hears beside, where there is none, counts, and what they heard in it does not.
-        let beside = Told { subject: honest_track.clone(), ..told([50; 16], [7; 16]) };
-        assert_eq!(hear::hear(&hall.door, &beside).await.expect("it is heard"), Heard::Counted);
-        for number in 100..200u8 {
-            hear::hear(&hall.door, &told([number; 16], [number; 16])).await.expect("it is heard");
+        assert_eq!(hall.tell(&honest_track, [50; 16], [7; 16]).await, Heard::Counted);
+        for number in 100..200 {
+            hall.tell(&open_track, [number; 16], [number; 16]).await;
         }
         hall.count().await;
         let found = hall.top(&[]).await;
@@ -251,15 +128,15 @@ fn charts_follow_what_happens() {
         hall.say(inputs).await;
         hall.count().await;
         let day = hall.top(&[("period", "day")]).await;
-        assert_eq!(day, [is("two", [20, 1, 0, 10]), is("one", [2, 2, 1, 2])]);
+        assert_eq!(day, [is("two", [50, 1, 0, 10]), is("one", [2, 2, 1, 2])]);
         assert_eq!(hall.top(&[("period", "week")]).await[1], is("one", [3, 2, 1, 3]));
         assert_eq!(hall.top(&[("period", "month")]).await[1], is("one", [4, 2, 1, 4]));
         assert_eq!(hall.top(&[("period", "all")]).await[1], is("one", [5, 2, 1, 5]));
         assert_eq!(hall.top(&[("by", "likes")]).await, [is("one", [3, 2, 1, 1])]);
         let tags = hall.top(&[("of", "tags"), ("by", "listeners")]).await;
-        assert_eq!(BTreeSet::from_iter(tags), [is("a", [3, 2, 1, 2]), is("b", [23, 2, 1, 2])].into());
+        assert_eq!(BTreeSet::from_iter(tags), [is("a", [3, 2, 1, 2]), is("b", [53, 2, 1, 2])].into());
         let artists = hall.top(&[("of", "artists")]).await;
-        assert_eq!(artists, [is(other.as_str(), [20, 1, 0, 10]), is(artist.as_str(), [3, 2, 1, 3])]);
+        assert_eq!(artists, [is(other.as_str(), [50, 1, 0, 10]), is(artist.as_str(), [3, 2, 1, 3])]);
         // What they heard here, only they and we know.
         let (code, body) = hall.plyr.xrpc("fm.plyr.feed.getTop", &[("actor", y.as_str())]).await;
         assert_eq!((code, &body["error"]), (401, &json!("AuthMissing")));
@@ -275,18 +152,18 @@ fn charts_follow_what_happens() {
         hall.say(vec![Input::Report(Report { uri: one.clone(), rev, op })]).await;
         hall.count().await;
         let tags = hall.top(&[("of", "tags"), ("period", "all")]).await;
-        assert_eq!(tags, [is("b", [20, 1, 0, 10]), is("c", [5, 2, 1, 5])]);
+        assert_eq!(tags, [is("b", [50, 1, 0, 10]), is("c", [5, 2, 1, 5])]);
 
         // Who is hidden counts for nothing, and what they made is not shown.
-        hide(&hall, &y, Status::Deactivated).await;
+        hall.hide(&y, Status::Deactivated).await;
         assert_eq!(hall.top(&[("period", "all")]).await, [is("one", [4, 1, 0, 4])]);
         let (code, _) = hall.plyr.xrpc("fm.plyr.feed.getTop", &[("actor", y.as_str())]).await;
         assert_eq!(code, 400);
-        hide(&hall, &y, Status::Active).await;
+        hall.hide(&y, Status::Active).await;
         assert_eq!(hall.top(&[("period", "all")]).await[1], is("one", [5, 2, 1, 5]));
-        hide(&hall, &other, Status::Deactivated).await;
+        hall.hide(&other, Status::Deactivated).await;
         assert_eq!(hall.top(&[("period", "all")]).await, [is("one", [5, 2, 1, 5])]);
-        hide(&hall, &other, Status::Active).await;
+        hall.hide(&other, Status::Active).await;
 
         // The next hour, and the next: what is older leaves the day, and in the end the month.
         for (hours, gone) in
@@ -314,13 +191,6 @@ fn charts_follow_what_happens() {
         }
         assert_eq!(hall.top(&[("period", "all")]).await[1], is("one", [5, 2, 1, 5]));
     });
-}
-
-async fn hide(hall: &Hall, did: &Did, status: Status) {
-    hall.say(vec![Input::Account { did: did.clone(), status }]).await;
-    let asked = account::pending(&hall.door, did).await.expect("it answers").expect("something is pending");
-    assert!(account::confirm(&hall.door, did, asked, Some(status)).await.expect("it is confirmed"));
-    hall.count().await;
 }
 
 #[test]

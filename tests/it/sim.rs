@@ -7,6 +7,7 @@
 pub mod found;
 pub mod scene;
 mod stage;
+pub mod sums;
 
 use std::time::Instant;
 

@@ -96,10 +96,10 @@ async fn everybodys(db: &mut PgConnection, kind: Kind, asked: &GetTop) -> Result
     };
     Ok(sqlx::query_as!(
         Row,
-        "select c.subject_id, s.key, s.name, c.plays, c.play_score as score
+        r#"select c.subject_id, s.key, s.name, c.plays + c.excess as "plays!", c.play_score as score
            from chart c join chart_subject s on s.id = c.subject_id
           where c.period = $1 and c.kind = $2 and c.play_score > 0 and (c.play_score, c.subject_id) < ($3, $4)
-          order by c.play_score desc, c.subject_id desc limit $5",
+          order by c.play_score desc, c.subject_id desc limit $5"#,
         period as i16,
         kind as i16,
         after.score,

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::PgConnection;
 
-use super::Kind;
-use super::sums::{self, Moves, Subjects};
+use super::moves::Moves;
+use super::subject::Subjects;
+use super::{Kind, carry};
 
 /// The members of each track, as they stand: ids of artists and tags, with their kind.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ pub(super) async fn renew(db: &mut PgConnection, uris: &[String], moves: &mut Mo
     }
     write(db, &gone, &new).await?;
     let moved: Vec<(i32, (i32, Kind), i64)> = gone.into_iter().chain(new).collect();
-    sums::carry(db, &moved, moves).await
+    carry::carry(db, &moved, moves).await
 }
 
 type Change = (i32, (i32, Kind), i64);

@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use url::{Host, Url};
 
+use crate::sabotage;
+
 /// For so long somebody is new here.
 pub const NEW_DAYS: i32 = 7;
 
@@ -15,13 +17,24 @@ pub struct Origins {
     open: BTreeSet<String>,
 }
 
+/// The part of all whom nobody vouches for, beside those of their origins.
+pub(super) const UNVOUCHED: i32 = 0;
+
+/// Where somebody comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Home {
+    pub origin: i32,
+    /// Who is new here or anonymous: nobody vouches for them yet.
+    pub is_unvouched: bool,
+}
+
 /// Somebody who hears and likes.
 #[derive(Debug, Clone)]
 pub(super) struct Listener {
     pub id: i32,
-    pub origin: i32,
+    pub home: Home,
     /// Where they came from until now, if it was elsewhere.
-    pub was: Option<i32>,
+    pub was: Option<Home>,
     /// Whether what they hear counts: nobody who is hidden does.
     pub counts: bool,
 }
@@ -50,7 +63,7 @@ impl Origins {
         Origins { open: open.into_iter().map(|name| domain(&name.to_lowercase()).to_owned()).collect() }
     }
 
-    /// The origin of somebody whose PDS this is, who has been known for a week.
+    /// The origin of somebody whose PDS this is.
     fn of_pds(&self, pds: Option<&str>) -> String {
         let host = pds.and_then(|pds| Url::parse(pds).ok());
         match host.as_ref().and_then(Url::host) {
@@ -73,8 +86,8 @@ impl Origins {
     ) -> sqlx::Result<HashMap<String, Listener>> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let rows = sqlx::query!(
-            r#"select w.name as "name!", l.id as "id?", l.origin_id as "origin_id?", a.active as "active?", a.pds as "pds?",
-                      a.first_seen_at as "first_seen_at?"
+            r#"select w.name as "name!", l.id as "id?", l.origin_id as "origin_id?",
+                      l.is_unvouched as "is_unvouched?", a.active as "active?", a.pds as "pds?", a.first_seen_at as "first_seen_at?"
                from unnest($1::text[]) as w (name)
                left join chart_listener l on l.name = w.name collate "C"
                left join actor a on a.did = w.name collate "C""#,
@@ -85,41 +98,48 @@ impl Origins {
         let newest = newest(db).await?;
         let mut wanted = BTreeMap::new();
         for row in &rows {
-            let origin = if row.name.starts_with("anonymous:") {
-                "anonymous".to_owned()
-            } else if row.first_seen_at.is_some_and(|at| at > newest) {
-                "new".to_owned()
-            } else {
-                self.of_pds(row.pds.as_deref())
-            };
-            wanted.insert(row.name.clone(), origin);
+            let is_anonymous = row.name.starts_with("anonymous:");
+            let origin = if is_anonymous { "anonymous".to_owned() } else { self.of_pds(row.pds.as_deref()) };
+            let is_new = row.first_seen_at.is_some_and(|at| at > newest);
+            let is_unvouched = (is_anonymous || is_new) && !sabotage::is_on("chart-vouches-for-all");
+            wanted.insert(row.name.clone(), (origin, is_unvouched));
         }
-        let origins = self.numbers(db, wanted.values().cloned().collect()).await?;
-        let number = |name: &String| wanted.get(name).and_then(|origin| origins.get(origin)).copied();
+        let origins = self.numbers(db, wanted.values().map(|(origin, _)| origin.clone()).collect()).await?;
+        let home = |name: &String| {
+            let (origin, is_unvouched) = wanted.get(name)?;
+            Some(Home { origin: *origins.get(origin)?, is_unvouched: *is_unvouched })
+        };
         let (mut listeners, mut unknown) = (HashMap::new(), Vec::new());
         for row in rows {
             let counts = row.active == Some(true) || row.name.starts_with("anonymous:");
-            let Some(origin) = number(&row.name) else { continue };
+            let Some(home) = home(&row.name) else { continue };
             match row.id {
                 Some(id) => {
-                    let was = row.origin_id.filter(|was| *was != origin);
-                    listeners.insert(row.name, Listener { id, origin, was, counts });
+                    let was = row.origin_id.zip(row.is_unvouched);
+                    let was = was.map(|(origin, is_unvouched)| Home { origin, is_unvouched });
+                    let was = was.filter(|was| *was != home);
+                    listeners.insert(row.name, Listener { id, home, was, counts });
                 }
-                None if counts => unknown.push((row.name, origin)),
+                None if counts => unknown.push((row.name, home)),
                 None => {}
             }
         }
-        let (names, numbers): (Vec<String>, Vec<i32>) = unknown.into_iter().unzip();
+        let (names, homes): (Vec<String>, Vec<Home>) = unknown.into_iter().unzip();
+        let numbers: Vec<i32> = homes.iter().map(|home| home.origin).collect();
+        let unvouched: Vec<bool> = homes.iter().map(|home| home.is_unvouched).collect();
         let added = sqlx::query!(
-            "insert into chart_listener (name, origin_id) select * from unnest($1::text[], $2::integer[])
-             returning id, name, origin_id",
+            "insert into chart_listener (name, origin_id, is_unvouched)
+             select * from unnest($1::text[], $2::integer[], $3::boolean[])
+             returning id, name, origin_id, is_unvouched",
             &names,
-            &numbers
+            &numbers,
+            &unvouched
         )
         .fetch_all(db)
         .await?;
         for row in added {
-            let listener = Listener { id: row.id, origin: row.origin_id, was: None, counts: true };
+            let home = Home { origin: row.origin_id, is_unvouched: row.is_unvouched };
+            let listener = Listener { id: row.id, home, was: None, counts: true };
             listeners.insert(row.name, listener);
         }
         Ok(listeners)
@@ -157,10 +177,11 @@ impl Origins {
         let open: Vec<String> = self.open.iter().cloned().collect();
         let rows = sqlx::query!(
             "with changed as (
-               update chart_origin set is_open = not is_open where is_open <> (name = any($1)) returning id)
+               update chart_origin set is_open = not is_open where is_open <> (name = any($1)) and id <> $2 returning id)
              select distinct p.period, p.subject_id, s.kind from changed
                join chart_part p on p.origin_id = changed.id join chart_subject s on s.id = p.subject_id",
-            &open
+            &open,
+            UNVOUCHED
         )
         .fetch_all(db)
         .await?;
@@ -183,9 +204,8 @@ async fn newest(db: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
 pub(super) async fn graduate(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into chart_due (did)
-         select l.name from chart_listener l join chart_origin o on o.id = l.origin_id and o.name = 'new'
-           join actor a on a.did = l.name
-          where a.first_seen_at < now() - make_interval(days => $1)",
+         select l.name from chart_listener l join actor a on a.did = l.name
+          where l.is_unvouched and a.first_seen_at < now() - make_interval(days => $1)",
         NEW_DAYS
     )
     .execute(db)

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::PgConnection;
 
-use super::{HOUR_MAX, Kind};
-use crate::sabotage;
+use super::Kind;
 
 /// Plays of one person in one hour that are looked at, the earliest: nobody hears more.
 const PLAYS_MAX: i64 = 500;
@@ -97,12 +96,7 @@ pub(super) async fn heard(db: &mut PgConnection, wanted: &BTreeSet<(String, i32)
             things.entry((Kind::Track, row.subject_uri)).or_default().0 += row.plays;
         }
     }
-    if !sabotage::is_on("chart-without-hour-limit") {
-        heard
-            .values_mut()
-            .flat_map(BTreeMap::values_mut)
-            .for_each(|(plays, _)| *plays = HOUR_MAX.min(*plays));
-    }
+    heard.values_mut().flat_map(BTreeMap::values_mut).for_each(|(plays, _)| *plays = PLAYS_MAX.min(*plays));
     Ok(heard)
 }
 

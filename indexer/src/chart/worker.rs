@@ -6,10 +6,10 @@ use sqlx::{PgConnection, PgPool};
 
 use super::due::{self, Due};
 use super::member::{self, Members};
+use super::moves::{Amount, Moves};
 use super::origin::{Listener, Origins};
-use super::sums::{self, Moves, Subjects};
-use super::truth;
-use super::{Kind, PERIODS, clock};
+use super::subject::Subjects;
+use super::{Kind, PERIODS, carry, clock, sums, truth};
 use crate::apply::effects::CHANNEL;
 use crate::change::Problem;
 use crate::due::{BATCH, Dues};
@@ -126,7 +126,7 @@ async fn count(db: &mut PgConnection, origins: &Origins, dues: BTreeSet<Due>) ->
     let listeners = origins.listeners(db, &names.cloned().collect()).await?;
     for listener in listeners.values() {
         if let Some(was) = listener.was {
-            sums::migrate(db, listener.id, [was, listener.origin], &mut moves).await?;
+            carry::migrate(db, listener, was, &mut moves).await?;
         }
     }
     // After who comes from elsewhere: what is moved from here on is moved where they are now.
@@ -149,8 +149,7 @@ struct Change {
     kind: Kind,
     subject: i32,
     hour: i32,
-    /// Plays, likes.
-    by: [i64; 2],
+    by: Amount,
 }
 
 /// Moves the sums of all that a change counts for.
@@ -159,7 +158,7 @@ async fn spread(db: &mut PgConnection, changes: &[Change], moves: &mut Moves) ->
     let members = Members::of(db, &tracks.collect()).await?;
     let now = clock::now(db).await?;
     for change in changes.iter().filter(|change| change.kind != Kind::PlayedRecording) {
-        let who = (change.listener.id, change.listener.origin);
+        let who = (change.listener.id, change.listener.home);
         for period in PERIODS.into_iter().filter(|period| period.holds(change.hour, now)) {
             moves.add(period, (change.subject, change.kind), who, change.by);
             if change.kind == Kind::Track {
@@ -210,9 +209,10 @@ async fn count_heard(
     for key in keys {
         let of = |counted: &BTreeMap<_, i64>| counted.get(&key).copied().unwrap_or_default();
         let (listener, hour, kind, subject) = key;
-        let by = of(&now) - of(&before);
-        if by != 0 {
-            changes.push(Change { listener: by_id[&listener].clone(), kind, subject, hour, by: [by, 0] });
+        let mut by = Amount::heard(of(&now));
+        by += -Amount::heard(of(&before));
+        if by != Amount::default() {
+            changes.push(Change { listener: by_id[&listener].clone(), kind, subject, hour, by });
         }
     }
     write_heard(db, &changes).await?;
@@ -249,7 +249,7 @@ async fn write_heard(db: &mut PgConnection, changes: &[Change]) -> sqlx::Result<
     }
     let number = |of: fn(&Change) -> i32| changes.iter().map(of).collect::<Vec<i32>>();
     let kinds: Vec<i16> = changes.iter().map(|change| change.kind as i16).collect();
-    let plays: Vec<i16> = changes.iter().map(|change| change.by[0] as i16).collect();
+    let plays: Vec<i16> = changes.iter().map(|change| change.by.plays as i16).collect();
     sqlx::query!(
         "insert into heard as h (listener_id, kind, hour, subject_id, plays)
          select * from unnest($1::integer[], $2::smallint[], $3::integer[], $4::integer[], $5::smallint[])
@@ -262,7 +262,7 @@ async fn write_heard(db: &mut PgConnection, changes: &[Change]) -> sqlx::Result<
     )
     .execute(&mut *db)
     .await?;
-    if changes.iter().any(|change| change.by[0] < 0) {
+    if changes.iter().any(|change| change.by.plays < 0) {
         sqlx::query!(
             "delete from heard h using unnest($1::integer[], $2::smallint[], $3::integer[], $4::integer[])
                as c (listener_id, kind, hour, subject_id)
@@ -314,13 +314,13 @@ async fn count_liked(
         if is == was {
             continue;
         }
-        let mut change = |hour, by| {
+        let mut change = |hour, likes| {
             changes.push(Change {
                 listener: listener.clone(),
                 kind: Kind::Track,
                 subject,
                 hour,
-                by: [0, by],
+                by: Amount { likes, ..Amount::default() },
             });
         };
         if let Some(hour) = was {

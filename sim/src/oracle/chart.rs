@@ -6,9 +6,6 @@ use serde_json::{Value, json};
 
 use super::{Table, Tables};
 
-/// Plays of one thing in one hour that count.
-const HOUR_MAX: usize = 20;
-
 /// Adds the tables of charts to those that are there.
 pub(super) fn chart(tables: &mut Tables) {
     let heard = tables.get("play").map(heard).unwrap_or_default();
@@ -75,7 +72,7 @@ fn heard(plays: &Table) -> Table {
         count(6, thing("recording_mbid", text(row, "track_name")));
     }
     let line = |((did, kind, hour, key), plays): ((String, u8, i64, String), usize)| {
-        (format!("{did} {kind} {hour} {key}"), json!({"plays": plays.min(HOUR_MAX)}))
+        (format!("{did} {kind} {hour} {key}"), json!({"plays": plays}))
     };
     counts.into_iter().map(line).collect()
 }

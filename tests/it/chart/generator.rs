@@ -4,7 +4,7 @@ use indexer::change::{Input, Status};
 use indexer::syntax::{AtUri, Did};
 use serde_json::{Value, json};
 
-use super::{Hall, did, hide};
+use super::hall::{Hall, did};
 use crate::world::run;
 
 const FEED: &str = "at://did:web:anybody.example/app.bsky.feed.generator/plyr-top";
@@ -99,12 +99,12 @@ fn the_feed_is_of_posts_that_share_what_is_liked_most() {
             assert_eq!(hall.feed(limit).await, all, "by {limit}");
         }
         // Who shares is hidden: the next takes the place.
-        hide(&hall, &third_sharer, Status::Deactivated).await;
+        hall.hide(&third_sharer, Status::Deactivated).await;
         assert_eq!(hall.feed("2").await, texts(&[&of_two, &liked_post, &unliked_post, &of_fair]));
-        hide(&hall, &third_sharer, Status::Active).await;
+        hall.hide(&third_sharer, Status::Active).await;
         assert_eq!(hall.feed("2").await, all);
         // Whose track it is is hidden: what is shared beside it remains.
-        hide(&hall, &other, Status::Deactivated).await;
+        hall.hide(&other, Status::Deactivated).await;
         let rest = [&most_liked_post, &liked_post];
         let feed = hall.feed("2").await;
         assert_eq!(feed[..2], texts(&rest)[..]);

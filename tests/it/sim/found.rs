@@ -7,6 +7,7 @@ use sim::oracle::{Expected, Known, Tables};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::scene::Scene;
+use super::sums;
 
 /// (table, query of key, DID and row). Times as microseconds, and no column that depends on when something was seen.
 const QUERIES: [(&str, &str); 19] = [
@@ -175,7 +176,7 @@ async fn dids(db: &mut PgConnection, sql: &'static str) -> sqlx::Result<BTreeSet
 }
 
 /// What must hold in any state of the tables, whatever they say: each query finds what breaks it.
-const INVARIANTS: [(&str, &str); 13] = [
+const INVARIANTS: [(&str, &str); 9] = [
     (
         "a feed's order is what the record claims, but never later than it was seen",
         "select uri from track t join record r using (uri) where t.sort_at <> least(t.created_at, r.first_seen_at)
@@ -220,70 +221,24 @@ const INVARIANTS: [(&str, &str); 13] = [
          where l.collection = any('{app.bsky.feed.like,app.bsky.feed.repost}') and not exists (
            select from reaction r where r.uri = l.uri and r.subject_uri = s.subject_uri)",
     ),
-    (
-        "who hears what, in each period, is what they heard in its hours, of all that it counts for",
-        "with counted as (
-           select listener_id, subject_id, kind, hour, plays::integer, 0 as likes from heard where kind = 1
-           union all select listener_id, subject_id, 1, hour, 0, 1 from liked
-         ), spread as (
-           select * from counted
-           union all select listener_id, m.key_id, s.kind, hour, plays, likes from counted
-             join chart_member m on m.track_id = counted.subject_id join chart_subject s on s.id = m.key_id
-         ), truth as (
-           select p.period::smallint, subject_id, listener_id, sum(plays)::integer as plays, sum(likes)::integer as likes
-           from spread, (values (0, 1000000), (1, 720), (2, 168), (3, 24)) as p (period, hours), chart_clock c
-           where spread.hour > c.hour - p.hours group by p.period, subject_id, listener_id
-         )
-         select coalesce(s.key, '?') || ' of ' || coalesce(t.period, a.period) || ': ' || coalesce(t.plays, 0) || ' '
-                || coalesce(t.likes, 0) || ', and not ' || coalesce(a.plays, 0) || ' ' || coalesce(a.likes, 0)
-         from truth t full join chart_audience a using (period, subject_id, listener_id)
-         left join chart_subject s on s.id = subject_id
-         where (t.plays, t.likes) is distinct from (a.plays, a.likes)",
-    ),
-    (
-        "parts are the sums of who hears them, by origin",
-        "with truth as (
-           select period, subject_id, origin_id, sum(plays)::bigint as plays, count(*) filter (where plays > 0) as listeners,
-                  sum(likes)::bigint as likes
-           from chart_audience a join chart_listener l on l.id = a.listener_id group by period, subject_id, origin_id
-           union all
-           select p.period, subject_id, origin_id, sum(plays), 0, 0
-           from heard h join chart_listener l on l.id = h.listener_id, chart_clock c,
-                (values (0, 1000000), (1, 720), (2, 168), (3, 24)) as p (period, hours)
-           where h.kind in (4, 5) and h.hour > c.hour - p.hours group by p.period, subject_id, origin_id
-         )
-         select coalesce(s.key, '?') from truth t full join (select * from chart_part where (plays, listeners, likes) <> (0, 0, 0)) p
-                using (period, subject_id, origin_id) left join chart_subject s on s.id = subject_id
-         where (t.plays, t.listeners, t.likes) is distinct from (p.plays, p.listeners, p.likes)",
-    ),
-    (
-        "a chart says the sums of its parts, and one part counts at most ten more than all others",
-        "with truth as (
-           select period, subject_id, sum(plays)::bigint as plays, sum(listeners)::bigint as listeners,
-                  sum(likes)::bigint as likes, max(plays) as p, max(listeners) as l, max(likes) as k
-           from chart_part where (plays, listeners, likes) <> (0, 0, 0) group by period, subject_id
-         )
-         select coalesce(s.key, '?') from truth t full join chart c using (period, subject_id)
-         left join chart_subject s on s.id = subject_id
-         where (t.plays, t.listeners, t.likes, least(t.plays, 2 * (t.plays - t.p) + 10),
-                least(t.listeners, 2 * (t.listeners - t.l) + 10), least(t.likes, 2 * (t.likes - t.k) + 10), t.p, t.l, t.k)
-            is distinct from (c.plays, c.listeners, c.likes, c.play_score, c.listener_score, c.like_score, c.top_plays,
-                c.top_listeners, c.top_likes)",
-    ),
-    (
-        "nobody hidden makes a chart",
-        "select l.name from chart_listener l join actor a on a.did = l.name and not a.active
-         where (exists (select from heard where listener_id = l.id) or exists (select from liked where listener_id = l.id))
-           and not exists (select from chart_due)",
-    ),
     ("no record is of an epoch to come", "select uri from record r join repo using (did) where r.epoch > repo.epoch"),
 ];
 
-/// The invariants that do not hold, with examples.
+/// The invariants that do not hold, those of charts among them, with examples.
 pub async fn broken_invariants(pool: &PgPool) -> sqlx::Result<Vec<String>> {
+    let mut broken = broken(pool, &INVARIANTS).await?;
+    broken.extend(self::broken(pool, &sums::INVARIANTS).await?);
+    Ok(broken)
+}
+
+/// Those of these that do not hold.
+pub async fn broken(
+    pool: &PgPool,
+    invariants: &'static [(&'static str, &'static str)],
+) -> sqlx::Result<Vec<String>> {
     let mut broken = Vec::new();
-    for (what, sql) in INVARIANTS {
-        let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(pool).await?;
+    for (what, sql) in invariants {
+        let found: Vec<String> = sqlx::query_scalar(*sql).fetch_all(pool).await?;
         if !found.is_empty() {
             broken.push(format!(
                 "{what}: not so for {} of them, e.g. {:?}",
