@@ -5,3 +5,6 @@ alter table awaited_link add column is_old boolean not null default false;
 -- The sweep looks for the oldest of each.
 drop index awaited_link_seen_idx;
 create index awaited_link_seen_idx on awaited_link (is_old, seen_at);
+
+-- Of posts that are known to share something a backlink service can tell who quotes them, too.
+insert into job (kind, key) select distinct 'backlinks', post_uri from shared_post on conflict do nothing;

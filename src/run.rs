@@ -172,6 +172,8 @@ struct Parts<'a> {
     /// Made when the first part needs them: reading the network needs no key.
     sessions: Option<Sessions>,
     connect: sqlx::postgres::PgConnectOptions,
+    /// Whether it hears what other processes meet.
+    follows: bool,
     stop: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
 }
@@ -186,7 +188,8 @@ impl<'a> Parts<'a> {
             tasks.spawn(telemetry::serve(listen, telemetry::metrics()?, pools, stop.clone()));
         }
         let store = BlobStore::new(config.data_dir.join("media"));
-        Ok(Parts { config, indexer, store, sessions: None, connect: database.connect.clone(), stop, tasks })
+        let connect = database.connect.clone();
+        Ok(Parts { config, indexer, store, sessions: None, connect, follows: false, stop, tasks })
     }
 
     fn index(&mut self) -> anyhow::Result<()> {
@@ -200,14 +203,23 @@ impl<'a> Parts<'a> {
             self.tasks.spawn(firehose::run(self.indexer.clone(), upstream, self.stop.clone()));
         }
         self.tasks.spawn(compare::run(self.indexer.clone(), self.config.compare_every, self.stop.clone()));
-        let (door, stop) = (self.indexer.door.clone(), self.stop.clone());
-        self.tasks.spawn(async move { door.follow_others(stop).await });
+        self.indexer.door.hear_all();
+        self.follow_others();
         let pool = self.indexer.door.pool.clone();
         self.tasks.spawn(firehose::blind::watch(pool, self.config.blind_after, self.stop.clone()));
         Ok(())
     }
 
+    /// Once in a process, whether it reads the stream, works, or both.
+    fn follow_others(&mut self) {
+        if !std::mem::replace(&mut self.follows, true) {
+            let (door, stop) = (self.indexer.door.clone(), self.stop.clone());
+            self.tasks.spawn(async move { door.follow_others(stop).await });
+        }
+    }
+
     fn work(&mut self) -> anyhow::Result<()> {
+        self.follow_others();
         let sessions = self.sessions()?;
         let publisher = Publisher::new(sessions.clone());
         let workshop = Workshop::new(self.store.clone(), sessions.clone(), options(self.config));

@@ -53,7 +53,14 @@ pub fn handlers(indexer: &Indexer) -> Handlers {
             Box::pin(async move { look_back::look_back(&indexer, &job).await })
         }),
     );
-    handle!(job::BACKLINKS, AtUri, backlinks::ask);
+    let asking = indexer.clone();
+    handlers.insert(
+        job::BACKLINKS,
+        Arc::new(move |job: Job| {
+            let indexer = asking.clone();
+            Box::pin(async move { backlinks::ask(&indexer, &job).await })
+        }),
+    );
     handle!(job::DOUBT, Did, doubt::doubt);
     handle!(job::DOUBT_ALL, String, doubt::doubt_all);
     handle!(job::PROVE, Did, prove);

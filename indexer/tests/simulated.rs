@@ -114,7 +114,7 @@ fn a_world_without_faults_is_proven_event_by_event() {
 async fn hosts_answer_with_proofs() {
     let net =
         Network::start(Options { accounts: 12, web_accounts: 1, ..Options::default() }).await.expect("ports");
-    net.advance(400).await;
+    net.advance(700).await;
     net.settle().await;
     let get = async |url: String| {
         let answer = reqwest::get(&url).await.expect("an answer");

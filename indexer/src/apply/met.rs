@@ -20,8 +20,9 @@ const CHANNEL: &str = "plyr_met";
 /// How old our knowledge of whom other processes met may be.
 pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
-/// Between two readings of what others met, however often they say that they did.
+/// Between two readings of what others met, however often they say that they did; and so much longer than the last one took.
 const REFRESH_PAUSE: Duration = Duration::from_millis(250);
+const REFRESH_SHARE: u32 = 10;
 
 /// When it was last read what other processes met.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub(super) struct Met {
 impl Met {
     /// Whether this process did not know of all of them.
     pub(super) fn is_news(&self, door: &Door) -> bool {
-        !self.posts.is_empty()
+        self.posts.iter().any(|post| !door.concerns.knows_post(post))
             || self.followed.iter().any(|did| !door.is_tracked(did))
             || self.others.iter().any(|did| !door.concerns.knows(did.as_str()))
     }
@@ -132,10 +133,14 @@ impl Door {
         Ok(())
     }
 
-    /// For a process that reads the network's stream: learns at once whom others meet and what they find, until told to stop. What
-    /// it is not told it learns every half minute.
-    pub async fn follow_others(&self, stop: CancellationToken) -> anyhow::Result<()> {
+    /// This process reads the network's stream.
+    pub fn hear_all(&self) {
         self.hears.store(true, Ordering::Relaxed);
+    }
+
+    /// Learns at once whom other processes meet and what they find, until told to stop. What it is not told, a process that reads the
+    /// network's stream learns every half minute.
+    pub async fn follow_others(&self, stop: CancellationToken) -> anyhow::Result<()> {
         let own = self.id.to_string();
         let mut bell = PgListener::connect_with(&self.pool).await?;
         bell.listen(CHANNEL).await?;
@@ -148,10 +153,11 @@ impl Door {
                 Ok(Some(told)) if told.payload() == own => continue,
                 // None where the connection was lost: what was told meanwhile is nowhere to be heard.
                 Ok(_) => {
+                    let began = Instant::now();
                     if let Err(error) = self.refresh_tracked().await {
                         tracing::warn!(%error, "cannot learn whom other processes have met");
                     }
-                    tokio::time::sleep(REFRESH_PAUSE).await;
+                    tokio::time::sleep(REFRESH_PAUSE.max(began.elapsed() * REFRESH_SHARE)).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot hear whom other processes meet");

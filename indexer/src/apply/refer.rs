@@ -14,7 +14,7 @@ use crate::record::{FOLLOW, VALUE_MAX_BYTES};
 use crate::syntax::{AtUri, Did, Tid};
 use crate::{dag, job, sabotage};
 
-/// Likes and quotes, and posts that may turn out to share something: (like, post), and whether the post is an old one.
+/// Likes and quotes, and posts that may turn out to share something: (like, post), and whether that may take days to show.
 pub(super) type Awaited = BTreeMap<(AtUri, AtUri), bool>;
 
 /// A like of a post of which nothing is known.
@@ -78,6 +78,13 @@ impl World<'_> {
         }
         if !of_posts.is_empty() {
             let posts: Vec<&str> = of_posts.keys().map(AtUri::as_str).collect();
+            // Before what is shared: a name that comes to mean something just now is found in one of both.
+            let unclear = sqlx::query_scalar!(
+                "select distinct uri from record_name where uri = any($1) and meaning is null",
+                &posts as &[&str]
+            )
+            .fetch_all(&mut *db)
+            .await?;
             let shared = sqlx::query_scalar!(
                 "select distinct post_uri from shared_post where post_uri = any($1)",
                 &posts as &[&str]
@@ -90,7 +97,7 @@ impl World<'_> {
                 let likes = post.parse::<AtUri>().ok().and_then(|post| of_posts.remove(&post));
                 self.concerned.extend(likes.into_iter().flatten().map(|unknown| unknown.like));
             }
-            self.wait(db, of_posts).await?;
+            self.wait(&unclear, of_posts);
         }
         if !deleted.is_empty() {
             // Somebody may be asking for it just now: the answer shall find that it is gone.
@@ -104,29 +111,18 @@ impl World<'_> {
 
     /// Notes likes of posts that may turn out to share something: the post is young; it names something by what means nothing yet; or
     /// somebody wrote it whom we know, and of whom that may not have been read.
-    async fn wait(
-        &mut self,
-        db: &mut PgConnection,
-        of_posts: BTreeMap<AtUri, Vec<Unknown>>,
-    ) -> sqlx::Result<()> {
-        let posts: Vec<&str> = of_posts.keys().map(AtUri::as_str).collect();
-        let unclear = sqlx::query_scalar!(
-            "select distinct uri from record_name where uri = any($1) and meaning is null",
-            &posts as &[&str]
-        )
-        .fetch_all(db)
-        .await?;
+    fn wait(&mut self, unclear: &[String], of_posts: BTreeMap<AtUri, Vec<Unknown>>) {
         for (post, likes) in of_posts {
             let is_unclear = unclear.iter().any(|uri| uri == post.as_str());
             let is_known = self.door.concerns.knows(post.authority());
             for Unknown { like, rev, is_of_whole } in likes {
                 let is_early = concern::is_early(post.rkey(), rev.timestamp_us());
-                if is_early || is_unclear || is_of_whole && is_known {
-                    self.awaited.insert((like, post.clone()), !is_early);
+                let is_old = is_unclear || is_of_whole && is_known;
+                if is_early || is_old {
+                    self.awaited.insert((like, post.clone()), is_old);
                 }
             }
         }
-        Ok(())
     }
 
     fn names(&self, uri: &AtUri, value: &[u8]) -> Names {
@@ -180,7 +176,8 @@ impl World<'_> {
         sqlx::query!(
             "insert into awaited_link (uri, target, is_old)
              select uri, target, is_old from unnest($1::text[], $2::text[], $3::boolean[]) as a (uri, target, is_old)
-             order by target, uri on conflict do nothing",
+             order by target, uri
+             on conflict (target, uri) do update set is_old = true where excluded.is_old and not awaited_link.is_old",
             &likes as &[&str],
             &posts as &[&str],
             &old

@@ -205,7 +205,7 @@ pub(super) async fn graduate(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into chart_due (did)
          select l.name from chart_listener l join actor a on a.did = l.name
-          where l.is_unvouched and a.first_seen_at < now() - make_interval(days => $1)",
+          where l.is_unvouched and l.name not like 'anonymous:%' and a.first_seen_at < now() - make_interval(days => $1)",
         NEW_DAYS
     )
     .execute(db)

@@ -5,11 +5,12 @@
 //! service has told all, and is tried again until then.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::Indexer;
-use crate::job::{self, Outcome};
+use crate::job::{self, Job, Outcome};
 use crate::link::{LIKE, POST, QUOTES, REPOST};
 use crate::pds::{PdsError, xrpc};
 use crate::syntax::{AtUri, Did, Nsid, Rkey};
@@ -18,10 +19,14 @@ use crate::syntax::{AtUri, Did, Nsid, Rkey};
 const PAGE: &str = "100";
 const PAGES_MAX: usize = 1000;
 const PAGE_BYTES_MAX: u64 = 1 << 20;
+/// From this attempt on a service that does not answer is asked every so often, for as long as it takes.
+const ATTEMPTS: i32 = 8;
+const AGAIN: Duration = Duration::from_secs(3600);
 
 /// Notes every like, repost and quote of a post that the service tells of.
-pub(super) async fn ask(indexer: &Indexer, post: &AtUri) -> anyhow::Result<Outcome> {
+pub(super) async fn ask(indexer: &Indexer, job: &Job) -> anyhow::Result<Outcome> {
     let Some(service) = &indexer.backlinks else { return Ok(Outcome::Done) };
+    let post = &job.key.parse::<AtUri>()?;
     let sources = [(LIKE, "subject.uri"), (REPOST, "subject.uri"), (POST, QUOTES[0]), (POST, QUOTES[1])];
     let mut failed = None;
     for (collection, path) in sources {
@@ -31,7 +36,15 @@ pub(super) async fn ask(indexer: &Indexer, post: &AtUri) -> anyhow::Result<Outco
     // Also of what was noted by an attempt that died.
     let jobs = BTreeSet::from([(job::LOOK_BACK, post.to_string())]);
     job::enqueue(&mut *indexer.door.pool.acquire().await?, &jobs).await?;
-    failed.map_or(Ok(Outcome::Done), |error| Err(error.into()))
+    match failed {
+        // Away for long is not away for ever.
+        Some(error) if error.is_transient() && job.attempts >= ATTEMPTS => {
+            tracing::warn!(%post, %error, "the backlink service does not answer");
+            Ok(Outcome::Later(AGAIN))
+        }
+        Some(error) => Err(error.into()),
+        None => Ok(Outcome::Done),
+    }
 }
 
 /// `blue.microcosm.links.getBacklinks`

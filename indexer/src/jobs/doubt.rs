@@ -15,6 +15,8 @@ const PEOPLE: i64 = 200;
 /// While more questions than these wait, no more are added: they are asked between all others.
 const WAITING_MAX: i64 = 1000;
 const PAUSE: Duration = Duration::from_secs(5);
+/// Until it is looked whether all have been asked.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Has everything that is held of one of them be proven anew.
 pub(super) async fn doubt(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcome> {
@@ -25,8 +27,19 @@ pub(super) async fn doubt(indexer: &Indexer, did: &Did) -> anyhow::Result<Outcom
 /// The same of the next ones after `after`, and has it go on with those after them.
 pub(super) async fn doubt_all(indexer: &Indexer, after: &String) -> anyhow::Result<Outcome> {
     let pool = &indexer.door.pool;
+    // One after the other: what is lost while they are asked is asked for when all have been.
+    let is_under_way = after.is_empty()
+        && sqlx::query_scalar!(
+            r#"select exists (select from job where kind = $1 and key <> '' and state in ('queued', 'running')) as "is!""#,
+            job::DOUBT_ALL
+        )
+        .fetch_one(pool)
+        .await?;
+    if is_under_way {
+        return Ok(Outcome::Later(AGAIN));
+    }
     let waiting = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from (select from job where kind = $1 and state = 'queued' limit $2) as waiting"#,
+        r#"select count(*) as "count!" from (select from job where kind = $1 and state = 'queued' and run_at <= now() limit $2) as waiting"#,
         job::PROVE,
         WAITING_MAX
     )
@@ -38,7 +51,7 @@ pub(super) async fn doubt_all(indexer: &Indexer, after: &String) -> anyhow::Resu
     let dids = sqlx::query_scalar!(
         "select did from actor
           where did > $1 and followed_at is null and active
-            and exists (select from record where record.did = actor.did and cid is not null)
+            and (select true from record where record.did = actor.did and cid is not null limit 1)
           order by did limit $2",
         after,
         PEOPLE

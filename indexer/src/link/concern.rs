@@ -88,6 +88,11 @@ impl Concerns {
         self.posts.extend(uris);
     }
 
+    /// Whether this post is one of them.
+    pub fn knows_post(&self, uri: &str) -> bool {
+        self.posts.contains(uri)
+    }
+
     /// Of these people something may be held from now on.
     pub fn add_people(&self, dids: impl Iterator<Item = impl AsRef<str>>) {
         self.people.extend(dids);

@@ -79,8 +79,8 @@ pub(super) async fn forget(db: &mut PgConnection, did: &Did) -> sqlx::Result<()>
     // One that runs finds nothing left to do.
     sqlx::query!(
         "delete from job where state <> 'running' and (
-           kind = any(array['meet', 'greet', 'account', 'resync', 'finish', 'prove']) and key = $1
-           or kind = 'look_back' and key >= $2 and key < $3
+           kind = any(array['meet', 'greet', 'account', 'resync', 'finish', 'prove', 'doubt']) and key = $1
+           or kind in ('look_back', 'backlinks') and key >= $2 and key < $3
            or kind = 'intent' and key >= $1 || ' ' and key < $1 || '!'
            or kind = 'upload' and key in (select id from upload where did = $1))",
         did,
