@@ -15,7 +15,7 @@ use crate::world::postgres::Database;
 use crate::world::{Plyr, eventually, holder};
 
 const PUBLIC_URL: &str = "https://plyr.example";
-const SCENE: Scene = Scene { seed: 11, upstream: Upstream::Relay, trouble: Trouble::None };
+const SCENE: Scene = Scene { seed: 19, upstream: Upstream::Relay, trouble: Trouble::None };
 const STEPS: usize = 1_500;
 
 /// The world, and a plyr that has heard all of it.
@@ -140,8 +140,9 @@ impl Picked {
                        join track on track.uri = subject_uri where active
                        group by list_uri order by count(*) desc, list_uri limit 1").await,
             tag: one("select tag from tag_count order by tracks desc, tag limit 1").await,
-            album: one("select a.did || ' ' || a.slug from album a join actor using (did) join list_item i on i.list_uri = a.list_uri
-                        join track t on t.uri = i.subject_uri where active group by 1 order by count(*) desc, 1 limit 1").await,
+            album: one("select a.did || ' ' || a.slug from album a join actor using (did) join list l on l.uri = a.list_uri
+                        join list_item i on i.list_uri = l.uri join track t on t.uri = i.subject_uri
+                        where active and l.list_type = 'album' group by 1 order by count(*) desc, 1 limit 1").await,
             play: one("select uri from play join actor using (did) where active order by uri limit 1").await,
         }
     }
