@@ -44,7 +44,9 @@ fn every_list_is_told_whole_whatever_happens_meanwhile() {
                 let picked = Picked::from(&world.plyr).await;
                 let way = &ways(&picked)[at];
                 let goes_on = way.3 != Order::Place && limit == "7";
-                let before = walk(&world, way, "25", false).await.unwrap_or_else(|| panic!("{} {:?}: it is there", way.0, way.1));
+                let before = walk(&world, way, "25", false)
+                    .await
+                    .unwrap_or_else(|| panic!("{} {:?}: it is there", way.0, way.1));
                 let found = walk(&world, way, limit, goes_on).await;
                 let after = walk(&world, way, "25", false).await;
                 let (Some(found), Some(after)) = (found, after) else { continue };
