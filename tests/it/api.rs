@@ -98,8 +98,10 @@ fn what_clients_read_has_the_shape_they_know() {
         fan.create_record("fm.plyr.comment", pds::comment(&first, "here", 5)).await;
         plyr.await_counts(&first.0, Some([1, 1, 0])).await;
         plyr.await_counts(&second.0, Some([1, 0, 0])).await;
-        eventually("the last, with its sound", || async {
-            same(plyr.track(&made.0).await.is_some_and(|track| track["audio"].is_string()), true)
+        eventually("the last, with its sound, of somebody who has a name", || async {
+            let track = plyr.track(&made.0).await.unwrap_or_default();
+            let is_named = track["author"]["handle"] == artist.handle.as_str();
+            same((track["audio"].is_string(), is_named), (true, true))
         })
         .await;
         let id = plyr.track_id(&first.0).await;
